@@ -1,1 +1,20 @@
-export {};
+export { CallScope, type ScopeEnd, type ScopeLink } from './call-scope.js';
+export type { ConnectionFactory, TlsOptions } from './client/connection.js';
+export { createLocalUpstream, type LocalHandler, type LocalUpstream, type LocalUpstreamOptions } from './client/local-upstream.js';
+export { type BodyWriter, defaultMaxAnswerBytes, UnaryCall, type Upstream } from './client/unary-call.js';
+export type { LookupAll, UpstreamEvent, UpstreamOptions } from './client/upstream-options.js';
+export { type DeadlineClock, type DeadlineEntry, DeadlineQueue, type DeadlineTimer, deadlines } from './deadline-queue.js';
+export { GrpcError, TransportError, type TransportErrorCode } from './errors.js';
+export { type CallFailure, createFailure, type FailureReason, failureReasonOf } from './failure.js';
+export { GrpcCode, grpcCodeName, grpcCodeOfHttpStatus } from './grpc-code.js';
+export { type CallHead, type CallHeadOptions, createCallHead, formatGrpcTimeout, parseGrpcTimeout } from './grpc-head.js';
+export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus } from './grpc-status.js';
+export type {
+  OnePort,
+  OnePortListener,
+  OnePortOptions,
+  RefusalReason,
+  ServerTls,
+  SessionEvent,
+} from './server/one-port-options.js';
+export type { HotMethod, ServerCall } from './server/server-call.js';

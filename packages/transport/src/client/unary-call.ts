@@ -1,0 +1,109 @@
+import type { ScopeEnd, ScopeLink } from '../call-scope.js';
+import type { DeadlineEntry } from '../deadline-queue.js';
+import { type CallFailure, createFailure } from '../failure.js';
+import { GrpcCode } from '../grpc-code.js';
+import type { CallHead } from '../grpc-head.js';
+import type { Connection } from './connection.js';
+import { deliverFailure } from './deliver.js';
+
+/** Writes a message of known length. */
+export interface BodyWriter {
+  /** Exact length in bytes. */
+  readonly byteLength: number;
+  /** Writes exactly {@link BodyWriter.byteLength} bytes from `at` on. Repeatable with the same result until the call ends. */
+  write(target: Uint8Array, at: number): void;
+}
+
+/** A service that answers unary calls: remote, or in this process. */
+export interface Upstream {
+  /** Starts a call; its end is reported later, never inside `start`. Throws `INFERFLOW_TRANSPORT_CALL_IN_USE` for a call that was started before. */
+  start(call: UnaryCall): void;
+  /** Ends a call at once and silently. A call that ended, or runs elsewhere, is ignored. `why` is only for counters. */
+  cancel(call: UnaryCall, why?: ScopeEnd): void;
+  /** Refuses new calls, lets open ones end for `graceMs`, fails the rest with `unavailable`. */
+  close(graceMs: number): Promise<void>;
+  /** Connects and tells whether calls can be answered within the time given. */
+  ready?(timeoutMs: number): Promise<boolean>;
+}
+
+/** Where a call is in its life. */
+export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5 } as const;
+export type CallState = (typeof CallState)[keyof typeof CallState];
+
+/** Answers above this size are refused unless a call says otherwise: 32 MiB. */
+export const defaultMaxAnswerBytes = 32 * 1024 * 1024;
+
+/**
+ * One unary call, subclassed by its owner: the object is the request body, the callback, a link of its scope and an entry of the
+ * deadline queue at once, so a call costs its owner one allocation.
+ *
+ * Exactly one of {@link UnaryCall.succeeded} and {@link UnaryCall.failed} is called, never inside `start()`, and none after
+ * `cancel()` or after the scope ended.
+ */
+export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry {
+  readonly head: CallHead;
+  /** On the `performance.now()` clock; `Infinity` means none. */
+  readonly deadline: number;
+  /** A longer answer is cut off and fails as `malformed` with RESOURCE_EXHAUSTED. */
+  readonly maxAnswerBytes: number;
+  /** Where the call runs; `null` before `start` and after the end. */
+  upstream: Upstream | null = null;
+
+  scopePrevious: ScopeLink | null = null;
+  scopeNext: ScopeLink | null = null;
+  deadlineAt = 0;
+  deadlineSlot = -1;
+  deadlinePrevious: DeadlineEntry | null = null;
+  deadlineNext: DeadlineEntry | null = null;
+
+  /** @internal The fields below belong to the upstream. */
+  callState: CallState = CallState.NEW;
+  /** @internal */
+  queuePrevious: UnaryCall | null = null;
+  /** @internal */
+  queueNext: UnaryCall | null = null;
+  /** @internal */
+  connection: Connection | null = null;
+  /** @internal What the connection or the local upstream keeps for the call. */
+  attempt: unknown = null;
+  /** @internal */
+  pendingFailure: CallFailure | null = null;
+  /** @internal Request bytes counted against the upstream's bound. */
+  heldBytes = 0;
+  /** @internal */
+  retries = 0;
+  /** @internal */
+  replays = 0;
+
+  constructor(head: CallHead, deadline: number, maxAnswerBytes: number = defaultMaxAnswerBytes) {
+    this.head = head;
+    this.deadline = deadline;
+    this.maxAnswerBytes = maxAnswerBytes;
+  }
+
+  /** Length of the message in bytes, without gRPC's five-byte frame head. */
+  abstract get byteLength(): number;
+
+  /** Writes the message; see {@link BodyWriter.write}. */
+  abstract write(target: Uint8Array, at: number): void;
+
+  /** The answer. The bytes belong to the transport and are valid until this returns: copy what is kept. Must not throw. */
+  abstract succeeded(message: Uint8Array): void;
+
+  /** The failure. Must not throw. */
+  abstract failed(failure: CallFailure): void;
+
+  /** Ends the call silently: who ended the scope knows. Before `start` it makes `start` do nothing. */
+  scopeEnded(reason: ScopeEnd): void {
+    if (this.upstream !== null) this.upstream.cancel(this, reason);
+    else if (this.callState === CallState.NEW) this.callState = CallState.ABANDONED;
+  }
+
+  /** For the deadline queue. */
+  deadlinePassed(): void {
+    const upstream = this.upstream;
+    if (upstream === null) return;
+    upstream.cancel(this, 'deadline');
+    deliverFailure(this, createFailure('deadline', GrpcCode.DEADLINE_EXCEEDED, 'the deadline of the call passed before an answer came'));
+  }
+}

@@ -1,0 +1,55 @@
+/** How a call ends on the server. */
+export interface GrpcStatus {
+  /** The gRPC status code; 0 only together with an answer. */
+  readonly code: number;
+  /** For the caller; sent percent-encoded. */
+  readonly message: string;
+  /** Bytes of a `google.rpc.Status`, sent as `grpc-status-details-bin`. */
+  readonly details?: Uint8Array;
+}
+
+const plain = /^[\x20-\x24\x26-\x7e]*$/;
+const longestMessage = 4096;
+
+/** Text to a `grpc-message` value: UTF-8, everything but printable ASCII (and `%`) percent-encoded, cut at 4096 characters. */
+export function encodeGrpcMessage(message: string): string {
+  const cut = message.length > longestMessage ? message.slice(0, longestMessage) : message;
+  if (plain.test(cut)) return cut;
+  let encoded = '';
+  for (const byte of Buffer.from(cut, 'utf8'))
+    encoded +=
+      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+        ? String.fromCharCode(byte)
+        : `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`;
+  return encoded;
+}
+
+/** A `grpc-message` value to text. Never throws: what is not valid is kept as it came. */
+export function decodeGrpcMessage(value: string | undefined): string {
+  if (value === undefined || value === '') return '';
+  const cut = value.length > 3 * longestMessage ? value.slice(0, 3 * longestMessage) : value;
+  if (!cut.includes('%')) return cut;
+  try {
+    return decodeURIComponent(cut);
+  } catch {
+    return cut;
+  }
+}
+
+/** A `grpc-status` value to a code; −1 when it is absent or no number, 2 (UNKNOWN) when it is a number outside gRPC's table. */
+export function parseGrpcStatus(value: unknown): number {
+  if (value === '0') return 0;
+  if (typeof value !== 'string' || !/^\d{1,9}$/.test(value)) return -1;
+  const code = Number(value);
+  return code <= 16 ? code : 2;
+}
+
+/** The trailers of a status. */
+export function statusTrailers(status: GrpcStatus): Record<string, string> {
+  const trailers: Record<string, string> = { 'grpc-status': String(status.code) };
+  if (status.message !== '') trailers['grpc-message'] = encodeGrpcMessage(status.message);
+  const details = status.details;
+  if (details !== undefined && details.length > 0)
+    trailers['grpc-status-details-bin'] = Buffer.from(details.buffer, details.byteOffset, details.byteLength).toString('base64');
+  return trailers;
+}

@@ -1,0 +1,94 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { GrpcStatus } from '../grpc-status.js';
+import type { HotMethod } from './server-call.js';
+
+/** TLS of the listener, PEM. With `ca` and `requestCert` callers must show a certificate. */
+export interface ServerTls {
+  cert: string | Buffer;
+  key: string | Buffer;
+  ca?: string | Buffer;
+  /** @default false */
+  requestCert?: boolean;
+}
+
+/** Serves everything that is no hot method: HTTP/1.1 and HTTP/2 requests in Node's compatibility form, as `connectNodeAdapter` takes them. */
+export type OnePortListener = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: (ServerResponse & { req: IncomingMessage }) | Http2ServerResponse,
+) => void;
+
+/** Why a call or a connection was refused. A closed set: it is a metric label. */
+export type RefusalReason =
+  | 'in-flight'
+  | 'held-bytes'
+  | 'message-size'
+  | 'deadline'
+  | 'malformed'
+  | 'unauthorized'
+  | 'draining'
+  | 'connections'
+  | 'handshake-timeout'
+  | 'receive-timeout'
+  | 'slow-reader';
+
+/** What happens to connections. */
+export type SessionEvent =
+  | { readonly kind: 'opened'; readonly protocol: 'h1' | 'h2' }
+  | { readonly kind: 'closed'; readonly protocol: 'h1' | 'h2' }
+  | { readonly kind: 'aged' }
+  /** The session ended in error after many resets by its client: on Node before 22.11 at about 1000 in a burst, which cannot be configured. */
+  | { readonly kind: 'reset-limit'; readonly resets: number }
+  | { readonly kind: 'error'; readonly message: string };
+
+/** A listener for every protocol on one port. */
+export interface OnePortOptions {
+  /** Methods served on the core stream API. */
+  hot: readonly HotMethod[];
+  /** Everything else. */
+  listener: OnePortListener;
+  /** Absent is plaintext: HTTP/1.1 and HTTP/2 by prior knowledge. */
+  tls?: ServerTls;
+  /** Hot calls that were accepted and not answered; more are refused with RESOURCE_EXHAUSTED before they are read. */
+  maxInFlight: number;
+  /** Other requests in progress, GET and HEAD not counted; more are refused with 429, gRPC ones with RESOURCE_EXHAUSTED. @default maxInFlight */
+  maxColdInFlight?: number;
+  /** Bytes of requests in progress and of answers not yet taken by their callers; above it new calls are refused. @default 536870912 (512 MiB) */
+  maxHeldBytes?: number;
+  /** Bytes of answers that one connection has not taken; above it the connection is closed. @default 67108864 (64 MiB) */
+  maxUnsentBytesPerConnection?: number;
+  /** Open sockets; more are closed at once. 0 means no limit. @default 0 */
+  maxConnections?: number;
+  /** Streams at once on one connection. @default 1024 */
+  maxConcurrentStreams?: number;
+  /** A connection is asked to leave after this time, ±10 %. 0 means never. @default 0 */
+  maxConnectionAgeMs?: number;
+  /** A connection without traffic is closed. 0 means never. @default 600000 */
+  idleTimeoutMs?: number;
+  /** Time for the first bytes, TLS and the headers of an HTTP/1.1 request. @default 10000 */
+  handshakeTimeoutMs?: number;
+  /** Time from the head of a request to its last byte. @default 30000 */
+  receiveTimeoutMs?: number;
+  /** Time for a caller to take an answer; then its stream is reset. @default 30000 */
+  sendTimeoutMs?: number;
+  /** Told of every refusal. Must not throw. */
+  onRefused?: (reason: RefusalReason, path: string) => void;
+  /** Told of connections. Must not throw. */
+  onSession?: (event: SessionEvent) => void;
+  /** Checks the headers of a hot call before it is read; a status refuses it. */
+  unauthorized?: (headers: IncomingHttpHeaders) => GrpcStatus | null;
+}
+
+/** A listener made by {@link createOnePort}. */
+export interface OnePort {
+  /** Starts to accept. Port 0 picks a free one. Rejects with `INFERFLOW_TRANSPORT_LISTEN`. */
+  listen(port: number, host?: string): Promise<{ port: number }>;
+  /** Hot calls accepted and not answered, and other requests in progress. */
+  readonly inFlight: number;
+  /** Open sockets. */
+  readonly connections: number;
+  /** Stops accepting, sends GOAWAY, lets requests in flight end for `graceMs`, then closes what is left. */
+  drain(graceMs: number): Promise<void>;
+  /** Closes everything at once. */
+  close(): void;
+}

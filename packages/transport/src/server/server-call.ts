@@ -1,0 +1,29 @@
+import type { CallScope } from '../call-scope.js';
+import type { BodyWriter } from '../client/unary-call.js';
+import type { GrpcStatus } from '../grpc-status.js';
+
+/** One call of a hot method. */
+export interface ServerCall {
+  /** The request message: contiguous, owned by the call, valid as long as somebody holds it. */
+  readonly message: Uint8Array;
+  /** Ends as `deadline` when the caller's time is up, `cancelled` when the caller left, `done` when the call was answered. */
+  readonly scope: CallScope;
+  /** A request header, name in lower case; the first value when it came more than once. */
+  header(name: string): string | undefined;
+  /** Every value of a request header, in order. */
+  headerValues(name: string): readonly string[];
+  /** Answers with OK; writes the body before it returns. Ignored after the call ended. */
+  respond(body: BodyWriter): void;
+  /** Answers with a status other than OK. Ignored after the call ended. */
+  fail(status: GrpcStatus): void;
+}
+
+/** A unary gRPC method that is served without a framework. */
+export interface HotMethod {
+  /** `/package.Service/Method`, matched exactly. */
+  readonly path: string;
+  /** A longer message is refused with RESOURCE_EXHAUSTED while it arrives. */
+  readonly maxMessageBytes: number;
+  /** Must call `respond` or `fail` once, now or later. A throw is answered with INTERNAL. */
+  handle(call: ServerCall): void;
+}
