@@ -1,1 +1,12 @@
-export {};
+export { checkExpression } from './check-expression.js';
+export { type CompiledExpression, compileExpression, type Precision } from './compile-expression.js';
+export { type ExpressionProblem, ExpressionProblemCode, NumerixError, type NumerixErrorCode } from './errors.js';
+export { createColumn, evaluate, evaluateInto } from './evaluate.js';
+export { type Expression, parseExpression, type Token } from './expression.js';
+export { createExpressionEngine, type ExpressionEngine, type ExpressionEngineOptions, type ExpressionSource } from './expression-engine.js';
+export { formatFloat, parseFloatText } from './float-text.js';
+export { fromInfix } from './infix.js';
+export { ArithmeticFailure, type FloatColumn } from './kernels.js';
+export { loadExpressions } from './load-expressions.js';
+export { COMPUTE_PATH, createNumerixHandler } from './numerix-handler.js';
+export { OPERATION_NAMES } from './operators.js';
