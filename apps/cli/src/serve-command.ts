@@ -1,0 +1,33 @@
+import { createLogger, createServer, readEnvironment, ServerStartError } from '@inferflow/server';
+import { Command } from 'commander';
+
+/** `inferflow serve`: the server with the environment's settings, the common ones as flags. */
+export function createServeCommand(): Command {
+  return new Command('serve')
+    .description('run the server; without a configuration it serves the embedded demo')
+    .option('-c, --config-dir <directory>', 'directory with models/<id>.json|yaml (INFERFLOW_CONFIG_DIR)')
+    .option('-p, --port <port>', 'port to listen on (APP_PORT)')
+    .option('--plugins <modules>', 'comma list of plugin modules (INFERFLOW_PLUGINS)')
+    .option('--log-level <level>', 'APP_LOG_LEVEL')
+    .action(async (options: { configDir?: string; port?: string; plugins?: string; logLevel?: string }) => {
+      const flags: Record<string, string | undefined> = {
+        INFERFLOW_CONFIG_DIR: options.configDir,
+        APP_PORT: options.port,
+        INFERFLOW_PLUGINS: options.plugins,
+        APP_LOG_LEVEL: options.logLevel,
+      };
+      const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+      try {
+        const environment = readEnvironment({ ...process.env, ...given });
+        const logger = createLogger(environment.text('APP_LOG_LEVEL') ?? 'INFO', environment.text('APP_NAME') ?? 'inferflow');
+        const server = await createServer(environment, logger);
+        for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+          process.once(signal, () => void server.shutdown().then(() => process.exit(0)));
+        }
+      } catch (error) {
+        if (!(error instanceof ServerStartError)) throw error;
+        for (const problem of error.problems) process.stderr.write(`${problem}\n`);
+        process.exit(1);
+      }
+    });
+}

@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs';
+import type { Backends, ExpressionEngine, ServiceBackend } from '@inferflow/components';
+import type { ConfigSnapshot } from '@inferflow/config';
+import type { Telemetry } from '@inferflow/telemetry';
+import { type CallHead, createCallHead, createUpstream, type TlsOptions, type Upstream } from '@inferflow/transport';
+import { type Endpoint, authorityOf, localEndpoint, parseEndpoint } from './endpoint.js';
+import type { Environment } from './env.js';
+import { ServerStartError } from './errors.js';
+import { upstreamEvents } from './upstream-events.js';
+
+/** Services in this process, where a setting or an endpoint says `local`. */
+export interface LocalServices {
+  readonly featureStore: Upstream | null;
+  readonly models: Upstream | null;
+  readonly expressions: ExpressionEngine | null;
+}
+
+/** The backends of a server: remote by the environment, in process where it says `local`. */
+export interface ServerBackends extends Backends {
+  /** Closes connections to model servers that no live model names any more. */
+  releaseUnused(snapshot: ConfigSnapshot): void;
+  close(graceMs: number): Promise<void>;
+  /** One sentence a service, for the start-up log. */
+  readonly descriptions: readonly string[];
+}
+
+type UpstreamPrefix = 'EXTERNAL_SERVICE_ONFS_FS' | 'EXTERNAL_SERVICE_PREDATOR' | 'NUMERIX_CLIENT_V1';
+type Metadata = readonly (readonly [string, string])[];
+
+/**
+ * Wires the three services. An unset host is no backend: a model that needs it is refused with that reason.
+ * @throws ServerStartError when a host is malformed, a TLS file cannot be read, or `local` has nothing behind it
+ */
+export function createBackends(environment: Environment, local: LocalServices, telemetry: Telemetry, isDemo: boolean): ServerBackends {
+  const problems: string[] = [];
+  const descriptions: string[] = [];
+  const open = new Set<Upstream>();
+
+  const connect = (service: string, endpoint: Endpoint, prefix: UpstreamPrefix): Upstream => {
+    const upstream = createUpstream({
+      name: service,
+      host: endpoint.host,
+      port: endpoint.port,
+      tls: tlsOf(environment, prefix, problems),
+      onEvent: upstreamEvents(telemetry, service),
+    });
+    open.add(upstream);
+    return upstream;
+  };
+
+  const single = (service: string, hostName: 'EXTERNAL_SERVICE_ONFS_FS_HOST' | 'NUMERIX_CLIENT_V1_HOST', prefix: UpstreamPrefix, inProcess: boolean): Endpoint | 'local' | null => {
+    const text = environment.text(hostName) ?? (isDemo ? localEndpoint : undefined);
+    if (text === undefined) {
+      descriptions.push(`${service}: none (${hostName} is not set); models that need it are refused`);
+      return null;
+    }
+    if (text === localEndpoint) {
+      if (!inProcess) problems.push(`${hostName}=local, but nothing is configured to be embedded for it`);
+      descriptions.push(`${service}: embedded in this process`);
+      return 'local';
+    }
+    const portName = prefix === 'NUMERIX_CLIENT_V1' ? 'NUMERIX_CLIENT_V1_PORT' : 'EXTERNAL_SERVICE_ONFS_FS_PORT';
+    const endpoint = parseEndpoint(text, environment.number(portName));
+    if (endpoint === undefined) {
+      problems.push(`${hostName}: expected host or host:port`);
+      return null;
+    }
+    descriptions.push(`${service}: ${authorityOf(endpoint)}`);
+    return endpoint;
+  };
+
+  const storeAt = single('feature store', 'EXTERNAL_SERVICE_ONFS_FS_HOST', 'EXTERNAL_SERVICE_ONFS_FS', local.featureStore !== null);
+  const storeUpstream = storeAt === null ? null : storeAt === 'local' ? local.featureStore : connect('feature_store', storeAt, 'EXTERNAL_SERVICE_ONFS_FS');
+  const featureStore =
+    storeUpstream === null
+      ? null
+      : serviceBackend(storeUpstream, storeAt, {
+          metadata: [
+            ['online-feature-store-caller-id', environment.text('EXTERNAL_SERVICE_ONFS_FS_CALLER_ID') ?? ''],
+            ['online-feature-store-auth-token', environment.text('EXTERNAL_SERVICE_ONFS_FS_CALLER_TOKEN') ?? ''],
+          ],
+          deadlineMs: environment.number('EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE'),
+          batchSize: environment.number('EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE'),
+        });
+
+  const computeAt = single('compute service', 'NUMERIX_CLIENT_V1_HOST', 'NUMERIX_CLIENT_V1', local.expressions !== null);
+  const compute =
+    computeAt === null || computeAt === 'local'
+      ? null
+      : serviceBackend(connect('compute', computeAt, 'NUMERIX_CLIENT_V1'), computeAt, {
+          metadata: [['numerix-caller-id', environment.text('APP_NAME') ?? '']],
+          deadlineMs: environment.number('NUMERIX_CLIENT_V1_DEADLINE_MS'),
+          batchSize: environment.number('NUMERIX_CLIENT_V1_BATCHSIZE'),
+        });
+
+  const modelMetadata: Metadata = [
+    ['predator-caller-id', environment.text('EXTERNAL_SERVICE_PREDATOR_CALLER_ID') ?? ''],
+    ['predator-auth-token', environment.text('EXTERNAL_SERVICE_PREDATOR_CALLER_TOKEN') ?? ''],
+  ];
+  const modelSettings = {
+    metadata: modelMetadata,
+    deadlineMs: environment.number('EXTERNAL_SERVICE_PREDATOR_DEADLINE'),
+    batchSize: environment.number('INFERFLOW_MODEL_BATCH_SIZE'),
+  };
+  const models = new Map<string, ServiceBackend>();
+  const keyOf = (endpoint: string): string => {
+    if (endpoint === localEndpoint) return localEndpoint;
+    const parsed = parseEndpoint(endpoint, environment.number('EXTERNAL_SERVICE_PREDATOR_PORT'));
+    return parsed === undefined ? '' : authorityOf(parsed);
+  };
+  descriptions.push(local.models === null ? `models: remote, port ${environment.number('EXTERNAL_SERVICE_PREDATOR_PORT')} where an endpoint names none` : 'models: endpoint `local` is embedded in this process');
+
+  // Certificates are looked at now, so that a wrong file is a start-up problem and not one of the first model's.
+  tlsOf(environment, 'EXTERNAL_SERVICE_PREDATOR', problems);
+  if (problems.length > 0) throw new ServerStartError('BACKEND_MISSING', problems);
+
+  return {
+    featureStore,
+    compute,
+    expressions: local.expressions,
+    descriptions,
+    model(endpoint) {
+      const key = keyOf(endpoint);
+      if (key === '') return null;
+      const known = models.get(key);
+      if (known !== undefined) return known;
+      if (key === localEndpoint && local.models === null) return null;
+      const at = key === localEndpoint ? 'local' : parseEndpoint(key, 0)!;
+      const upstream = at === 'local' ? local.models! : connect('model', at, 'EXTERNAL_SERVICE_PREDATOR');
+      const backend = serviceBackend(upstream, at, modelSettings);
+      models.set(key, backend);
+      return backend;
+    },
+    releaseUnused(snapshot) {
+      const used = new Set([localEndpoint]);
+      for (const { config } of snapshot.models.values()) {
+        for (const component of config?.components ?? []) {
+          if (component.kind !== 'predator') continue;
+          used.add(keyOf(component.endpoint));
+          for (const { endpoint } of component.endpoints) used.add(keyOf(endpoint));
+        }
+      }
+      for (const [key, backend] of models) {
+        if (used.has(key)) continue;
+        models.delete(key);
+        open.delete(backend.upstream);
+        // Requests in flight finish on the snapshot they started with, so their calls get time to end.
+        void backend.upstream.close(60_000);
+      }
+    },
+    async close(graceMs) {
+      await Promise.all([...open, local.featureStore, local.models].map((upstream) => upstream?.close(graceMs)));
+    },
+  };
+}
+
+interface ServiceSettings {
+  readonly metadata: Metadata;
+  readonly deadlineMs: number;
+  readonly batchSize: number;
+}
+
+function serviceBackend(upstream: Upstream, at: Endpoint | 'local' | null, settings: ServiceSettings): ServiceBackend {
+  const authority = at === 'local' || at === null ? localEndpoint : authorityOf(at);
+  const heads = new Map<string, CallHead>();
+  return {
+    upstream,
+    deadlineMs: settings.deadlineMs,
+    batchSize: settings.batchSize,
+    description: authority,
+    head(path) {
+      let head = heads.get(path);
+      if (head === undefined) {
+        head = createCallHead({ path, authority, metadata: settings.metadata });
+        heads.set(path, head);
+      }
+      return head;
+    },
+  };
+}
+
+const plainTextNames = {
+  EXTERNAL_SERVICE_ONFS_FS: 'EXTERNAL_SERVICE_ONFS_FS_GRPC_PLAIN_TEXT',
+  EXTERNAL_SERVICE_PREDATOR: 'EXTERNAL_SERVICE_PREDATOR_GRPC_PLAIN_TEXT',
+  NUMERIX_CLIENT_V1: 'NUMERIX_CLIENT_V1_PLAINTEXT',
+} as const;
+
+function tlsOf(environment: Environment, prefix: UpstreamPrefix, problems: string[]): TlsOptions | null {
+  if (environment.boolean(plainTextNames[prefix])) return null;
+  const file = (part: 'CA' | 'CERT' | 'KEY'): Buffer | undefined => {
+    const path = environment.text(`${prefix}_TLS_${part}`);
+    if (path === undefined) return undefined;
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      problems.push(`${prefix}_TLS_${part}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+      return undefined;
+    }
+  };
+  const [ca, cert, key] = [file('CA'), file('CERT'), file('KEY')];
+  return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+}

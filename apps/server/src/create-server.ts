@@ -1,0 +1,178 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { ConfigSource } from '@inferflow/config';
+import { createEngine, type Engine } from '@inferflow/engine';
+import { createTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
+import { createOnePort, type OnePort } from '@inferflow/transport';
+import { type CallerCheck, createFileCallerCheck } from './auth.js';
+import { createBackends, type ServerBackends } from './backends.js';
+import { configSourceOf } from './config-source.js';
+import { loadEmbedded } from './embedded.js';
+import type { Environment } from './env.js';
+import { ServerStartError } from './errors.js';
+import { Readiness } from './health.js';
+import { createHttpListener } from './http-routes.js';
+import { listenerTls } from './listener-tls.js';
+import type { ServerLogger } from './logger.js';
+import { logSnapshot } from './log-snapshot.js';
+import { loadPlugins } from './plugins.js';
+import { createRoutes } from './routes.js';
+import { sessionEvents, warnOfResetLimit } from './session-events.js';
+import { toGrpcStatus } from './to-connect-error.js';
+
+/** A listening server. */
+export interface Server {
+  /** The port it really listens on. */
+  readonly port: number;
+  readonly engine: Engine;
+  /** Not ready → drain delay → GOAWAY → requests in flight finish, bounded → upstreams closed. Safe to call twice. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Starts everything: environment → backends → engine → one port.
+ * @throws ServerStartError that lists what is wrong
+ */
+export async function createServer(environment: Environment, logger: ServerLogger): Promise<Server> {
+  for (const notice of environment.notices) logger.warn({}, notice);
+  const telemetry = createServerTelemetry(environment);
+  const embedded = await loadEmbedded(environment, telemetry);
+  const registry = await loadPlugins(environment.list('INFERFLOW_PLUGINS'), process.cwd());
+  const backends = createBackends(environment, embedded.services, telemetry, embedded.isDemo);
+  for (const description of [...embedded.descriptions, ...backends.descriptions]) logger.info({}, description);
+  const callerCheck = createCallerCheck(environment, logger);
+
+  const configSource: ConfigSource = configSourceOf(environment, embedded);
+  const limits = {
+    maxMessageBytes: environment.number('INFERFLOW_MAX_MESSAGE_BYTES'),
+    maxTargets: environment.number('INFERFLOW_MAX_TARGETS'),
+    maxSlates: environment.number('INFERFLOW_MAX_SLATES'),
+    maxFeatures: environment.number('INFERFLOW_MAX_FEATURES'),
+    maxInFlight: environment.number('INFERFLOW_MAX_IN_FLIGHT'),
+  };
+  const engine = await createEngine({
+    configSource,
+    backends,
+    registry,
+    telemetry,
+    limits,
+    logger,
+    compat: environment.text('INFERFLOW_COMPAT') === 'go-1.0',
+    featureCacheBytes: environment.number('IN_MEMORY_CACHE_SIZE_IN_BYTES'),
+    shareFetches: environment.boolean('INFERFLOW_SHARE_FETCHES'),
+    defaults: {
+      deadlineMs: environment.number('INFERFLOW_DEFAULT_DEADLINE_MS'),
+      reserveMs: environment.number('INFERFLOW_RESERVE_MS'),
+      modelDeadlineMs: environment.number('EXTERNAL_SERVICE_PREDATOR_DEADLINE'),
+      modelBatchSize: environment.number('INFERFLOW_MODEL_BATCH_SIZE'),
+      featureParallelBatches: environment.number('INFERFLOW_FEATURE_STORE_PARALLEL'),
+    },
+  });
+  const readiness = new Readiness(engine);
+  logSnapshot(engine.snapshot, undefined, logger, telemetry);
+  let previous = engine.snapshot;
+  engine.onSnapshot((snapshot) => {
+    logSnapshot(snapshot, previous, logger, telemetry);
+    previous = snapshot;
+    backends.releaseUnused(snapshot);
+    readiness.changed();
+  });
+
+  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits);
+  let bound: { port: number };
+  try {
+    bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
+  } catch (error) {
+    await engine.close(0);
+    throw new ServerStartError('LISTEN_FAILED', [`APP_PORT=${environment.number('APP_PORT')}: ${(error as Error).message}`], { cause: error });
+  }
+  logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
+  let stopping: Promise<void> | undefined;
+  return {
+    port: bound.port,
+    engine,
+    shutdown() {
+      stopping ??= stop(environment, readiness, port, engine, backends, telemetry, logger);
+      return stopping;
+    },
+  };
+}
+
+function createServerTelemetry(environment: Environment): Telemetry {
+  const host = environment.text('TELEGRAF_HOST');
+  return createTelemetry({
+    prometheus: true,
+    statsd:
+      host === undefined
+        ? null
+        : {
+            host,
+            port: environment.number('TELEGRAF_PORT'),
+            env: environment.text('APP_ENV') ?? '',
+            service: environment.text('APP_NAME') ?? '',
+            samplingRate: environment.number('METRIC_SAMPLING_RATE'),
+          },
+  });
+}
+
+function createCallerCheck(environment: Environment, logger: ServerLogger): CallerCheck | null {
+  const path = environment.text('INFERFLOW_AUTH_FILE');
+  return path === undefined ? null : createFileCallerCheck(path, (problem) => logger.error({}, problem));
+}
+
+function listen(
+  environment: Environment,
+  engine: Engine,
+  readiness: Readiness,
+  telemetry: Telemetry,
+  callerCheck: CallerCheck | null,
+  logger: ServerLogger,
+  limits: { readonly maxMessageBytes: number; readonly maxInFlight: number },
+): OnePort {
+  const routes = createRoutes(engine, readiness, logger, callerCheck);
+  const listener = createHttpListener(
+    {
+      readiness,
+      telemetry,
+      corsOrigins: environment.list('INFERFLOW_CORS_ORIGINS'),
+      mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),
+    },
+    (fallback) => connectNodeAdapter({ routes, fallback, readMaxBytes: limits.maxMessageBytes }),
+  );
+  const tls = listenerTls(environment);
+  warnOfResetLimit(process.versions.node, logger);
+  const refused = (reason: string) => telemetry.counter(Metric.requestsRefused, { reason }).add(1);
+  return createOnePort({
+    hot: engine.hotMethods(toGrpcStatus),
+    listener,
+    ...(tls !== undefined && { tls }),
+    maxInFlight: limits.maxInFlight,
+    maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
+    maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),
+    onRefused: refused,
+    onSession: sessionEvents(telemetry, logger),
+    ...(callerCheck !== null && {
+      unauthorized: (headers: IncomingHttpHeaders) => (callerCheck.allows((name) => firstOf(headers[name])) ? null : unauthenticated),
+    }),
+  });
+}
+
+const unauthenticated = { code: 16, message: 'caller id or token is missing or wrong' } as const;
+
+function firstOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+async function stop(environment: Environment, readiness: Readiness, port: OnePort, engine: Engine, backends: ServerBackends, telemetry: Telemetry, logger: ServerLogger): Promise<void> {
+  readiness.drain();
+  logger.info({ inFlight: port.inFlight }, 'shutting down');
+  const delayMs = environment.number('INFERFLOW_DRAIN_DELAY_MS');
+  if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+  const graceMs = environment.number('INFERFLOW_SHUTDOWN_GRACE_MS');
+  await port.drain(graceMs);
+  await engine.close(graceMs);
+  await backends.close(1000);
+  telemetry.flush();
+  await telemetry.close();
+  logger.info({}, 'stopped');
+}

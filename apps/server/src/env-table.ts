@@ -1,0 +1,120 @@
+/** How the text of a variable becomes a value. Durations are milliseconds: a bare number or `200ms`, `5s`, `1m`. */
+export type EnvKind = 'text' | 'integer' | 'number' | 'boolean' | 'duration' | 'list' | 'level' | 'hostPort' | 'megabytes';
+
+/** One environment variable: the only place its name, default and meaning are written down. */
+export interface EnvVariable {
+  /** The name that is documented first. */
+  readonly name: string;
+  /** Other accepted spellings; the documents' camel-case names match in any case. Set twice with different values is an error. */
+  readonly aliases?: readonly EnvAlias[];
+  readonly kind: EnvKind;
+  /** `undefined` means: unset. */
+  readonly default?: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly isSecret?: boolean;
+  readonly section: string;
+  /** One sentence for `docs/reference/environment.md`. */
+  readonly meaning: string;
+  /** Set when the variable is read for compatibility only: what is said at start-up when it is present. */
+  readonly acceptedWith?: string;
+}
+
+/** Another name of a variable; `kind` says when its text is written differently (megabytes instead of bytes, `host:port`). */
+export interface EnvAlias {
+  readonly name: string;
+  readonly kind?: EnvKind;
+}
+
+const alias = (name: string, kind?: EnvKind): EnvAlias => (kind === undefined ? { name } : { name, kind });
+
+const upstreamTls = <Prefix extends string, Section extends string>(prefix: Prefix, section: Section) =>
+  [
+  { name: `${prefix}_TLS_CA` as const, kind: 'text', section, meaning: 'File with the certificate authorities (PEM) to trust; unset means the system’s.' },
+  { name: `${prefix}_TLS_CERT` as const, kind: 'text', section, meaning: 'File with the client certificate (PEM).' },
+  { name: `${prefix}_TLS_KEY` as const, kind: 'text', section, meaning: 'File with the key of the client certificate (PEM).' },
+] as const satisfies readonly EnvVariable[];
+
+/** Every variable the server reads. */
+export const envTable = [
+  { name: 'APP_NAME', kind: 'text', default: 'inferflow', section: 'Server', meaning: 'Name of the service: etcd path segment, metrics tag, caller id at the compute service.' },
+  { name: 'APP_ENV', kind: 'text', default: '', section: 'Server', meaning: 'Environment name: the `env` tag of DogStatsD metrics.' },
+  { name: 'APP_PORT', kind: 'integer', default: '8085', min: 0, max: 65535, section: 'Server', meaning: 'The one TCP port; 0 takes a free one.' },
+  { name: 'APP_LOG_LEVEL', kind: 'level', default: 'INFO', section: 'Server', meaning: 'DEBUG, INFO, WARN, ERROR, FATAL, PANIC or DISABLED, in any case.' },
+  { name: 'APP_GC_PERCENTAGE', kind: 'text', section: 'Server', meaning: 'Read for compatibility, without effect.', acceptedWith: 'has no meaning in this runtime and is ignored' },
+  { name: 'INFERFLOW_HOST', kind: 'text', section: 'Server', meaning: 'Address to listen on; unset means every address.' },
+  { name: 'INFERFLOW_PLUGINS', kind: 'list', default: '', section: 'Server', meaning: 'Modules (package names or paths) whose exported component definitions are registered.' },
+  { name: 'INFERFLOW_CORS_ORIGINS', kind: 'list', default: '', section: 'Server', meaning: 'Origins whose browsers may call; `*` means any; none by default.' },
+  { name: 'INFERFLOW_TLS_CERT', kind: 'text', section: 'Server', meaning: 'File with the listener’s certificate chain (PEM); with `INFERFLOW_TLS_KEY` the port speaks TLS only.' },
+  { name: 'INFERFLOW_TLS_KEY', kind: 'text', section: 'Server', meaning: 'File with the key of the listener’s certificate (PEM).' },
+  { name: 'INFERFLOW_TLS_CLIENT_CA', kind: 'text', section: 'Server', meaning: 'File with authorities (PEM): callers must then present a certificate.' },
+  { name: 'INFERFLOW_AUTH_FILE', kind: 'text', section: 'Server', meaning: 'File with one `caller-id sha256-hex-of-token` a line, read again when it changes; callers then send `inferflow-caller-id` and `inferflow-auth-token`.' },
+  { name: 'INFERFLOW_DRAIN_DELAY_MS', kind: 'duration', default: '0', min: 0, section: 'Server', meaning: 'On SIGTERM: time to be seen as not ready before connections are told to go.' },
+  { name: 'INFERFLOW_SHUTDOWN_GRACE_MS', kind: 'duration', default: '10000', min: 0, section: 'Server', meaning: 'On SIGTERM: time for requests in flight to finish.' },
+  { name: 'INFERFLOW_MAX_CONNECTION_AGE_MS', kind: 'duration', default: '0', min: 0, section: 'Server', meaning: 'Age after which a connection is asked to reconnect (±10 %); 0 means never.' },
+
+  { name: 'INFERFLOW_MAX_MESSAGE_BYTES', kind: 'integer', default: '4194304', min: 1024, max: 268435456, section: 'Limits', meaning: 'Largest request message in bytes; beyond it RESOURCE_EXHAUSTED.' },
+  { name: 'INFERFLOW_MAX_TARGETS', kind: 'integer', default: '20000', min: 1, max: 1000000, section: 'Limits', meaning: 'Most targets (rows) of one request.' },
+  { name: 'INFERFLOW_MAX_SLATES', kind: 'integer', default: '20000', min: 1, max: 1000000, section: 'Limits', meaning: 'Most pairs or slates of one request.' },
+  { name: 'INFERFLOW_MAX_FEATURES', kind: 'integer', default: '2000', min: 1, max: 60000, section: 'Limits', meaning: 'Most features a request may declare.' },
+  { name: 'INFERFLOW_MAX_IN_FLIGHT', kind: 'integer', default: '1024', min: 1, max: 1000000, section: 'Limits', meaning: 'Most requests being answered at once; beyond it RESOURCE_EXHAUSTED.' },
+  { name: 'INFERFLOW_MAX_CONNECTIONS', kind: 'integer', default: '20000', min: 1, max: 1000000, section: 'Limits', meaning: 'Most open connections.' },
+  { name: 'INFERFLOW_DEFAULT_DEADLINE_MS', kind: 'duration', default: '10000', min: 1, section: 'Limits', meaning: 'Budget of a request whose caller and model name none.' },
+  { name: 'INFERFLOW_RESERVE_MS', kind: 'duration', default: '5', min: 0, section: 'Limits', meaning: 'Part of the budget kept back for the answer; upstream calls get the rest.' },
+
+  { name: 'INFERFLOW_CONFIG_DIR', kind: 'text', section: 'Configuration', meaning: 'Directory with `models/<id>.json|yaml` and `services.json`, watched. Not together with `ETCD_SERVER`.' },
+  { name: 'INFERFLOW_COMPAT', kind: 'text', section: 'Configuration', meaning: '`go-1.0` gives every model the scores of the Go service where the two differ on purpose (migration guide).' },
+  { name: 'ETCD_SERVER', aliases: [alias('ETCD_ENDPOINTS')], kind: 'list', default: '', section: 'Configuration', meaning: 'etcd endpoints, comma separated, that hold the model configurations.' },
+  { name: 'ETCD_WATCHER_ENABLED', kind: 'boolean', default: 'true', section: 'Configuration', meaning: 'Whether changes in etcd go live without a restart.' },
+  { name: 'ETCD_USERNAME', kind: 'text', section: 'Configuration', meaning: 'User at etcd.' },
+  { name: 'ETCD_PASSWORD', kind: 'text', isSecret: true, section: 'Configuration', meaning: 'Password at etcd.' },
+  { name: 'ETCD_DIAL_TIMEOUT', kind: 'duration', default: '5000', min: 1, section: 'Configuration', meaning: 'Deadline of one call to etcd.' },
+
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_HOST', aliases: [alias('externalServiceOnFs_host', 'hostPort')], kind: 'text', section: 'Feature store', meaning: 'Host of the online feature store, or `local` for the embedded one.' },
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_PORT', kind: 'integer', default: '8089', min: 1, max: 65535, section: 'Feature store', meaning: 'Its port; a port in the host wins.' },
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_GRPC_PLAIN_TEXT', kind: 'boolean', default: 'true', section: 'Feature store', meaning: 'false means TLS with verified certificates.' },
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_CALLER_ID', aliases: [alias('externalServiceOnFs_callerId')], kind: 'text', default: 'inferflow', section: 'Feature store', meaning: 'Caller id sent with every call.' },
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_CALLER_TOKEN', aliases: [alias('externalServiceOnFs_callerToken')], kind: 'text', default: 'inferflow', isSecret: true, section: 'Feature store', meaning: 'Token sent with every call.' },
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE', aliases: [alias('externalServiceOnFs_deadline')], kind: 'duration', default: '200', min: 1, section: 'Feature store', meaning: 'Deadline of one call.' },
+  { name: 'EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE', aliases: [alias('externalServiceOnFs_batchSize')], kind: 'integer', default: '50', min: 1, max: 100000, section: 'Feature store', meaning: 'Keys of one call.' },
+  { name: 'INFERFLOW_FEATURE_STORE_PARALLEL', kind: 'integer', default: '64', min: 1, max: 10000, section: 'Feature store', meaning: 'Most calls of one component at once.' },
+  ...upstreamTls('EXTERNAL_SERVICE_ONFS_FS', 'Feature store'),
+
+  { name: 'EXTERNAL_SERVICE_PREDATOR_PORT', kind: 'integer', default: '8090', min: 1, max: 65535, section: 'Model server', meaning: 'Port of model endpoints that name none.' },
+  { name: 'EXTERNAL_SERVICE_PREDATOR_GRPC_PLAIN_TEXT', kind: 'boolean', default: 'true', section: 'Model server', meaning: 'false means TLS with verified certificates.' },
+  { name: 'EXTERNAL_SERVICE_PREDATOR_CALLER_ID', kind: 'text', default: 'inferflow', section: 'Model server', meaning: 'Caller id sent with every call.' },
+  { name: 'EXTERNAL_SERVICE_PREDATOR_CALLER_TOKEN', kind: 'text', default: 'inferflow', isSecret: true, section: 'Model server', meaning: 'Token sent with every call.' },
+  { name: 'EXTERNAL_SERVICE_PREDATOR_DEADLINE', aliases: [alias('externalServicePredator_defaultDeadline')], kind: 'duration', default: '200', min: 1, section: 'Model server', meaning: 'Deadline of a model call whose component names none.' },
+  { name: 'INFERFLOW_MODEL_BATCH_SIZE', kind: 'integer', default: '500', min: 1, max: 1000000, section: 'Model server', meaning: 'Rows of one model call where the component names no `batch_size`.' },
+  ...upstreamTls('EXTERNAL_SERVICE_PREDATOR', 'Model server'),
+
+  { name: 'NUMERIX_CLIENT_V1_HOST', aliases: [alias('numerixClientV1_host', 'hostPort')], kind: 'text', section: 'Compute service', meaning: 'Host of the compute service, or `local` for expressions in process.' },
+  { name: 'NUMERIX_CLIENT_V1_PORT', kind: 'integer', default: '8083', min: 1, max: 65535, section: 'Compute service', meaning: 'Its port; a port in the host wins.' },
+  { name: 'NUMERIX_CLIENT_V1_PLAINTEXT', kind: 'boolean', default: 'true', section: 'Compute service', meaning: 'false means TLS with verified certificates.' },
+  { name: 'NUMERIX_CLIENT_V1_DEADLINE_MS', aliases: [alias('numerixClientV1_deadline')], kind: 'duration', default: '5000', min: 1, section: 'Compute service', meaning: 'Deadline of one call.' },
+  { name: 'NUMERIX_CLIENT_V1_BATCHSIZE', kind: 'integer', default: '100', min: 1, max: 1000000, section: 'Compute service', meaning: 'Rows of one call.' },
+  { name: 'NUMERIX_CLIENT_V1_AUTHTOKEN', kind: 'text', isSecret: true, section: 'Compute service', meaning: 'Read for compatibility: the compute service has no authentication, the token is not sent.' },
+  ...upstreamTls('NUMERIX_CLIENT_V1', 'Compute service'),
+
+  { name: 'INFERFLOW_DEMO', kind: 'text', section: 'Embedded services', meaning: 'Manifest of an embedded set-up (`examples/movies/demo.json`); the default when neither `ETCD_SERVER` nor `INFERFLOW_CONFIG_DIR` is set.' },
+  { name: 'INFERFLOW_FEATURE_STORE', kind: 'text', section: 'Embedded services', meaning: 'Schema file of the embedded feature store, used where its host is `local`.' },
+  { name: 'INFERFLOW_MODELS_DIR', kind: 'text', section: 'Embedded services', meaning: 'Directory of ONNX models, used where an endpoint is `local`.' },
+  { name: 'INFERFLOW_MODEL_THREADS', kind: 'integer', default: '1', min: 1, max: 64, section: 'Embedded services', meaning: 'Worker threads that run embedded models.' },
+  { name: 'INFERFLOW_EXPRESSIONS', kind: 'text', section: 'Embedded services', meaning: 'JSON file `{ "<compute id>": "<expression>" }`, used where the compute host is `local`.' },
+
+  { name: 'IN_MEMORY_CACHE_SIZE_IN_BYTES', aliases: [alias('CACHE_SIZE_MB', 'megabytes')], kind: 'integer', default: '268435456', min: 0, section: 'Feature cache', meaning: 'Upper bound of the feature cache in bytes, taken as it fills; 0 turns it off.' },
+  { name: 'CACHE_TYPE', kind: 'text', section: 'Feature cache', meaning: 'Read for compatibility: there is one cache.', acceptedWith: 'has no effect: there is one feature cache' },
+  { name: 'INFERFLOW_SHARE_FETCHES', kind: 'boolean', default: 'true', section: 'Feature cache', meaning: 'Whether requests that need the same keys at the same time share a fetch.' },
+  { name: 'DAG_TOPOLOGY_CACHE_SIZE', kind: 'text', section: 'Feature cache', meaning: 'Read for compatibility.', acceptedWith: 'has no effect: a topology is compiled once with its configuration' },
+  { name: 'DAG_TOPOLOGY_CACHE_TTL_SEC', kind: 'text', section: 'Feature cache', meaning: 'Read for compatibility.', acceptedWith: 'has no effect: a topology is compiled once with its configuration' },
+
+  { name: 'TELEGRAF_HOST', kind: 'text', section: 'Metrics', meaning: 'DogStatsD host; unset turns DogStatsD off. Prometheus is always at `/metrics`.' },
+  { name: 'TELEGRAF_PORT', kind: 'integer', default: '8125', min: 1, max: 65535, section: 'Metrics', meaning: 'DogStatsD port.' },
+  { name: 'METRIC_SAMPLING_RATE', kind: 'number', default: '1', min: 0, max: 1, section: 'Metrics', meaning: 'Share of DogStatsD timings that is sent; counts are always exact.' },
+
+  { name: 'KAFKA_BOOTSTRAP_SERVERS', aliases: [alias('KafkaBootstrapServers')], kind: 'list', default: '', section: 'Inference log', meaning: 'Brokers for inference logs.', acceptedWith: 'is read, but this release writes no inference logs yet' },
+  { name: 'KAFKA_LOGGING_TOPIC', aliases: [alias('KAFKA_V2_LOG_TOPIC'), alias('KafkaLoggingTopic')], kind: 'text', section: 'Inference log', meaning: 'Topic of the inference logs.', acceptedWith: 'is read, but this release writes no inference logs yet' },
+] as const satisfies readonly EnvVariable[];
+
+/** The documented names of all variables. */
+export type EnvName = (typeof envTable)[number]['name'];

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { readEnvironment } from './env.js';
+import { type EnvVariable, envTable } from './env-table.js';
+import { ServerStartError } from './errors.js';
+
+function problemsOf(source: Record<string, string>): readonly string[] {
+  try {
+    readEnvironment(source);
+  } catch (error) {
+    if (error instanceof ServerStartError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('readEnvironment', () => {
+  it('has a default for everything that is not optional by nature', () => {
+    const environment = readEnvironment({});
+    expect(environment.number('APP_PORT')).toBe(8085);
+    expect(environment.number('EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE')).toBe(200);
+    expect(environment.boolean('NUMERIX_CLIENT_V1_PLAINTEXT')).toBe(true);
+    expect(environment.text('TELEGRAF_HOST')).toBeUndefined();
+    expect(environment.notices).toEqual([]);
+  });
+
+  it('reads the documents’ names in any case, with their units', () => {
+    const environment = readEnvironment({ externalServiceOnFs_deadline: '250ms', EXTERNALSERVICEONFS_HOST: 'onfs:50051', CACHE_SIZE_MB: '2', numerixClientV1_deadline: '1.5s' });
+    expect(environment.number('EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE')).toBe(250);
+    expect(environment.text('EXTERNAL_SERVICE_ONFS_FS_HOST')).toBe('onfs:50051');
+    expect(environment.number('IN_MEMORY_CACHE_SIZE_IN_BYTES')).toBe(2 * 1024 * 1024);
+    expect(environment.number('NUMERIX_CLIENT_V1_DEADLINE_MS')).toBe(1500);
+  });
+
+  it('lists every invalid variable at once', () => {
+    const problems = problemsOf({ APP_PORT: 'x', APP_LOG_LEVEL: 'LOUD', METRIC_SAMPLING_RATE: '2', EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE: '0' });
+    expect(problems).toHaveLength(4);
+    expect(problems.join('\n')).toMatch(/APP_PORT: expected a whole number[\s\S]*APP_LOG_LEVEL: expected one of/);
+  });
+
+  it('refuses two names of one setting with different values, and accepts equal ones', () => {
+    expect(problemsOf({ ETCD_SERVER: 'a:1', ETCD_ENDPOINTS: 'b:1' })).toHaveLength(1);
+    expect(problemsOf({ ETCD_SERVER: 'a:1', ETCD_ENDPOINTS: 'a:1' })).toHaveLength(0);
+  });
+
+  it('refuses two sources of configuration', () => {
+    expect(problemsOf({ ETCD_SERVER: 'a:1', INFERFLOW_CONFIG_DIR: '/x' })[0]).toContain('one place');
+  });
+
+  it('never shows the text of a secret', () => {
+    const secrets = (envTable as readonly EnvVariable[]).filter((variable) => variable.isSecret === true);
+    expect(secrets.length).toBeGreaterThan(2);
+    const problems = problemsOf({ EXTERNAL_SERVICE_ONFS_FS_CALLER_TOKEN: 'hush', externalServiceOnFs_callerToken: 'hush2' });
+    expect(problems.join()).not.toContain('hush');
+  });
+
+  it('names unknown variables of ours with the nearest known one', () => {
+    expect(readEnvironment({ INFERFLOW_CONFIG_DIRS: 'x' }).notices[0]).toContain('did you mean INFERFLOW_CONFIG_DIR?');
+  });
+
+  it('says what is accepted without effect', () => {
+    expect(readEnvironment({ CACHE_TYPE: 'freecache' }).notices[0]).toContain('CACHE_TYPE');
+  });
+});

@@ -1,0 +1,137 @@
+import { closestName } from '@inferflow/dag';
+import { type EnvKind, type EnvName, type EnvVariable, envTable } from './env-table.js';
+import { ServerStartError } from './errors.js';
+
+/** The environment after one reading: typed values, and what the operator should be told. */
+export interface Environment {
+  text(name: EnvName): string | undefined;
+  /** Integers, numbers and durations (milliseconds). */
+  number(name: EnvName): number;
+  boolean(name: EnvName): boolean;
+  list(name: EnvName): readonly string[];
+  isSet(name: EnvName): boolean;
+  /** Sentences for the start-up log: variables without effect, unknown `INFERFLOW_…` names. */
+  readonly notices: readonly string[];
+}
+
+type Value = string | number | boolean | readonly string[] | undefined;
+
+/**
+ * Reads and checks every variable of the table once.
+ * @throws ServerStartError that lists every invalid variable at once.
+ */
+export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
+  const problems: string[] = [];
+  const notices: string[] = [];
+  const values = new Map<string, Value>();
+  const set = new Set<string>();
+  const byLowerName = new Map<string, [string, string]>();
+  for (const [name, text] of Object.entries(source)) {
+    if (text !== undefined && text.trim() !== '') byLowerName.set(name.toLowerCase(), [name, text.trim()]);
+  }
+  for (const variable of envTable as readonly EnvVariable[]) {
+    const found = findSpellings(variable, source, byLowerName, problems);
+    if (found !== undefined) set.add(variable.name);
+    if (found !== undefined && variable.acceptedWith !== undefined) notices.push(`${variable.name} ${variable.acceptedWith}`);
+    values.set(variable.name, found ?? (variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value));
+  }
+  nameUnknown(source, notices);
+  if (set.has('ETCD_SERVER') && set.has('INFERFLOW_CONFIG_DIR')) {
+    problems.push('ETCD_SERVER and INFERFLOW_CONFIG_DIR are both set: model configurations come from one place; unset one of them');
+  }
+  if (set.has('INFERFLOW_TLS_CERT') !== set.has('INFERFLOW_TLS_KEY')) problems.push('INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together: set both or none');
+  const compat = values.get('INFERFLOW_COMPAT');
+  if (compat !== undefined && compat !== 'go-1.0') problems.push('INFERFLOW_COMPAT: expected "go-1.0" or nothing');
+  if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
+  return {
+    text: (name) => values.get(name) as string | undefined,
+    number: (name) => values.get(name) as number,
+    boolean: (name) => values.get(name) as boolean,
+    list: (name) => (values.get(name) as readonly string[] | undefined) ?? [],
+    isSet: (name) => set.has(name),
+    notices,
+  };
+}
+
+function findSpellings(
+  variable: EnvVariable,
+  source: Readonly<Record<string, string | undefined>>,
+  byLowerName: ReadonlyMap<string, [string, string]>,
+  problems: string[],
+): Value {
+  let chosen: { name: string; value: Value } | undefined;
+  const own = source[variable.name]?.trim();
+  const spellings: { name: string; text: string; kind: EnvKind }[] = [];
+  if (own !== undefined && own !== '') spellings.push({ name: variable.name, text: own, kind: variable.kind });
+  for (const other of variable.aliases ?? []) {
+    const hit = byLowerName.get(other.name.toLowerCase());
+    if (hit !== undefined) spellings.push({ name: hit[0], text: hit[1], kind: other.kind ?? variable.kind });
+  }
+  for (const spelling of spellings) {
+    const { value, problem } = parseValue(variable, spelling.kind, spelling.text);
+    if (problem !== undefined) {
+      problems.push(`${spelling.name}: ${problem}`);
+      continue;
+    }
+    if (chosen !== undefined && String(chosen.value) !== String(value)) {
+      problems.push(`${chosen.name} and ${spelling.name} mean the same setting and differ; unset one of them`);
+    }
+    chosen ??= { name: spelling.name, value };
+  }
+  return chosen?.value;
+}
+
+const levels = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL', 'PANIC', 'DISABLED'];
+const trueTexts = ['1', 't', 'true'];
+const falseTexts = ['0', 'f', 'false'];
+
+/** Secrets never reach a message: the text of one is replaced. */
+function shown(variable: EnvVariable, text: string): string {
+  return variable.isSecret === true ? 'a hidden value' : JSON.stringify(text);
+}
+
+function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value?: Value; problem?: string } {
+  switch (kind) {
+    case 'text':
+      return { value: text };
+    case 'hostPort':
+      return /^[^\s:]+(:\d+)?$|^\[[0-9a-fA-F:]+\](:\d+)?$/.test(text) ? { value: text } : { problem: `expected host or host:port, found ${shown(variable, text)}` };
+    case 'list':
+      return { value: text.split(',').map((part) => part.trim()).filter((part) => part !== '') };
+    case 'boolean': {
+      const lower = text.toLowerCase();
+      if (trueTexts.includes(lower)) return { value: true };
+      return falseTexts.includes(lower) ? { value: false } : { problem: `expected true or false, found ${shown(variable, text)}` };
+    }
+    case 'level': {
+      const upper = text.toUpperCase();
+      return levels.includes(upper) ? { value: upper } : { problem: `expected one of ${levels.join(', ')}, found ${shown(variable, text)}` };
+    }
+    case 'duration': {
+      const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+      if (match === null) return { problem: `expected milliseconds or a duration such as 200ms or 5s, found ${shown(variable, text)}` };
+      return inRange(variable, Number(match[1]) * ({ ms: 1, s: 1000, m: 60_000 } as Record<string, number>)[match[2] ?? 'ms']!);
+    }
+    case 'megabytes':
+      return /^\d+$/.test(text) ? inRange(variable, Number(text) * 1024 * 1024) : { problem: `expected a whole number of megabytes, found ${shown(variable, text)}` };
+    case 'integer':
+      return /^-?\d+$/.test(text) ? inRange(variable, Number(text)) : { problem: `expected a whole number, found ${shown(variable, text)}` };
+    case 'number':
+      return Number.isFinite(Number(text)) ? inRange(variable, Number(text)) : { problem: `expected a number, found ${shown(variable, text)}` };
+  }
+}
+
+function inRange(variable: EnvVariable, value: number): { value?: number; problem?: string } {
+  if (variable.min !== undefined && value < variable.min) return { problem: `expected at least ${variable.min}, found ${value}` };
+  if (variable.max !== undefined && value > variable.max) return { problem: `expected at most ${variable.max}, found ${value}` };
+  return { value };
+}
+
+function nameUnknown(source: Readonly<Record<string, string | undefined>>, notices: string[]): void {
+  const known = (envTable as readonly EnvVariable[]).map((variable) => variable.name);
+  for (const name of Object.keys(source).sort()) {
+    if (!name.startsWith('INFERFLOW_') || known.includes(name)) continue;
+    const suggestion = closestName(name, known);
+    notices.push(`${name} is not a variable of this server${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`);
+  }
+}

@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Telemetry } from '@inferflow/telemetry';
+import type { Readiness } from './health.js';
+
+/** What plain HTTP serves. */
+export interface HttpRoutesOptions {
+  readonly readiness: Readiness;
+  readonly telemetry: Telemetry;
+  /** Origins whose browsers may call; `*` means any. */
+  readonly corsOrigins: readonly string[];
+  /** Whether this caller may see admin paths (`/metrics`). */
+  readonly mayAdminister: (header: (name: string) => string | undefined) => boolean;
+}
+
+/** Headers a browser may send and read, for gRPC-Web and Connect. */
+const allowedHeaders =
+  'Content-Type, Connect-Protocol-Version, Connect-Timeout-Ms, Grpc-Timeout, X-Grpc-Web, X-User-Agent, User-Id, App-Version-Code, Inferflow-Caller-Id, Inferflow-Auth-Token';
+const exposedHeaders = 'Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin';
+
+/** A request over HTTP/1.1 or HTTP/2. */
+export type NodeServerRequest = IncomingMessage | Http2ServerRequest;
+/** Its response. */
+export type NodeServerResponse = ServerResponse | Http2ServerResponse;
+
+/** Wraps the RPC listener: CORS in front of it, health, metrics and 404 beside it. */
+export function createHttpListener(
+  options: HttpRoutesOptions,
+  rpc: (fallback: (request: NodeServerRequest, response: NodeServerResponse) => void) => (request: NodeServerRequest, response: NodeServerResponse) => void,
+): (request: NodeServerRequest, response: NodeServerResponse) => void {
+  const handler = rpc((request, response) => servePlain(options, request, response));
+  return (request, response) => {
+    response.on('error', () => {});
+    const origin = headerOf(request, 'origin');
+    const allowed = origin !== undefined && (options.corsOrigins.includes('*') || options.corsOrigins.includes(origin));
+    if (allowed) {
+      response.setHeader('Access-Control-Allow-Origin', origin);
+      response.setHeader('Access-Control-Expose-Headers', exposedHeaders);
+      response.setHeader('Vary', 'Origin');
+    }
+    if (request.method === 'OPTIONS' && headerOf(request, 'access-control-request-method') !== undefined) {
+      if (allowed) {
+        response.setHeader('Access-Control-Allow-Methods', 'POST, GET, OPTIONS');
+        response.setHeader('Access-Control-Allow-Headers', allowedHeaders);
+        response.setHeader('Access-Control-Max-Age', '7200');
+      }
+      response.writeHead(204);
+      response.end();
+      return;
+    }
+    handler(request, response);
+  };
+}
+
+function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, response: NodeServerResponse): void {
+  const path = (request.url ?? '').split('?', 1)[0];
+  switch (path) {
+    case '/health/self':
+      return answer(response, 200, 'text/plain; charset=utf-8', 'true');
+    case '/health/live':
+      return answer(response, 200, 'application/json', JSON.stringify({ live: true }));
+    case '/health/ready': {
+      const { ready, reason } = options.readiness;
+      return answer(response, ready ? 200 : 503, 'application/json', JSON.stringify(ready ? { ready } : { ready, reason }));
+    }
+    case '/metrics':
+      if (!options.mayAdminister((name) => headerOf(request, name))) return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
+      options.telemetry.prometheusText().then(
+        (text) => answer(response, 200, options.telemetry.contentType, text),
+        () => answer(response, 500, 'text/plain; charset=utf-8', 'metrics are not available\n'),
+      );
+      return;
+    default:
+      return answer(response, 404, 'text/plain; charset=utf-8', 'not found\n');
+  }
+}
+
+function answer(response: NodeServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': String(Buffer.byteLength(body)) });
+  response.end(body);
+}
+
+function headerOf(request: NodeServerRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

@@ -1,0 +1,19 @@
+import pino from 'pino';
+
+/** What the server logs through: JSON lines, never values of a request. */
+export type ServerLogger = pino.Logger;
+
+const pinoLevels: Readonly<Record<string, string>> = {
+  DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error', FATAL: 'fatal', PANIC: 'fatal', DISABLED: 'silent',
+};
+
+/** One JSON line an event on standard output; `level` is a value of `APP_LOG_LEVEL`. */
+export function createLogger(level: string, service: string, destination?: pino.DestinationStream): ServerLogger {
+  const options: pino.LoggerOptions = {
+    level: pinoLevels[level] ?? 'info',
+    base: { service },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}

@@ -1,0 +1,71 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { EngineError } from '@inferflow/engine';
+import { type BadRequest, BadRequestSchema, type ErrorInfo, ErrorInfoSchema, RetryInfoSchema, RpcStatusSchema } from '@inferflow/proto';
+import type { GrpcStatus } from '@inferflow/transport';
+
+/** The domain of our `google.rpc.ErrorInfo`; `reason` is the error's code. */
+export const errorDomain = 'inferflow';
+
+/** Which status an error of ours becomes. The only place that decides it. */
+export function grpcCodeOf(error: EngineError): Code {
+  switch (error.kind) {
+    case 'invalid_argument':
+      return Code.InvalidArgument;
+    case 'failed_precondition':
+      return Code.FailedPrecondition;
+    case 'resource_exhausted':
+      return Code.ResourceExhausted;
+    case 'deadline_exceeded':
+      return Code.DeadlineExceeded;
+    case 'unavailable':
+      return Code.Unavailable;
+    case 'cancelled':
+      return Code.Canceled;
+    case 'internal':
+      return Code.Internal;
+    default:
+      return assertNever(error.kind);
+  }
+}
+
+/** The fast path's form: code, message and the bytes of a `google.rpc.Status`. */
+export function toGrpcStatus(error: EngineError): GrpcStatus {
+  const code = grpcCodeOf(error);
+  const message = publicMessage(error);
+  const details = [anyPack(ErrorInfoSchema, errorInfo(error))];
+  if (error.violations.length > 0) details.push(anyPack(BadRequestSchema, badRequest(error)));
+  if (code === Code.ResourceExhausted || code === Code.Unavailable) details.push(anyPack(RetryInfoSchema, retryInfo()));
+  return { code, message, details: toBinary(RpcStatusSchema, create(RpcStatusSchema, { code, message, details })) };
+}
+
+/** The form of the generic path: gRPC-Web, Connect, JSON. */
+export function toConnectError(error: EngineError): ConnectError {
+  const code = grpcCodeOf(error);
+  const details: ConstructorParameters<typeof ConnectError>[3] = [{ desc: ErrorInfoSchema, value: errorInfo(error) }];
+  if (error.violations.length > 0) details.push({ desc: BadRequestSchema, value: badRequest(error) });
+  if (code === Code.ResourceExhausted || code === Code.Unavailable) details.push({ desc: RetryInfoSchema, value: retryInfo() });
+  return new ConnectError(publicMessage(error), code, undefined, details);
+}
+
+/** Causes are logged, never sent. */
+function publicMessage(error: EngineError): string {
+  return error.kind === 'internal' ? 'Internal server error' : error.message;
+}
+
+function errorInfo(error: EngineError): ErrorInfo {
+  return create(ErrorInfoSchema, { reason: error.code, domain: errorDomain });
+}
+
+function badRequest(error: EngineError): BadRequest {
+  return create(BadRequestSchema, { fieldViolations: error.violations.map(({ field, description }) => ({ field, description })) });
+}
+
+function retryInfo() {
+  return create(RetryInfoSchema, { retryDelay: { seconds: 0n, nanos: 50_000_000 } });
+}
+
+function assertNever(value: never): never {
+  throw new Error(`unhandled kind ${String(value)}`);
+}
