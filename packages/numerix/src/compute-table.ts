@@ -1,7 +1,7 @@
 import type { EntityScoreData, Score } from '@inferflow/proto';
-import type { Precision } from './compile-expression.js';
 import { parseFloatText } from './float-text.js';
 import type { FloatColumn } from './kernels.js';
+import type { Precision } from './program.js';
 
 /** The columns of a request; `failure` is the first value that could not be read. */
 export interface ComputeTable {

@@ -8,12 +8,12 @@ import {
   type Score,
   ScoreSchema,
 } from '@inferflow/proto';
-import type { CompiledExpression, Precision } from './compile-expression.js';
 import { byteId, readTable, textId } from './compute-table.js';
 import { evaluateInto } from './evaluate.js';
 import { unreadableLiteral } from './expression.js';
 import { formatFloat } from './float-text.js';
 import { ArithmeticFailure, type FloatColumn } from './kernels.js';
+import type { CompiledExpression, Precision } from './program.js';
 
 /** What `compute` needs of an engine. @internal */
 export interface ExpressionLookup {

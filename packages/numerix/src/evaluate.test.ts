@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileExpression, type Precision } from './compile-expression.js';
+import { compileExpression } from './compile-expression.js';
 import { NumerixError } from './errors.js';
 import { evaluate, evaluateInto } from './evaluate.js';
 import type { FloatColumn } from './kernels.js';
 import { OPERATION_NAMES } from './operators.js';
+import type { Precision } from './program.js';
 
 const fixture: Record<string, number[]> = {
   pctr: [0.1, 0, 0.1, 0],

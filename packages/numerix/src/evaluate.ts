@@ -1,7 +1,7 @@
-import { type CompiledExpression, InstructionKind } from './compile-expression.js';
 import { NumerixError } from './errors.js';
 import { applyBinary, applyUnary, type FloatColumn } from './kernels.js';
 import { Operation } from './operators.js';
+import { type CompiledExpression, InstructionKind } from './program.js';
 import { normMinMax, normPercentile, percentileRank } from './whole-vector.js';
 
 const BOUNDS_0_99 = { low: 0, high: 99 } as const;

@@ -1,8 +1,10 @@
-import { type CompiledExpression, compileExpression, compileLeniently, type Precision } from './compile-expression.js';
+import { compileExpression, compileLeniently } from './compile-expression.js';
 import { computeReply, type ExpressionLookup } from './compute.js';
 import { type ExpressionProblem, NumerixError } from './errors.js';
 import { type Expression, parseExpression } from './expression.js';
 import { fromInfix } from './infix.js';
+import type { CompiledExpression, Precision } from './program.js';
+import { readExpression } from './read-expression.js';
 
 /** How an expression may be given: postfix text, or an object with postfix `expression` or `infix` text (other members are ignored). */
 export type ExpressionSource = string | { readonly expression: string } | { readonly infix: string };
@@ -20,12 +22,15 @@ export interface ExpressionEngine {
   expression(computeId: string): Expression | undefined;
   /** Problems that no request can cure, by compute id; ids without problems are absent. */
   problems(): ReadonlyMap<string, readonly ExpressionProblem[]>;
+  /** The postfix text of a compute id, undefined when the id is not known. */
+  forComputeId(computeId: string): string | undefined;
   /**
-   * Compiles an expression for columns in a given order. undefined when the id is not known.
+   * Compiles any expression, postfix or infix (see `readExpression`), for columns in a given order; without a list, for
+   * the names it reads, in order of first occurrence (`columnNames` of the result). Every call gives a program of its own.
    *
-   * @throws NumerixError INFERFLOW_NUMERIX_EXPRESSION_INVALID
+   * @throws NumerixError INFERFLOW_NUMERIX_EXPRESSION_INVALID with every problem
    */
-  compile(computeId: string, columnNames: readonly string[], precision: Precision): CompiledExpression | undefined;
+  compile(expression: string, precision: Precision, columnNames?: readonly string[]): CompiledExpression;
   /** Adds or replaces an expression; later calls use the new one. */
   set(computeId: string, source: ExpressionSource): void;
   /** Removes an expression; false when there was none. */
@@ -59,9 +64,10 @@ export function createExpressionEngine(options: ExpressionEngineOptions): Expres
       new Map(
         [...entries].filter(([, entry]) => entry.expression.problems.length > 0).map(([id, entry]) => [id, entry.expression.problems]),
       ),
-    compile(computeId, columnNames, precision) {
-      const entry = entries.get(computeId);
-      return entry === undefined ? undefined : compileExpression(entry.expression, columnNames, precision);
+    forComputeId: (computeId) => entries.get(computeId)?.expression.text,
+    compile(text, precision, columnNames) {
+      const expression = readExpression(text, columnNames);
+      return compileExpression(expression, columnNames ?? expression.columnNames, precision);
     },
     set(computeId, source) {
       entries.set(computeId, createEntry(computeId, source));

@@ -1,4 +1,4 @@
-import type { Precision } from './compile-expression.js';
+import type { Precision } from './program.js';
 
 const GRAMMAR = /^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|infinity|nan)$/i;
 const NAMED: Readonly<Record<string, number>> = { inf: Infinity, infinity: Infinity, nan: Number.NaN };

@@ -1,5 +1,5 @@
 export { checkExpression } from './check-expression.js';
-export { type CompiledExpression, compileExpression, type Precision } from './compile-expression.js';
+export { compileExpression } from './compile-expression.js';
 export { type ExpressionProblem, ExpressionProblemCode, NumerixError, type NumerixErrorCode } from './errors.js';
 export { createColumn, evaluate, evaluateInto } from './evaluate.js';
 export { type Expression, parseExpression, type Token } from './expression.js';
@@ -10,3 +10,5 @@ export { ArithmeticFailure, type FloatColumn } from './kernels.js';
 export { loadExpressions } from './load-expressions.js';
 export { COMPUTE_PATH, createNumerixHandler } from './numerix-handler.js';
 export { OPERATION_NAMES } from './operators.js';
+export type { CompiledExpression, Precision } from './program.js';
+export { readExpression } from './read-expression.js';
