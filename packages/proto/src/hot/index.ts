@@ -25,3 +25,20 @@ export {
   tagSize,
   varintSize,
 } from '../wire/write.js';
+export { InferflowRequestScan, NamedTextsScan, placeTexts } from './inferflow-request.js';
+export { encodeHeaderRow, InferflowResponseBody } from './inferflow-response.js';
+export { encodeOutputSchemas, type OutputColumn } from './output-schema.js';
+export { PositionList } from './position-list.js';
+export {
+  FeatureScan,
+  IndexList,
+  PredictKind,
+  PredictRequestScan,
+  placedCells,
+  placeSlate,
+  placeTarget,
+  RequestOptionFlags,
+} from './predict-request.js';
+export { PredictResponseBody } from './predict-response.js';
+export { ComponentStatus, cellCountFields, QualityWriter } from './quality.js';
+export { measureScoreRows, putScoreRows, ScoreTable } from './score-table.js';

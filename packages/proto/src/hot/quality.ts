@@ -1,0 +1,88 @@
+import { lengthFieldSize, putBytes, putLength, putTag, putVarint, varintSize } from '../wire/write.js';
+
+/** `ComponentOutcome.Status`. */
+export const ComponentStatus = { ok: 1, failed: 2, skipped: 3, abandoned: 4, defaulted: 5 } as const;
+export type ComponentStatus = (typeof ComponentStatus)[keyof typeof ComponentStatus];
+
+/** Fields of `CellCounts`, in field order from 1 on. */
+export const cellCountFields = ['provided', 'fresh', 'cached', 'stale', 'defaulted', 'missing', 'null', 'failed', 'skipped'] as const;
+
+/** Encodes one `Quality` message after the other into a buffer of its own. */
+export class QualityWriter {
+  /** The message is `bytes[0, length)`, valid until the next `begin`. */
+  bytes = new Uint8Array(512);
+  length = 0;
+
+  begin(): void {
+    this.length = 0;
+  }
+
+  /** Adds an outcome. Texts are UTF-8. */
+  component(name: Uint8Array, status: ComponentStatus, reason: Uint8Array | null, durationUs: number): void {
+    const reasonLength = reason?.length ?? 0;
+    const duration = Math.min(Math.max(Math.round(durationUs), 0), 0xffff_ffff);
+    const size =
+      lengthFieldSize(1, name.length) +
+      2 +
+      (reasonLength > 0 ? lengthFieldSize(3, reasonLength) : 0) +
+      (duration > 0 ? 1 + varintSize(duration) : 0);
+    let at = this.#open(1, size);
+    const { bytes } = this;
+    at = putLength(bytes, at, 1, name.length);
+    at = putBytes(bytes, at, name, 0, name.length);
+    at = putTag(bytes, at, 2, 0);
+    at = putVarint(bytes, at, status);
+    if (reason !== null && reasonLength > 0) {
+      at = putLength(bytes, at, 3, reasonLength);
+      at = putBytes(bytes, at, reason, 0, reasonLength);
+    }
+    if (duration > 0) {
+      at = putTag(bytes, at, 4, 0);
+      at = putVarint(bytes, at, duration);
+    }
+    this.length = at;
+  }
+
+  /** Sets the cell counts, in the order of {@link cellCountFields}. */
+  cells(counts: ArrayLike<number>): void {
+    let size = 0;
+    for (let field = 1; field <= cellCountFields.length; field++) {
+      const count = counts[field - 1] ?? 0;
+      if (count > 0) size += 1 + varintSize(count);
+    }
+    let at = this.#open(2, size);
+    for (let field = 1; field <= cellCountFields.length; field++) {
+      const count = counts[field - 1] ?? 0;
+      if (count === 0) continue;
+      at = putTag(this.bytes, at, field, 0);
+      at = putVarint(this.bytes, at, count);
+    }
+    this.length = at;
+  }
+
+  /** Adds the number of model inputs of a component that were filled with a default. */
+  inputsDefaulted(name: Uint8Array, count: number): void {
+    const size = lengthFieldSize(1, name.length) + 1 + varintSize(count);
+    let at = this.#open(3, size);
+    at = putLength(this.bytes, at, 1, name.length);
+    at = putBytes(this.bytes, at, name, 0, name.length);
+    at = putTag(this.bytes, at, 2, 0);
+    this.length = putVarint(this.bytes, at, count);
+  }
+
+  configHash(hash: Uint8Array): void {
+    const at = this.#open(4, hash.length);
+    this.length = putBytes(this.bytes, at, hash, 0, hash.length);
+  }
+
+  /** Writes tag and length of a field and makes room for its content; returns where that starts. */
+  #open(field: number, size: number): number {
+    const needed = this.length + lengthFieldSize(field, size);
+    if (needed > this.bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+      larger.set(this.bytes.subarray(0, this.length));
+      this.bytes = larger;
+    }
+    return putLength(this.bytes, this.length, field, size);
+  }
+}
