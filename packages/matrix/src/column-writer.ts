@@ -1,0 +1,99 @@
+import type { Block } from './block.js';
+import { CellStatus } from './cell-status.js';
+import { type EncodableValue, encodeScalar, encodeValue } from './convert/encode-value.js';
+import { DataType, type DataTypeInfo, dataTypeInfo } from './data-type.js';
+
+const scratch = new Uint8Array(8);
+const scratchView = new DataView(scratch.buffer);
+const encoder = new TextEncoder();
+
+/**
+ * Writes one slot of a block cell by cell, in the slot's type. A value that the type cannot hold, or of the wrong width, leaves the
+ * cell `failed`; the answer says whether it was written. Bulk writers use the block itself.
+ */
+export class ColumnWriter {
+  #block: Block | null = null;
+  #slot = 0;
+  #info: DataTypeInfo = dataTypeInfo(DataType.Unknown);
+  /** The status of values written from here on. @default fresh */
+  writtenStatus: CellStatus = CellStatus.fresh;
+
+  constructor(block?: Block, slot?: number) {
+    if (block !== undefined) this.bind(block, slot ?? 0);
+  }
+
+  /** Writes into another slot; one writer object serves many runs. */
+  bind(block: Block, slot: number): this {
+    this.#block = block;
+    this.#slot = slot;
+    this.#info = dataTypeInfo(block.shape.slots[slot]?.type ?? DataType.Unknown);
+    this.writtenStatus = CellStatus.fresh;
+    return this;
+  }
+
+  /** Lets go of the block at the end of a run. */
+  unbind(): void {
+    this.#block = null;
+  }
+
+  /** A number in the slot's type: integers saturate and truncate, text slots get its shortest digits. NaN is a value. */
+  setNumber(row: number, value: number): boolean {
+    if (this.#info.isText) return this.setText(row, String(value));
+    if (this.#info.isVector) return this.setValue(row, [value]);
+    return this.#putScalar(row, value);
+  }
+
+  /** An integer in the slot's type; it wraps like every integer conversion. */
+  setBigint(row: number, value: bigint): boolean {
+    if (this.#info.isText) return this.setText(row, value.toString());
+    if (this.#info.isVector) return this.setValue(row, [value]);
+    return this.#putScalar(row, value);
+  }
+
+  /** Text into a text slot; into another, the value that the text means there. */
+  setText(row: number, value: string): boolean {
+    if (this.#info.dataType === DataType.String || this.#info.dataType === DataType.Unknown)
+      return this.setBytes(row, encoder.encode(value));
+    return this.setValue(row, value);
+  }
+
+  /** The cell's bytes as they are. */
+  setBytes(row: number, value: Uint8Array): boolean {
+    return (this.#block as Block).setBytes(row, this.#slot, value, 0, value.byteLength, this.writtenStatus);
+  }
+
+  /** Any value, vectors included. */
+  setValue(row: number, value: EncodableValue): boolean {
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeValue(this.#info.dataType, value);
+    } catch {
+      this.fail(row);
+      return false;
+    }
+    return this.setBytes(row, bytes);
+  }
+
+  /** No value, on purpose. */
+  setNull(row: number): void {
+    (this.#block as Block).markCell(row, this.#slot, CellStatus.null);
+  }
+
+  /** The value could not be had. */
+  fail(row: number): void {
+    (this.#block as Block).markCell(row, this.#slot, CellStatus.failed);
+  }
+
+  /** One number per row, from row 0. */
+  setAll(values: ArrayLike<number>): void {
+    for (let row = 0; row < values.length; row++) this.setNumber(row, values[row] as number);
+  }
+
+  #putScalar(row: number, value: number | bigint): boolean {
+    if (!encodeScalar(this.#info.dataType, value, scratchView, 0)) {
+      this.fail(row);
+      return false;
+    }
+    return (this.#block as Block).setBytes(row, this.#slot, scratch, 0, this.#info.elementBytes, this.writtenStatus);
+  }
+}

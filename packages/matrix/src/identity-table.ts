@@ -1,0 +1,186 @@
+import { MatrixError } from './errors.js';
+import type { RowSet } from './row-set.js';
+import type { TextColumn } from './text-column.js';
+
+/**
+ * Keys → unique identities. A row's key is one text per column; two rows have the same identity only if all parts are equal, whatever
+ * characters they hold, because parts are compared one by one and written with their lengths. Rows with an empty part get −1.
+ * Built again for each use; its arrays are reused.
+ */
+export class IdentityTable {
+  uniqueCount = 0;
+  /** Per RowSet position, the identity or −1. May be longer than the row set. */
+  rowToUnique: Int32Array = new Int32Array(0);
+  /** Per identity, the first RowSet position that has it. */
+  firstRow: Int32Array = new Int32Array(0);
+  /** Per identity, a 32-bit hash of its parts: the same in every process. */
+  hashes: Int32Array = new Int32Array(0);
+  #slots = new Int32Array(0);
+  #columns: readonly TextColumn[] = [];
+  #rows: Int32Array | null = null;
+
+  /** Finds the identities of all rows, numbered in the order of their first rows. The columns must live as long as parts are read. */
+  build(columns: readonly TextColumn[], rows: RowSet): void {
+    const count = rows.count;
+    this.#columns = columns;
+    this.#rows = rows.rows;
+    this.uniqueCount = 0;
+    this.#resize(count);
+    const { rowToUnique } = this;
+    if (columns.length === 0) {
+      rowToUnique.fill(-1, 0, count);
+      return;
+    }
+    let previous = -1;
+    for (let position = 0; position < count; position++) {
+      const row = rows.rows === null ? position : (rows.rows[position] as number);
+      // Broadcast keys: the row before usually has the same one.
+      if (previous >= 0 && this.#equals(position, previous)) {
+        rowToUnique[position] = previous;
+        continue;
+      }
+      const hash = this.#hash(row);
+      rowToUnique[position] = hash === null ? -1 : this.#find(position, hash);
+      previous = rowToUnique[position] as number;
+    }
+  }
+
+  /** Length of part `part` of an identity, bytes. */
+  partLength(unique: number, part: number): number {
+    return this.#column(part).ranges[this.#row(this.firstRow[unique] as number) * 2 + 1] as number;
+  }
+
+  /** Start of part `part` of an identity in {@link partSource}. */
+  partStart(unique: number, part: number): number {
+    return this.#column(part).ranges[this.#row(this.firstRow[unique] as number) * 2] as number;
+  }
+
+  /** The bytes that hold part `part` of every identity. */
+  partSource(part: number): Uint8Array {
+    return this.#column(part).bytes;
+  }
+
+  /** Parts per identity. */
+  get partCount(): number {
+    return this.#columns.length;
+  }
+
+  /** Bytes that {@link writeIdentity} writes. */
+  identityLength(unique: number): number {
+    let length = 0;
+    for (let part = 0; part < this.#columns.length; part++) length += 4 + this.partLength(unique, part);
+    return length;
+  }
+
+  /** Writes the identity: per part its length (u32, little-endian) and its bytes. Returns the end. */
+  writeIdentity(unique: number, target: Uint8Array, at: number): number {
+    let put = at;
+    for (let part = 0; part < this.#columns.length; part++) {
+      const source = this.partSource(part);
+      const length = this.partLength(unique, part);
+      const start = this.partStart(unique, part);
+      target[put++] = length & 0xff;
+      target[put++] = (length >>> 8) & 0xff;
+      target[put++] = (length >>> 16) & 0xff;
+      target[put++] = length >>> 24;
+      for (let index = 0; index < length; index++) target[put++] = source[start + index] as number;
+    }
+    return put;
+  }
+
+  /** The identity's bytes in an array of their own, e.g. as a cache key. */
+  identityBytes(unique: number): Uint8Array {
+    const bytes = new Uint8Array(this.identityLength(unique));
+    this.writeIdentity(unique, bytes, 0);
+    return bytes;
+  }
+
+  /** Lets go of the columns at the end of a run. */
+  clear(): void {
+    this.#columns = [];
+    this.#rows = null;
+    this.uniqueCount = 0;
+  }
+
+  #row(position: number): number {
+    return this.#rows === null ? position : (this.#rows[position] as number);
+  }
+
+  #column(part: number): TextColumn {
+    const column = this.#columns[part];
+    if (column === undefined)
+      throw new MatrixError('INFERFLOW_MATRIX_OUT_OF_RANGE', `an identity has ${this.#columns.length} parts, there is no part ${part}`);
+    return column;
+  }
+
+  #resize(count: number): void {
+    if (this.rowToUnique.length < count) {
+      this.rowToUnique = new Int32Array(count);
+      this.firstRow = new Int32Array(count);
+      this.hashes = new Int32Array(count);
+    }
+    let size = 16;
+    while (size < count * 2) size *= 2;
+    // A table much larger than this build needs would have to be cleared each time.
+    if (this.#slots.length < size || this.#slots.length > size * 8) this.#slots = new Int32Array(size);
+    this.#slots.fill(-1);
+  }
+
+  /** null = a part is empty. */
+  #hash(row: number): number | null {
+    let hash = 0x811c9dc5;
+    for (let part = 0; part < this.#columns.length; part++) {
+      const column = this.#columns[part] as TextColumn;
+      const length = column.ranges[row * 2 + 1] as number;
+      if (length === 0) return null;
+      hash = hashBytes(column.bytes, column.view, column.ranges[row * 2] as number, length, hash);
+    }
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    return hash ^ (hash >>> 16);
+  }
+
+  #find(position: number, hash: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const unique = slots[slot] as number;
+      if (unique < 0) {
+        const added = this.uniqueCount++;
+        slots[slot] = added;
+        this.firstRow[added] = position;
+        this.hashes[added] = hash;
+        return added;
+      }
+      if (this.hashes[unique] === hash && this.#equals(position, unique)) return unique;
+    }
+  }
+
+  #equals(position: number, unique: number): boolean {
+    const row = this.#row(position);
+    const other = this.#row(this.firstRow[unique] as number);
+    for (let part = 0; part < this.#columns.length; part++) {
+      const { ranges, bytes } = this.#columns[part] as TextColumn;
+      const length = ranges[row * 2 + 1] as number;
+      if (length !== ranges[other * 2 + 1]) return false;
+      const start = ranges[row * 2] as number;
+      const otherStart = ranges[other * 2] as number;
+      if (start === otherStart) continue;
+      for (let index = 0; index < length; index++) if (bytes[start + index] !== bytes[otherStart + index]) return false;
+    }
+    return true;
+  }
+}
+
+/** Four bytes a step; the length goes in first, so that parts cannot run into each other. */
+function hashBytes(bytes: Uint8Array, view: DataView, start: number, length: number, seed: number): number {
+  let hash = Math.imul(seed ^ length, 0x01000193);
+  const words = start + (length & ~3);
+  let at = start;
+  for (; at < words; at += 4) {
+    hash = Math.imul(hash ^ view.getInt32(at, true), 0x5bd1e995);
+    hash ^= hash >>> 15;
+  }
+  for (; at < start + length; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+  return hash;
+}

@@ -1,0 +1,98 @@
+import './host-order.js';
+
+/** A pooled piece of memory with its views. The holder owns the bytes until `release`; they are not cleared in between. */
+export interface Memory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly words: Int32Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+}
+
+class PooledMemory implements Memory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly words: Int32Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+  isOut = true;
+
+  constructor(byteLength: number) {
+    const buffer = new ArrayBuffer(byteLength);
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Int32Array(buffer);
+    this.view = new DataView(buffer);
+  }
+}
+
+/** Settings of a {@link MemoryPool}. */
+export interface MemoryPoolOptions {
+  /** Bytes kept for reuse, over all size classes. @default 64 MiB */
+  readonly maxIdleBytes?: number;
+}
+
+const smallestShift = 12; // 4 KiB
+const largestShift = 22; // 4 MiB
+
+/**
+ * Memory in powers of two from 4 KiB to 4 MiB, reused and bounded. Larger pieces are made to measure and never kept.
+ * `outstanding` is the leak counter: after the last request it is zero.
+ */
+export class MemoryPool {
+  /** Pieces handed out and not yet released. */
+  outstanding = 0;
+  /** Bytes of these. */
+  outstandingBytes = 0;
+  /** Bytes waiting for reuse. */
+  idleBytes = 0;
+  /** Pieces ever made; does not grow once the pool is warm. */
+  created = 0;
+  /** Releases of memory that was not out: a bug of the holder. The memory is left alone. */
+  strayReleases = 0;
+  readonly #maxIdleBytes: number;
+  readonly #idle: PooledMemory[][] = Array.from({ length: largestShift - smallestShift + 1 }, () => []);
+
+  constructor(options: MemoryPoolOptions = {}) {
+    this.#maxIdleBytes = options.maxIdleBytes ?? 64 * 1024 * 1024;
+  }
+
+  /** At least `minBytes` bytes with whatever the last holder left in them. */
+  acquire(minBytes: number): Memory {
+    const shift = classOf(minBytes);
+    const memory = shift <= largestShift ? this.#idle[shift - smallestShift]?.pop() : undefined;
+    let taken = memory;
+    if (taken === undefined) {
+      taken = new PooledMemory(shift <= largestShift ? 1 << shift : Math.ceil(minBytes / 8) * 8);
+      this.created++;
+    } else {
+      this.idleBytes -= taken.bytes.byteLength;
+      taken.isOut = true;
+    }
+    this.outstanding++;
+    this.outstandingBytes += taken.bytes.byteLength;
+    return taken;
+  }
+
+  /** Gives memory back. The caller must not touch it afterwards. */
+  release(memory: Memory): void {
+    const piece = memory as PooledMemory; // only acquire() makes Memory objects
+    if (!piece.isOut) {
+      this.strayReleases++;
+      return;
+    }
+    const byteLength = piece.bytes.byteLength;
+    piece.isOut = false;
+    this.outstanding--;
+    this.outstandingBytes -= byteLength;
+    const shift = classOf(byteLength);
+    if (shift > largestShift || this.idleBytes + byteLength > this.#maxIdleBytes) return;
+    this.#idle[shift - smallestShift]?.push(piece);
+    this.idleBytes += byteLength;
+  }
+
+  /** Forgets all idle memory. */
+  trim(): void {
+    for (const list of this.#idle) list.length = 0;
+    this.idleBytes = 0;
+  }
+}
+
+function classOf(minBytes: number): number {
+  return minBytes <= 1 << smallestShift ? smallestShift : 32 - Math.clz32(minBytes - 1);
+}
