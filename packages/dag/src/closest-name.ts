@@ -2,7 +2,7 @@
 const MAX_LENGTH = 256;
 
 /**
- * The candidate a mistyped name most likely meant, for "did you mean": at most a third of its characters differ
+ * The candidate a mistyped name most likely meant, for "did you mean": at most a third of its characters differ, or one of two
  * (a swap of two neighbours counts as one difference, upper and lower case as none).
  * Ties go to the alphabetically first. `undefined` when nothing is close.
  */
@@ -10,7 +10,7 @@ export function closestName(name: string, candidates: Iterable<string>): string 
   if (name.length > MAX_LENGTH) return undefined;
   const wanted = name.toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let bestDistance = (name.length < 2 ? 0 : Math.max(1, Math.floor(name.length / 3))) + 1;
   for (const candidate of candidates) {
     if (candidate === name || candidate.length > MAX_LENGTH) continue;
     const limit = best !== undefined && candidate < best ? bestDistance : bestDistance - 1;
