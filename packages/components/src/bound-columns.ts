@@ -1,0 +1,234 @@
+import {
+  type Block,
+  BoundColumnReader,
+  ColumnWriter,
+  type GatherProgram,
+  IdentityTable,
+  isSlateRef,
+  type Matrix,
+  type RowSet,
+  type Slate,
+  type Source,
+  type TextColumn,
+} from '@inferflow/matrix';
+import { type ComponentBinding, noSource, type ResolvedRead } from './component-binding.js';
+import type { ComponentRun } from './component-run.js';
+import { ComponentError } from './errors.js';
+import type { KeySet } from './key-set.js';
+import type { RowFaultList } from './row-faults.js';
+import type { TensorInput } from './tensor-input.js';
+import type { ColumnsWriter } from './writes.js';
+
+/** The flyweights behind `run.reads` and `run.writes`: made once per pooled run, pointed at a request's matrices by `bind`. */
+export class BoundColumns {
+  readonly reads: ComponentRun['reads'];
+  readonly writes: ComponentRun['writes'];
+  readonly #readers: BoundReader[] = [];
+  readonly #tensors: BoundTensor[] = [];
+  readonly #keys: BoundKeys[] = [];
+  readonly #writers: { readonly writer: ColumnWriter; readonly slot: number }[] = [];
+  readonly #groups: BoundColumnsWriter[] = [];
+
+  constructor(binding: ComponentBinding, faults: RowFaultList) {
+    const reads: Record<string, unknown> = Object.create(null);
+    for (const read of binding.reads) reads[read.name] = this.#makeRead(binding, read, faults);
+    const writes: Record<string, unknown> = Object.create(null);
+    let declared = 0;
+    for (const [name, write] of Object.entries(binding.component.writes)) {
+      const slots = Int32Array.from(write.columns, (_, index) => binding.write.slotOf[declared + index] as number);
+      declared += write.columns.length;
+      const writers = Array.from(slots, (slot) => {
+        const writer = new ColumnWriter();
+        this.#writers.push({ writer, slot });
+        return writer;
+      });
+      if (write.kind === 'column') writes[name] = writers[0];
+      else {
+        const group = new BoundColumnsWriter(writers, slots);
+        this.#groups.push(group);
+        writes[name] = group;
+      }
+    }
+    // The declarations that these objects follow are what ComponentRun's types are computed from.
+    this.reads = Object.freeze(reads) as ComponentRun['reads'];
+    this.writes = Object.freeze(writes) as ComponentRun['writes'];
+  }
+
+  bind(matrix: Matrix, slate: Slate | null, rows: RowSet): void {
+    for (const { reader, source } of this.#readers) {
+      if (isSlateRef(source.first) && slate !== null) reader.bind(slate.matrix, source, rows.slateOf, rows.count);
+      else reader.bind(matrix, source, rows.rows, rows.count);
+    }
+    for (const tensor of this.#tensors) tensor.bind(matrix, slate?.matrix ?? null, rows);
+    for (const keys of this.#keys) keys.bind(matrix, rows);
+  }
+
+  bindWrites(block: Block): void {
+    for (const { writer, slot } of this.#writers) writer.bind(block, slot);
+    for (const group of this.#groups) group.bind(block);
+  }
+
+  /** Whoever still holds a flyweight gets an error instead of another request's cells. */
+  unbind(): void {
+    for (const { reader } of this.#readers) reader.unbind();
+    for (const tensor of this.#tensors) tensor.unbind();
+    for (const keys of this.#keys) keys.unbind();
+    for (const { writer } of this.#writers) writer.unbind();
+    for (const group of this.#groups) group.unbind();
+  }
+
+  #makeRead(binding: ComponentBinding, read: ResolvedRead, faults: RowFaultList): unknown {
+    switch (read.spec.kind) {
+      case 'column':
+        return this.#makeReader(read.sources[0] ?? noSource);
+      case 'columns':
+        return Object.freeze(read.sources.map((source) => this.#makeReader(source ?? noSource)));
+      case 'tensor': {
+        const tensor = new BoundTensor(binding.compileTensor(read), faults);
+        this.#tensors.push(tensor);
+        return tensor;
+      }
+      case 'keys': {
+        const keys = new BoundKeys(
+          read.sources.map((source) => source ?? noSource),
+          binding.compat,
+        );
+        this.#keys.push(keys);
+        return keys;
+      }
+    }
+  }
+
+  #makeReader(source: Source): BoundColumnReader {
+    const reader = new BoundColumnReader();
+    this.#readers.push({ reader, source });
+    return reader;
+  }
+}
+
+interface BoundReader {
+  readonly reader: BoundColumnReader;
+  readonly source: Source;
+}
+
+class BoundTensor implements TensorInput {
+  readonly #program: GatherProgram;
+  readonly #faults: RowFaultList;
+  #matrix: Matrix | null = null;
+  #slate: Matrix | null = null;
+  #rows: RowSet | null = null;
+
+  constructor(program: GatherProgram, faults: RowFaultList) {
+    this.#program = program;
+    this.#faults = faults;
+  }
+
+  get description(): string {
+    return this.#program.describe();
+  }
+
+  bind(matrix: Matrix, slate: Matrix | null, rows: RowSet): void {
+    this.#matrix = matrix;
+    this.#slate = slate;
+    this.#rows = rows;
+  }
+
+  unbind(): void {
+    this.#matrix = null;
+    this.#slate = null;
+    this.#rows = null;
+  }
+
+  prepare(): number {
+    const rows = this.#rows ?? ended();
+    const defaulted = this.#program.prepare(this.#matrix ?? ended(), this.#slate, rows);
+    if (defaulted > 0) this.#faults.addDefaulted(this.#program.defaultedRows, rows.count, defaulted);
+    return defaulted;
+  }
+
+  byteLength(from: number, to: number): number {
+    return this.#program.byteLength(this.#matrix ?? ended(), this.#slate, this.#rows ?? ended(), from, to);
+  }
+
+  write(target: Uint8Array, at: number, from: number, to: number): void {
+    this.#program.write(this.#matrix ?? ended(), this.#slate, this.#rows ?? ended(), from, to, target, at);
+  }
+
+  elementsPerRow(from: number, to: number): number {
+    return this.#program.elementsPerRow(this.#matrix ?? ended(), this.#slate, this.#rows ?? ended(), from, to);
+  }
+}
+
+class BoundKeys implements KeySet {
+  readonly #sources: readonly Source[];
+  readonly #compat: boolean;
+  readonly #table = new IdentityTable();
+  readonly #parts: TextColumn[] = [];
+  #matrix: Matrix | null = null;
+  #rows: RowSet | null = null;
+  #isBuilt = false;
+
+  constructor(sources: readonly Source[], compat: boolean) {
+    this.#sources = sources;
+    this.#compat = compat;
+  }
+
+  get rows(): RowSet {
+    return this.#rows ?? ended();
+  }
+
+  get parts(): readonly TextColumn[] {
+    this.identities();
+    return this.#parts;
+  }
+
+  bind(matrix: Matrix, rows: RowSet): void {
+    this.#matrix = matrix;
+    this.#rows = rows;
+    this.#isBuilt = false;
+  }
+
+  unbind(): void {
+    this.#matrix = null;
+    this.#rows = null;
+    this.#parts.length = 0;
+    this.#isBuilt = false;
+  }
+
+  identities(): IdentityTable {
+    if (this.#isBuilt) return this.#table;
+    const matrix = this.#matrix ?? ended();
+    this.#parts.length = 0;
+    for (const source of this.#sources) this.#parts.push(matrix.text(source, this.#compat ? 'compat-key' : 'key'));
+    this.#table.build(this.#parts, this.rows);
+    this.#isBuilt = true;
+    return this.#table;
+  }
+}
+
+class BoundColumnsWriter implements ColumnsWriter {
+  readonly columns: readonly ColumnWriter[];
+  readonly slots: Int32Array;
+  #block: Block | null = null;
+
+  constructor(columns: readonly ColumnWriter[], slots: Int32Array) {
+    this.columns = Object.freeze(columns);
+    this.slots = slots;
+  }
+
+  get block(): Block {
+    return this.#block ?? ended();
+  }
+
+  bind(block: Block): void {
+    this.#block = block;
+  }
+
+  unbind(): void {
+    this.#block = null;
+  }
+}
+
+function ended(): never {
+  throw new ComponentError('INFERFLOW_COMPONENTS_RUN_ENDED', 'a column of a run is used after the component ended, or before it began');
+}

@@ -1,0 +1,274 @@
+import type { MetricCounter } from '../component-metrics.js';
+import { HashIndex } from './hash-index.js';
+
+/** Settings of a feature cache. */
+export interface FeatureCacheOptions {
+  /** Bound of all memory it takes, index included. Memory is taken as the cache fills. At least 64 KiB. */
+  readonly maxBytes: number;
+  /** Clock in ms. @default performance.now */
+  readonly now?: () => number;
+  /** Counts entries that had to go before their time. */
+  readonly evicted?: MetricCounter;
+}
+
+/** Counts since the start, and what is held now. */
+export interface FeatureCacheStats {
+  readonly hits: number;
+  readonly misses: number;
+  /** Finds of entries past their time to live, kept for failures. */
+  readonly staleFinds: number;
+  readonly evicted: number;
+  /** Entries too large to be kept. */
+  readonly refused: number;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What {@link FeatureCache.find} found. */
+export const CacheFind = { miss: 0, fresh: 1, stale: 2 } as const;
+/** One of {@link CacheFind}. */
+export type CacheFind = (typeof CacheFind)[keyof typeof CacheFind];
+
+/** Makes a feature cache; share one per process. */
+export function createFeatureCache(options: FeatureCacheOptions): FeatureCache {
+  return new FeatureCache(options);
+}
+
+class Slab {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly times: Float64Array;
+  /** Used units. */
+  end = 0;
+
+  constructor(byteLength: number) {
+    const buffer = new ArrayBuffer(byteLength);
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Uint32Array(buffer);
+    this.times = new Float64Array(buffer);
+  }
+}
+
+// An entry: header of 40 bytes, key, value; padded to units of 8 bytes.
+const unitBytes = 8;
+const headerBytes = 40;
+const Word = { units: 0, source: 1, hash: 2, keyLength: 3, valueLength: 4, flags: 5 } as const;
+const Time = { freshUntil: 3, staleUntil: 4 } as const;
+const Flag = { used: 1, dead: 2 } as const;
+const nothing = new Uint8Array(0);
+
+/**
+ * Rows of features by key, bytes-bounded and off the JavaScript heap: a few large buffers and one flat index, so that the garbage
+ * collector's work does not depend on how much is cached. Buffers fill one after the other; when the bound is reached the oldest is
+ * emptied, and what was used since it was written stays (up to half of it).
+ */
+export class FeatureCache {
+  /** The value of the last find that was no miss: `foundBytes[foundAt … foundAt + foundLength)`. Valid until the next call of `put`. */
+  foundBytes: Uint8Array = nothing;
+  foundAt = 0;
+  foundLength = 0;
+  /** Where the value of the last successful `put` has to be written. */
+  putBytes: Uint8Array = nothing;
+  putAt = 0;
+  readonly maxBytes: number;
+  readonly #now: () => number;
+  readonly #evictedMetric: MetricCounter | null;
+  readonly #slabBytes: number;
+  readonly #slabUnits: number;
+  readonly #slabs: Slab[] = [];
+  readonly #index = new HashIndex();
+  readonly #sources = new Map<string, number>();
+  #current = -1;
+  #hits = 0;
+  #misses = 0;
+  #staleFinds = 0;
+  #evicted = 0;
+  #refused = 0;
+
+  constructor(options: FeatureCacheOptions) {
+    this.maxBytes = Math.max(options.maxBytes, 64 * 1024);
+    this.#now = options.now ?? (() => performance.now());
+    this.#evictedMetric = options.evicted ?? null;
+    this.#slabBytes = Math.min(Math.max(4096, 2 ** Math.floor(Math.log2(this.maxBytes / 16))), 4 * 1024 * 1024);
+    this.#slabUnits = this.#slabBytes / unitBytes;
+  }
+
+  /** The number of a source: everything that values depend on besides their key, as one text (model, component, version, layout, query). */
+  sourceId(source: string): number {
+    let id = this.#sources.get(source);
+    if (id === undefined) {
+      id = this.#sources.size + 1;
+      this.#sources.set(source, id);
+    }
+    return id;
+  }
+
+  /** Looks a key up. `hash` is any well-mixed hash of the key's bytes, always the same one. */
+  find(source: number, hash: number, key: Uint8Array, from: number, to: number): CacheFind {
+    const place = this.#locate(source, hash, key, from, to);
+    if (place < 0) {
+      this.#misses++;
+      return CacheFind.miss;
+    }
+    const position = this.#index.value(place) - 1;
+    const slab = this.#slabs[Math.floor(position / this.#slabUnits)] as Slab;
+    const unit = position % this.#slabUnits;
+    const now = this.#now();
+    if (now >= (slab.times[unit + Time.staleUntil] as number)) {
+      slab.words[unit * 2 + Word.flags] = Flag.dead;
+      this.#index.removeAt(place);
+      this.#misses++;
+      return CacheFind.miss;
+    }
+    slab.words[unit * 2 + Word.flags] = Flag.used;
+    this.foundBytes = slab.bytes;
+    this.foundAt = unit * unitBytes + headerBytes + (slab.words[unit * 2 + Word.keyLength] as number);
+    this.foundLength = slab.words[unit * 2 + Word.valueLength] as number;
+    if (now < (slab.times[unit + Time.freshUntil] as number)) {
+      this.#hits++;
+      return CacheFind.fresh;
+    }
+    this.#staleFinds++;
+    return CacheFind.stale;
+  }
+
+  /**
+   * Makes room for a value, which the caller must write at once to `putBytes` from `putAt` on. Replaces an entry with the same key.
+   * False when the entry is too large to be kept.
+   */
+  put(
+    source: number,
+    hash: number,
+    key: Uint8Array,
+    from: number,
+    to: number,
+    valueLength: number,
+    ttlMs: number,
+    staleMs: number,
+  ): boolean {
+    const keyLength = to - from;
+    const units = Math.ceil((headerBytes + keyLength + valueLength) / unitBytes);
+    // At least a few entries per slab: else one entry would push out everything.
+    if (units > this.#slabUnits / 4) {
+      this.#refused++;
+      return false;
+    }
+    const old = this.#locate(source, hash, key, from, to);
+    if (old >= 0) {
+      const position = this.#index.value(old) - 1;
+      const slab = this.#slabs[Math.floor(position / this.#slabUnits)] as Slab;
+      slab.words[(position % this.#slabUnits) * 2 + Word.flags] = Flag.dead;
+      this.#index.removeAt(old);
+    }
+    const slab = this.#roomFor(units);
+    const unit = slab.end;
+    slab.end += units;
+    const word = unit * 2;
+    slab.words[word + Word.units] = units;
+    slab.words[word + Word.source] = source;
+    slab.words[word + Word.hash] = hash;
+    slab.words[word + Word.keyLength] = keyLength;
+    slab.words[word + Word.valueLength] = valueLength;
+    slab.words[word + Word.flags] = 0;
+    const freshUntil = this.#now() + ttlMs;
+    slab.times[unit + Time.freshUntil] = freshUntil;
+    slab.times[unit + Time.staleUntil] = freshUntil + staleMs;
+    const at = unit * unitBytes + headerBytes;
+    for (let index = 0; index < keyLength; index++) slab.bytes[at + index] = key[from + index] as number;
+    this.#index.insert(hash >>> 0, this.#current * this.#slabUnits + unit + 1);
+    this.putBytes = slab.bytes;
+    this.putAt = at + keyLength;
+    return true;
+  }
+
+  /** Forgets everything and gives the memory back. */
+  clear(): void {
+    this.#slabs.length = 0;
+    this.#current = -1;
+    this.#index.clear();
+    this.foundBytes = nothing;
+    this.putBytes = nothing;
+  }
+
+  stats(): FeatureCacheStats {
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      staleFinds: this.#staleFinds,
+      evicted: this.#evicted,
+      refused: this.#refused,
+      entries: this.#index.size,
+      bytes: this.#slabs.length * this.#slabBytes + this.#index.byteLength,
+    };
+  }
+
+  #locate(source: number, hash: number, key: Uint8Array, from: number, to: number): number {
+    const index = this.#index;
+    const keyLength = to - from;
+    for (let place = index.first(hash); place >= 0; place = index.next(place, hash)) {
+      const position = index.value(place) - 1;
+      const slab = this.#slabs[Math.floor(position / this.#slabUnits)] as Slab;
+      const unit = position % this.#slabUnits;
+      if (slab.words[unit * 2 + Word.source] !== source || slab.words[unit * 2 + Word.keyLength] !== keyLength) continue;
+      if (isEqual(slab.bytes, unit * unitBytes + headerBytes, key, from, keyLength)) return place;
+    }
+    return -1;
+  }
+
+  #roomFor(units: number): Slab {
+    const current = this.#slabs[this.#current];
+    if (current !== undefined && current.end + units <= this.#slabUnits) return current;
+    const allowed = Math.max(2, Math.floor((this.maxBytes - this.#index.byteLength) / this.#slabBytes));
+    if (this.#slabs.length < allowed) {
+      const slab = new Slab(this.#slabBytes);
+      this.#current = this.#slabs.length;
+      this.#slabs.push(slab);
+      return slab;
+    }
+    // The index grew at the cost of the slabs: the last one goes for good.
+    if (this.#slabs.length > allowed) {
+      this.#recycle(this.#slabs.length - 1, 0);
+      this.#slabs.pop();
+    }
+    this.#current = (this.#current + 1) % this.#slabs.length;
+    // What stays fills half a slab at most, an entry a quarter: there is room.
+    this.#recycle(this.#current, this.#slabUnits / 2);
+    return this.#slabs[this.#current] as Slab;
+  }
+
+  /** Empties a slab; entries used since they were written move to its start, up to `keepUnits`. */
+  #recycle(slabIndex: number, keepUnits: number): void {
+    const slab = this.#slabs[slabIndex] as Slab;
+    const { words, times, bytes } = slab;
+    const base = slabIndex * this.#slabUnits + 1;
+    const now = this.#now();
+    let kept = 0;
+    let dropped = 0;
+    for (let unit = 0; unit < slab.end; ) {
+      const units = words[unit * 2 + Word.units] as number;
+      const flags = words[unit * 2 + Word.flags] as number;
+      if (flags !== Flag.dead) {
+        const place = this.#index.find(words[unit * 2 + Word.hash] as number, base + unit);
+        const isAlive = now < (times[unit + Time.staleUntil] as number);
+        if (flags === Flag.used && isAlive && kept + units <= keepUnits) {
+          bytes.copyWithin(kept * unitBytes, unit * unitBytes, (unit + units) * unitBytes);
+          words[kept * 2 + Word.flags] = 0;
+          this.#index.setValue(place, base + kept);
+          kept += units;
+        } else {
+          this.#index.removeAt(place);
+          if (isAlive) dropped++;
+        }
+      }
+      unit += units;
+    }
+    slab.end = kept;
+    this.#evicted += dropped;
+    if (dropped > 0) this.#evictedMetric?.add(dropped);
+  }
+}
+
+function isEqual(left: Uint8Array, at: number, right: Uint8Array, from: number, length: number): boolean {
+  for (let index = 0; index < length; index++) if (left[at + index] !== right[from + index]) return false;
+  return true;
+}

@@ -1,0 +1,277 @@
+import { Block, type BlockOptions, CellStatus, type Matrix, type RowSet, type Slate } from '@inferflow/matrix';
+import type { CallScope, ScopeEnd } from '@inferflow/transport';
+import { GrpcCode } from '@inferflow/transport';
+import { BoundColumns } from './bound-columns.js';
+import type { ComponentBinding } from './component-binding.js';
+import type { ComponentRun, RequestInfo } from './component-run.js';
+import { PENDING } from './define-component.js';
+import { ComponentError } from './errors.js';
+import { createFailure, type Failure } from './failure.js';
+import { RowFaultList, type RowFaults } from './row-faults.js';
+
+/** Who runs components: told exactly once per `begin`. */
+export interface RunHost {
+  componentEnded(index: number, failure: Failure | null): void;
+}
+
+const emptyRows: RowSet = Object.freeze({ count: 0, rows: null, slateOf: null });
+
+/**
+ * One component of one request: the `run` that its author sees, and what the engine drives it with. Pooled: `begin` … `end`, again and
+ * again, but never while it is `busy` — then somebody may still write through it, and it goes to the garbage collector.
+ */
+export class ComponentRunState implements ComponentRun {
+  readonly binding: ComponentBinding;
+  readonly index: number;
+  readonly state: unknown;
+  readonly reads: ComponentRun['reads'];
+  readonly writes: ComponentRun['writes'];
+  rows: RowSet = emptyRows;
+  slate: Slate | null = null;
+  readonly #columns: BoundColumns;
+  readonly #faults = new RowFaultList();
+  #host: RunHost | null = null;
+  #request: RequestInfo | null = null;
+  #scope: CallScope | null = null;
+  #matrix: Matrix | null = null;
+  #block: Block | null = null;
+  #spare: Block | null = null;
+  #isRunning = false;
+  #isOut = false;
+
+  constructor(binding: ComponentBinding, index: number) {
+    this.binding = binding;
+    this.index = index;
+    this.#columns = new BoundColumns(binding, this.#faults);
+    this.reads = this.#columns.reads;
+    this.writes = this.#columns.writes;
+    this.state = binding.component.createState();
+  }
+
+  /** Rows without a real result. Valid until `end`. */
+  get faults(): RowFaults {
+    return this.#faults;
+  }
+
+  /** Something outside still holds the run: a promise that has not settled, or a pending component that has not ended. */
+  get busy(): boolean {
+    return this.#isOut;
+  }
+
+  /** What the component wrote, null when there is none. */
+  get written(): Block | null {
+    return this.#block;
+  }
+
+  get block(): Block {
+    if (this.#block === null)
+      throw new ComponentError(
+        'INFERFLOW_COMPONENTS_RUN_ENDED',
+        `${this.#name}: there is no block; it writes nothing, has not called createBlock, or ended`,
+      );
+    return this.#block;
+  }
+
+  get request(): RequestInfo {
+    return this.#request ?? this.#over();
+  }
+
+  get scope(): CallScope {
+    return this.#scope ?? this.#over();
+  }
+
+  get signal(): AbortSignal {
+    return this.scope.signal;
+  }
+
+  /** Runs the component. Never throws; a component that does not wait ends inside. */
+  begin(host: RunHost, matrix: Matrix, slate: Slate | null, rows: RowSet, scope: CallScope, request: RequestInfo): void {
+    if (this.#isOut || this.#isRunning)
+      throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: a run is begun while it is still out`);
+    const { component } = this.binding;
+    this.#host = host;
+    this.#request = request;
+    this.#scope = scope;
+    this.rows = rows;
+    this.slate = slate;
+    this.#matrix = component.scope === 'slate' ? (slate?.matrix ?? null) : matrix;
+    this.#isRunning = true;
+    if (component.scope === 'slate' && slate === null) {
+      this.#finish(null);
+      return;
+    }
+    let result: void | Promise<void> | typeof PENDING;
+    try {
+      this.#columns.bind(matrix, slate, rows);
+      if (component.rows === 'rows' && this.binding.write.shape !== null) this.#openBlock((this.#matrix as Matrix).rowCount, undefined);
+      result = component.execute(this);
+    } catch (error) {
+      this.#finish(this.#thrown(error));
+      return;
+    }
+    if (result === undefined) this.#finish(null);
+    else if (result === PENDING) this.#isOut = this.#isRunning;
+    else this.#await(result);
+  }
+
+  createBlock(rowCount: number, options?: BlockOptions): Block {
+    if (this.binding.component.rows !== 'own' || this.binding.write.shape === null) {
+      throw new ComponentError(
+        'INFERFLOW_COMPONENTS_CONTRACT',
+        `${this.#name}: createBlock is for components whose writes say rows: 'own'`,
+      );
+    }
+    if (this.#block !== null) throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: createBlock was called twice`);
+    if (!this.#isRunning) return this.#over();
+    return this.#openBlock(rowCount, options);
+  }
+
+  callDeadline(deadlineMs: number): number {
+    return Math.min(performance.now() + deadlineMs, this.scope.deadline - this.request.reserveMs);
+  }
+
+  done(): void {
+    this.#endFromOutside(null);
+  }
+
+  failed(failure: Failure): void {
+    this.#endFromOutside(failure);
+  }
+
+  failRows(from: number, to: number, failure: Failure): void {
+    if (!this.#isRunning) return;
+    this.#faults.add(Math.max(from, 0), Math.min(to, this.rows.count), failure);
+  }
+
+  /** The request is over: ends the component with that reason, unless it has ended. The host is told. */
+  cancel(reason: ScopeEnd): void {
+    if (!this.#isRunning) return;
+    const { component } = this.binding;
+    if (component.cancelled !== null && this.#isOut) {
+      try {
+        component.cancelled(this, reason);
+        this.#isOut = false;
+      } catch {
+        // It may still hold the run: left busy, so that nobody uses it again.
+      }
+    }
+    this.#finish(
+      reason === 'deadline'
+        ? createFailure('deadline', 'the request ran out of time before the component ended', this.#name, GrpcCode.DEADLINE_EXCEEDED)
+        : createFailure('cancelled', 'the request was cancelled before the component ended', this.#name, GrpcCode.CANCELLED),
+    );
+  }
+
+  /** For a component that is not run: all its cells become `status`, so that readers and counts are honest. */
+  skip(matrix: Matrix, slate: Slate | null, status: CellStatus = CellStatus.skipped): void {
+    this.#matrix = this.binding.component.scope === 'slate' ? (slate?.matrix ?? null) : matrix;
+    this.#markAll(status);
+  }
+
+  /** Lets go of the request. The block stays with its matrix. */
+  end(): void {
+    if (this.#isRunning)
+      throw new ComponentError(
+        'INFERFLOW_COMPONENTS_CONTRACT',
+        `${this.#name}: a run is ended while its component is at work; cancel it first`,
+      );
+    this.#columns.unbind();
+    this.#faults.clear();
+    this.#host = null;
+    this.#request = null;
+    this.#scope = null;
+    this.#matrix = null;
+    this.#block = null;
+    this.slate = null;
+    this.rows = emptyRows;
+  }
+
+  #openBlock(rowCount: number, options: BlockOptions | undefined): Block {
+    const { shape, blockIndex, pool } = this.binding.write;
+    if (shape === null) return this.#over();
+    // A block object is used again once its matrix gave it back; logging may hold on to it longer than the request.
+    let block = this.#spare;
+    if (block === null || block.isOpen) {
+      block = new Block();
+      this.#spare = block;
+    }
+    block.open(pool, shape, rowCount, options);
+    this.#block = block;
+    (this.#matrix as Matrix).setBlock(blockIndex, block);
+    this.#columns.bindWrites(block);
+    return block;
+  }
+
+  #await(result: Promise<void>): void {
+    this.#isOut = true;
+    result.then(
+      () => {
+        this.#isOut = false;
+        this.#endFromOutside(null);
+      },
+      (error: unknown) => {
+        this.#isOut = false;
+        this.#endFromOutside(this.#thrown(error));
+      },
+    );
+  }
+
+  #endFromOutside(failure: Failure | null): void {
+    this.#isOut = false;
+    if (this.#isRunning) this.#finish(failure);
+    else this.binding.lateEnds++;
+  }
+
+  #finish(failure: Failure | null): void {
+    if (!this.#isRunning) return;
+    this.#settleCells(failure);
+    this.#isRunning = false;
+    const host = this.#host;
+    this.#host = null;
+    host?.componentEnded(this.index, failure);
+  }
+
+  /** Nobody ever sees an unwritten cell: what a component left open is `failed`. */
+  #settleCells(failure: Failure | null): void {
+    const block = this.#block;
+    if (block === null) {
+      if (failure !== null) this.#markAll(CellStatus.failed);
+      return;
+    }
+    if ((block.counts[CellStatus.unwritten] as number) === 0) return;
+    const notWritten = failure === null ? createFailure('not-written', 'the component ended without writing a value', this.#name) : null;
+    const slotCount = block.shape.slots.length;
+    const rowsAreTargets = this.binding.component.scope === 'target' && this.binding.component.rows === 'rows' && this.rows.rows === null;
+    for (let row = 0; row < block.rowCount; row++) {
+      let isOpen = false;
+      for (let slot = 0; slot < slotCount; slot++) {
+        if (block.status(row, slot) !== CellStatus.unwritten) continue;
+        block.markCell(row, slot, CellStatus.failed);
+        isOpen = true;
+      }
+      if (isOpen && notWritten !== null && rowsAreTargets) this.#faults.add(row, row + 1, notWritten);
+    }
+    if (notWritten !== null && !rowsAreTargets) this.#faults.add(0, this.rows.count, notWritten);
+  }
+
+  #markAll(status: CellStatus): void {
+    if (this.#matrix === null || this.binding.write.shape === null) return;
+    const block = this.#openBlock(this.#matrix.rowCount, noHeap);
+    block.markRows(0, block.rowCount, status);
+  }
+
+  #thrown(error: unknown): Failure {
+    const text = error instanceof Error ? error.message : 'a value that is no error';
+    return createFailure('exception', `component "${this.#name}" threw: ${text}`, this.#name, GrpcCode.INTERNAL);
+  }
+
+  get #name(): string {
+    return this.binding.componentName;
+  }
+
+  #over(): never {
+    throw new ComponentError('INFERFLOW_COMPONENTS_RUN_ENDED', `${this.#name}: the run is used after it ended`);
+  }
+}
+
+const noHeap: BlockOptions = Object.freeze({ heapBytes: 0 });

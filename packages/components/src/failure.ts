@@ -1,0 +1,29 @@
+import { type CallFailure, type FailureReason, GrpcCode } from '@inferflow/transport';
+
+export type { FailureReason } from '@inferflow/transport';
+
+/** Why a component, or some of its rows, has no result. A value, not an `Error`; its text holds no request values. */
+export interface Failure {
+  /** Closed set; a metric label. */
+  readonly reason: FailureReason;
+  /** One sentence for row errors and logs. */
+  readonly message: string;
+  /** The gRPC status behind it; 0 when no call was involved. */
+  readonly grpcCode: number;
+  readonly componentName: string;
+}
+
+/** Makes a failure. All failures have one object shape. */
+export function createFailure(reason: FailureReason, message: string, componentName: string, grpcCode = 0): Failure {
+  return { reason, message, grpcCode, componentName };
+}
+
+/** A call's failure as the failure of the component that made it. */
+export function failureOfCall(failure: CallFailure, service: string, componentName: string): Failure {
+  return { reason: failure.reason, message: `${service}: ${failure.message}`, grpcCode: failure.code, componentName };
+}
+
+/** The failure of a component that ran out of time before its call could be started. */
+export function outOfTime(service: string, componentName: string): Failure {
+  return createFailure('deadline', `${service}: no time was left for the call`, componentName, GrpcCode.DEADLINE_EXCEEDED);
+}

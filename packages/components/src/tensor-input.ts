@@ -1,0 +1,13 @@
+/** Columns as a row-major tensor. Positions are those of `run.rows`, half-open: from … to−1. */
+export interface TensorInput {
+  /** Resolves defaults and texts for the run's rows. Called once before the other methods; answers how many values are defaults. */
+  prepare(): number;
+  /** Exact bytes of these rows. */
+  byteLength(from: number, to: number): number;
+  /** Writes these rows at `at`. Repeatable until the run ends. */
+  write(target: Uint8Array, at: number, from: number, to: number): void;
+  /** Elements of one row, the same for all rows; −1 when rows differ. */
+  elementsPerRow(from: number, to: number): number;
+  /** How the bytes come about: `copy`, `gather n runs`, `convert k columns`, `text`. */
+  readonly description: string;
+}
