@@ -12,7 +12,10 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 const { packageManager } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 const stamp = `${root}node_modules/.inferflow-bootstrap`;
-const want = createHash('sha256').update(readFileSync(`${root}pnpm-lock.yaml`)).update(readFileSync(`${root}pnpm-workspace.yaml`)).digest('hex');
+const want = createHash('sha256')
+  .update(readFileSync(`${root}pnpm-lock.yaml`))
+  .update(readFileSync(`${root}pnpm-workspace.yaml`))
+  .digest('hex');
 if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want) process.exit(0);
 execFileSync('npx', ['--yes', packageManager, 'install', '--frozen-lockfile', '--prefer-offline'], {
   cwd: root,

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (name) => join(root, 'node_modules', '.bin', name);
-const run = (command, args, cwd, options = {}) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
+const run = (command, args, cwd, options = {}) =>
+  execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
 const heavy = ['onnxruntime-node', 'kafkajs', 'etcd3', 'apache-arrow', 'hyparquet'];
 
 const folders = ['packages', 'apps', 'examples'].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name)));
@@ -50,7 +51,13 @@ try {
     mkdirSync(project);
     writeFileSync(
       join(project, 'package.json'),
-      JSON.stringify({ name: 'empty', private: true, type: 'module', dependencies: Object.fromEntries(names.map((name) => [name, overrides[name]])), pnpm: { overrides, onlyBuiltDependencies: [] } }),
+      JSON.stringify({
+        name: 'empty',
+        private: true,
+        type: 'module',
+        dependencies: Object.fromEntries(names.map((name) => [name, overrides[name]])),
+        pnpm: { overrides, onlyBuiltDependencies: [] },
+      }),
     );
     writeFileSync(join(project, '.npmrc'), 'auto-install-peers=false\nstrict-peer-dependencies=false\nnode-linker=hoisted\n');
     run(bin('pnpm'), ['install', '--prefer-offline', '--ignore-scripts', '--ignore-workspace'], project);

@@ -18,7 +18,10 @@ for (const [title, through] of [
   console.log(`\n-- configurations ${title}`);
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-conformance-'));
   try {
-    const { status } = spawnSync(process.execPath, [...common, '--config-dir', directory, ...only, ...through, ...extra], { cwd: root, stdio: 'inherit' });
+    const { status } = spawnSync(process.execPath, [...common, '--config-dir', directory, ...only, ...through, ...extra], {
+      cwd: root,
+      stdio: 'inherit',
+    });
     failed ||= status !== 0;
   } finally {
     rmSync(directory, { recursive: true, force: true });

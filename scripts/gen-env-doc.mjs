@@ -4,7 +4,15 @@ import { fileURLToPath } from 'node:url';
 import { envTable } from '../apps/server/dist/env-table.js';
 
 const kinds = {
-  text: 'text', integer: 'integer', number: 'number', boolean: 'true/false', duration: 'duration', list: 'comma list', level: 'level', hostPort: 'host:port', megabytes: 'megabytes',
+  text: 'text',
+  integer: 'integer',
+  number: 'number',
+  boolean: 'true/false',
+  duration: 'duration',
+  list: 'comma list',
+  level: 'level',
+  hostPort: 'host:port',
+  megabytes: 'megabytes',
 };
 const lines = [
   '# Environment reference',
@@ -21,10 +29,16 @@ for (const variable of envTable) {
     section = variable.section;
     lines.push('', `## ${section}`, '', '| Variable | Type | Default | Meaning |', '|---|---|---|---|');
   }
-  const names = [variable.name, ...(variable.aliases ?? []).map((alias) => (alias.kind ? `${alias.name}\` (${kinds[alias.kind]})` : alias.name))]
+  const names = [
+    variable.name,
+    ...(variable.aliases ?? []).map((alias) => (alias.kind ? `${alias.name}\` (${kinds[alias.kind]})` : alias.name)),
+  ]
     .map((name) => (name.includes('`') ? `\`${name}` : `\`${name}\``))
     .join(', ');
-  const standard = variable.default === undefined ? 'unset' : variable.default === '' ? 'empty' : variable.isSecret ? 'hidden' : `\`${variable.default}\``;
-  lines.push(`| ${names} | ${kinds[variable.kind]}${variable.isSecret ? ', secret' : ''} | ${standard} | ${variable.meaning}${variable.acceptedWith ? ` (It ${variable.acceptedWith}.)` : ''} |`);
+  const standard =
+    variable.default === undefined ? 'unset' : variable.default === '' ? 'empty' : variable.isSecret ? 'hidden' : `\`${variable.default}\``;
+  lines.push(
+    `| ${names} | ${kinds[variable.kind]}${variable.isSecret ? ', secret' : ''} | ${standard} | ${variable.meaning}${variable.acceptedWith ? ` (It ${variable.acceptedWith}.)` : ''} |`,
+  );
 }
 writeFileSync(fileURLToPath(new URL('../docs/reference/environment.md', import.meta.url)), `${lines.join('\n')}\n`);

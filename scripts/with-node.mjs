@@ -19,6 +19,9 @@ if (!existsSync(bin)) {
   mkdirSync(cache, { recursive: true });
   execFileSync('npm', ['install', '--no-save', '--no-package-lock', '--prefix', cache, `${name}@${version}`], { stdio: 'inherit' });
 }
-const { status, signal } = spawnSync(command[0], command.slice(1), { stdio: 'inherit', env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` } });
+const { status, signal } = spawnSync(command[0], command.slice(1), {
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+});
 if (signal !== null) console.error(`ended by ${signal}`);
 process.exit(status ?? 1);

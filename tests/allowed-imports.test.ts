@@ -84,10 +84,17 @@ describe('allowed imports', () => {
       const manifest = manifestOf(`packages/${room}`);
       for (const [library, users] of Object.entries(heavyLibraries)) {
         if (manifest.dependencies?.[library] !== undefined) wrong.push(`${room} depends on ${library}`);
-        if (!users.includes(room) && sourcesOf(`packages/${room}`).some((file) => importsOf(file).some((name) => name === library || name.startsWith(`${library}/`)))) {
+        if (
+          !users.includes(room) &&
+          sourcesOf(`packages/${room}`).some((file) => importsOf(file).some((name) => name === library || name.startsWith(`${library}/`)))
+        ) {
           wrong.push(`${room} imports ${library}`);
         }
-        if (users.includes(room) && manifest.peerDependenciesMeta?.[library]?.optional !== true && sourcesOf(`packages/${room}`).some((file) => importsOf(file).includes(library))) {
+        if (
+          users.includes(room) &&
+          manifest.peerDependenciesMeta?.[library]?.optional !== true &&
+          sourcesOf(`packages/${room}`).some((file) => importsOf(file).includes(library))
+        ) {
           wrong.push(`${room} uses ${library} without declaring it an optional peer`);
         }
       }
@@ -96,7 +103,11 @@ describe('allowed imports', () => {
   });
 
   it('keeps folders flat: at most one level below src', () => {
-    const deep = rooms.flatMap((room) => sourcesOf(`packages/${room}`).map((file) => file.slice(root.length + 1)).filter((file) => file.split('/').length > 5 && !file.includes('/gen/')));
+    const deep = rooms.flatMap((room) =>
+      sourcesOf(`packages/${room}`)
+        .map((file) => file.slice(root.length + 1))
+        .filter((file) => file.split('/').length > 5 && !file.includes('/gen/')),
+    );
     expect(deep).toEqual([]);
   });
 });

@@ -6,7 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createFileCallerCheck } from './auth.js';
 
 const sha = (token: string) => createHash('sha256').update(token).digest('hex');
-const headers = (id?: string, token?: string) => (name: string) => (name === 'inferflow-caller-id' ? id : name === 'inferflow-auth-token' ? token : undefined);
+const headers = (id?: string, token?: string) => (name: string) =>
+  name === 'inferflow-caller-id' ? id : name === 'inferflow-auth-token' ? token : undefined;
 
 describe('createFileCallerCheck', () => {
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-auth-'));
@@ -26,7 +27,11 @@ describe('createFileCallerCheck', () => {
     let now = 0;
     const reports: string[] = [];
     writeFileSync(file, `a ${sha('1')}\n`);
-    const check = createFileCallerCheck(file, (problem) => reports.push(problem), () => now);
+    const check = createFileCallerCheck(
+      file,
+      (problem) => reports.push(problem),
+      () => now,
+    );
     writeFileSync(file, `a ${sha('1')}\nbb ${sha('2')}\n`);
     expect(check.allows(headers('bb', '2'))).toBe(false);
     now += 2000;

@@ -46,7 +46,11 @@ function fileSignature(path: string): string {
     const { mtimeMs, size, ino } = statSync(path);
     return `${mtimeMs}:${size}:${ino}`;
   } catch (error) {
-    throw new ServerStartError('AUTH_FILE_INVALID', [`INFERFLOW_AUTH_FILE: the file cannot be read (${(error as NodeJS.ErrnoException).code})`], { cause: error });
+    throw new ServerStartError(
+      'AUTH_FILE_INVALID',
+      [`INFERFLOW_AUTH_FILE: the file cannot be read (${(error as NodeJS.ErrnoException).code})`],
+      { cause: error },
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import type { Backends, ExpressionEngine, ServiceBackend } from '@inferflow/comp
 import type { ConfigSnapshot } from '@inferflow/config';
 import type { Telemetry } from '@inferflow/telemetry';
 import { type CallHead, createCallHead, createUpstream, type TlsOptions, type Upstream } from '@inferflow/transport';
-import { type Endpoint, authorityOf, localEndpoint, parseEndpoint } from './endpoint.js';
+import { authorityOf, type Endpoint, localEndpoint, parseEndpoint } from './endpoint.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import { upstreamEvents } from './upstream-events.js';
@@ -48,7 +48,12 @@ export function createBackends(environment: Environment, local: LocalServices, t
     return upstream;
   };
 
-  const single = (service: string, hostName: 'EXTERNAL_SERVICE_ONFS_FS_HOST' | 'NUMERIX_CLIENT_V1_HOST', prefix: UpstreamPrefix, inProcess: boolean): Endpoint | 'local' | null => {
+  const single = (
+    service: string,
+    hostName: 'EXTERNAL_SERVICE_ONFS_FS_HOST' | 'NUMERIX_CLIENT_V1_HOST',
+    prefix: UpstreamPrefix,
+    inProcess: boolean,
+  ): Endpoint | 'local' | null => {
     const text = environment.text(hostName) ?? (isDemo ? localEndpoint : undefined);
     if (text === undefined) {
       descriptions.push(`${service}: none (${hostName} is not set); models that need it are refused`);
@@ -70,7 +75,8 @@ export function createBackends(environment: Environment, local: LocalServices, t
   };
 
   const storeAt = single('feature store', 'EXTERNAL_SERVICE_ONFS_FS_HOST', 'EXTERNAL_SERVICE_ONFS_FS', local.featureStore !== null);
-  const storeUpstream = storeAt === null ? null : storeAt === 'local' ? local.featureStore : connect('feature_store', storeAt, 'EXTERNAL_SERVICE_ONFS_FS');
+  const storeUpstream =
+    storeAt === null ? null : storeAt === 'local' ? local.featureStore : connect('feature_store', storeAt, 'EXTERNAL_SERVICE_ONFS_FS');
   const featureStore =
     storeUpstream === null
       ? null
@@ -108,7 +114,11 @@ export function createBackends(environment: Environment, local: LocalServices, t
     const parsed = parseEndpoint(endpoint, environment.number('EXTERNAL_SERVICE_PREDATOR_PORT'));
     return parsed === undefined ? '' : authorityOf(parsed);
   };
-  descriptions.push(local.models === null ? `models: remote, port ${environment.number('EXTERNAL_SERVICE_PREDATOR_PORT')} where an endpoint names none` : 'models: endpoint `local` is embedded in this process');
+  descriptions.push(
+    local.models === null
+      ? `models: remote, port ${environment.number('EXTERNAL_SERVICE_PREDATOR_PORT')} where an endpoint names none`
+      : 'models: endpoint `local` is embedded in this process',
+  );
 
   // Certificates are looked at now, so that a wrong file is a start-up problem and not one of the first model's.
   tlsOf(environment, 'EXTERNAL_SERVICE_PREDATOR', problems);

@@ -13,8 +13,8 @@ import { ServerStartError } from './errors.js';
 import { Readiness } from './health.js';
 import { createHttpListener } from './http-routes.js';
 import { listenerTls } from './listener-tls.js';
-import type { ServerLogger } from './logger.js';
 import { logSnapshot } from './log-snapshot.js';
+import type { ServerLogger } from './logger.js';
 import { loadPlugins } from './plugins.js';
 import { createRoutes } from './routes.js';
 import { sessionEvents, warnOfResetLimit } from './session-events.js';
@@ -84,7 +84,9 @@ export async function createServer(environment: Environment, logger: ServerLogge
     bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
   } catch (error) {
     await engine.close(0);
-    throw new ServerStartError('LISTEN_FAILED', [`APP_PORT=${environment.number('APP_PORT')}: ${(error as Error).message}`], { cause: error });
+    throw new ServerStartError('LISTEN_FAILED', [`APP_PORT=${environment.number('APP_PORT')}: ${(error as Error).message}`], {
+      cause: error,
+    });
   }
   logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
   let stopping: Promise<void> | undefined;
@@ -163,7 +165,15 @@ function firstOf(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-async function stop(environment: Environment, readiness: Readiness, port: OnePort, engine: Engine, backends: ServerBackends, telemetry: Telemetry, logger: ServerLogger): Promise<void> {
+async function stop(
+  environment: Environment,
+  readiness: Readiness,
+  port: OnePort,
+  engine: Engine,
+  backends: ServerBackends,
+  telemetry: Telemetry,
+  logger: ServerLogger,
+): Promise<void> {
   readiness.drain();
   logger.info({ inFlight: port.inFlight }, 'shutting down');
   const delayMs = environment.number('INFERFLOW_DRAIN_DELAY_MS');

@@ -24,7 +24,12 @@ describe('readEnvironment', () => {
   });
 
   it('reads the documents’ names in any case, with their units', () => {
-    const environment = readEnvironment({ externalServiceOnFs_deadline: '250ms', EXTERNALSERVICEONFS_HOST: 'onfs:50051', CACHE_SIZE_MB: '2', numerixClientV1_deadline: '1.5s' });
+    const environment = readEnvironment({
+      externalServiceOnFs_deadline: '250ms',
+      EXTERNALSERVICEONFS_HOST: 'onfs:50051',
+      CACHE_SIZE_MB: '2',
+      numerixClientV1_deadline: '1.5s',
+    });
     expect(environment.number('EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE')).toBe(250);
     expect(environment.text('EXTERNAL_SERVICE_ONFS_FS_HOST')).toBe('onfs:50051');
     expect(environment.number('IN_MEMORY_CACHE_SIZE_IN_BYTES')).toBe(2 * 1024 * 1024);
@@ -32,7 +37,12 @@ describe('readEnvironment', () => {
   });
 
   it('lists every invalid variable at once', () => {
-    const problems = problemsOf({ APP_PORT: 'x', APP_LOG_LEVEL: 'LOUD', METRIC_SAMPLING_RATE: '2', EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE: '0' });
+    const problems = problemsOf({
+      APP_PORT: 'x',
+      APP_LOG_LEVEL: 'LOUD',
+      METRIC_SAMPLING_RATE: '2',
+      EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE: '0',
+    });
     expect(problems).toHaveLength(4);
     expect(problems.join('\n')).toMatch(/APP_PORT: expected a whole number[\s\S]*APP_LOG_LEVEL: expected one of/);
   });

@@ -33,13 +33,17 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
     const found = findSpellings(variable, source, byLowerName, problems);
     if (found !== undefined) set.add(variable.name);
     if (found !== undefined && variable.acceptedWith !== undefined) notices.push(`${variable.name} ${variable.acceptedWith}`);
-    values.set(variable.name, found ?? (variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value));
+    values.set(
+      variable.name,
+      found ?? (variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value),
+    );
   }
   nameUnknown(source, notices);
   if (set.has('ETCD_SERVER') && set.has('INFERFLOW_CONFIG_DIR')) {
     problems.push('ETCD_SERVER and INFERFLOW_CONFIG_DIR are both set: model configurations come from one place; unset one of them');
   }
-  if (set.has('INFERFLOW_TLS_CERT') !== set.has('INFERFLOW_TLS_KEY')) problems.push('INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together: set both or none');
+  if (set.has('INFERFLOW_TLS_CERT') !== set.has('INFERFLOW_TLS_KEY'))
+    problems.push('INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together: set both or none');
   const compat = values.get('INFERFLOW_COMPAT');
   if (compat !== undefined && compat !== 'go-1.0') problems.push('INFERFLOW_COMPAT: expected "go-1.0" or nothing');
   if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
@@ -95,9 +99,16 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
     case 'text':
       return { value: text };
     case 'hostPort':
-      return /^[^\s:]+(:\d+)?$|^\[[0-9a-fA-F:]+\](:\d+)?$/.test(text) ? { value: text } : { problem: `expected host or host:port, found ${shown(variable, text)}` };
+      return /^[^\s:]+(:\d+)?$|^\[[0-9a-fA-F:]+\](:\d+)?$/.test(text)
+        ? { value: text }
+        : { problem: `expected host or host:port, found ${shown(variable, text)}` };
     case 'list':
-      return { value: text.split(',').map((part) => part.trim()).filter((part) => part !== '') };
+      return {
+        value: text
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
+      };
     case 'boolean': {
       const lower = text.toLowerCase();
       if (trueTexts.includes(lower)) return { value: true };
@@ -105,7 +116,9 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
     }
     case 'level': {
       const upper = text.toUpperCase();
-      return levels.includes(upper) ? { value: upper } : { problem: `expected one of ${levels.join(', ')}, found ${shown(variable, text)}` };
+      return levels.includes(upper)
+        ? { value: upper }
+        : { problem: `expected one of ${levels.join(', ')}, found ${shown(variable, text)}` };
     }
     case 'duration': {
       const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
@@ -113,11 +126,17 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
       return inRange(variable, Number(match[1]) * ({ ms: 1, s: 1000, m: 60_000 } as Record<string, number>)[match[2] ?? 'ms']!);
     }
     case 'megabytes':
-      return /^\d+$/.test(text) ? inRange(variable, Number(text) * 1024 * 1024) : { problem: `expected a whole number of megabytes, found ${shown(variable, text)}` };
+      return /^\d+$/.test(text)
+        ? inRange(variable, Number(text) * 1024 * 1024)
+        : { problem: `expected a whole number of megabytes, found ${shown(variable, text)}` };
     case 'integer':
-      return /^-?\d+$/.test(text) ? inRange(variable, Number(text)) : { problem: `expected a whole number, found ${shown(variable, text)}` };
+      return /^-?\d+$/.test(text)
+        ? inRange(variable, Number(text))
+        : { problem: `expected a whole number, found ${shown(variable, text)}` };
     case 'number':
-      return Number.isFinite(Number(text)) ? inRange(variable, Number(text)) : { problem: `expected a number, found ${shown(variable, text)}` };
+      return Number.isFinite(Number(text))
+        ? inRange(variable, Number(text))
+        : { problem: `expected a number, found ${shown(variable, text)}` };
   }
 }
 

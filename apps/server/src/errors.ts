@@ -1,7 +1,13 @@
 const brand = Symbol.for('inferflow.server.ServerStartError');
 
 /** Why the server did not start. */
-export type ServerStartErrorCode = 'ENVIRONMENT_INVALID' | 'PLUGIN_REFUSED' | 'BACKEND_MISSING' | 'AUTH_FILE_INVALID' | 'LISTEN_FAILED' | 'CONFIG_UNAVAILABLE';
+export type ServerStartErrorCode =
+  | 'ENVIRONMENT_INVALID'
+  | 'PLUGIN_REFUSED'
+  | 'BACKEND_MISSING'
+  | 'AUTH_FILE_INVALID'
+  | 'LISTEN_FAILED'
+  | 'CONFIG_UNAVAILABLE';
 
 /** Thrown while starting; holds everything that is wrong, so that one start shows it all. Match on `code`. */
 export class ServerStartError extends Error {
@@ -11,7 +17,10 @@ export class ServerStartError extends Error {
   readonly [brand] = true;
 
   constructor(code: ServerStartErrorCode, problems: readonly string[], options?: ErrorOptions) {
-    super(problems.length === 1 ? problems[0] : `${problems.length} problems:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`, options);
+    super(
+      problems.length === 1 ? problems[0] : `${problems.length} problems:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+      options,
+    );
     this.code = `INFERFLOW_SERVER_${code}`;
     this.problems = problems;
   }

@@ -26,7 +26,9 @@ export type NodeServerResponse = ServerResponse | Http2ServerResponse;
 /** Wraps the RPC listener: CORS in front of it, health, metrics and 404 beside it. */
 export function createHttpListener(
   options: HttpRoutesOptions,
-  rpc: (fallback: (request: NodeServerRequest, response: NodeServerResponse) => void) => (request: NodeServerRequest, response: NodeServerResponse) => void,
+  rpc: (
+    fallback: (request: NodeServerRequest, response: NodeServerResponse) => void,
+  ) => (request: NodeServerRequest, response: NodeServerResponse) => void,
 ): (request: NodeServerRequest, response: NodeServerResponse) => void {
   const handler = rpc((request, response) => servePlain(options, request, response));
   return (request, response) => {
@@ -64,7 +66,8 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
       return answer(response, ready ? 200 : 503, 'application/json', JSON.stringify(ready ? { ready } : { ready, reason }));
     }
     case '/metrics':
-      if (!options.mayAdminister((name) => headerOf(request, name))) return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
+      if (!options.mayAdminister((name) => headerOf(request, name)))
+        return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
       options.telemetry.prometheusText().then(
         (text) => answer(response, 200, options.telemetry.contentType, text),
         () => answer(response, 500, 'text/plain; charset=utf-8', 'metrics are not available\n'),

@@ -13,7 +13,9 @@ export function listenerTls(environment: Environment): ServerTls | undefined {
     try {
       return readFileSync(environment.text(name)!);
     } catch (error) {
-      throw new ServerStartError('LISTEN_FAILED', [`${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`], { cause: error });
+      throw new ServerStartError('LISTEN_FAILED', [`${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`], {
+        cause: error,
+      });
     }
   };
   return {

@@ -6,7 +6,12 @@ const shownProblems = 20;
 const states = ['live', 'rejected', 'stale'] as const;
 
 /** Says what a new snapshot changed: one line per model that is new, changed, refused or gone. */
-export function logSnapshot(snapshot: ConfigSnapshot, previous: ConfigSnapshot | undefined, logger: ServerLogger, telemetry: Telemetry): void {
+export function logSnapshot(
+  snapshot: ConfigSnapshot,
+  previous: ConfigSnapshot | undefined,
+  logger: ServerLogger,
+  telemetry: Telemetry,
+): void {
   for (const [modelConfigId, entry] of snapshot.models) {
     if (previous?.models.get(modelConfigId) === entry) continue;
     logEntry(modelConfigId, entry, logger);
@@ -24,5 +29,9 @@ function logEntry(modelConfigId: string, entry: ModelEntry, logger: ServerLogger
   const fields = { modelConfigId, state: entry.state, configHash: entry.config?.hash, revision: entry.revision };
   const lines = entry.problems.slice(0, shownProblems).map(({ severity, code, path, message }) => ({ severity, code, path, message }));
   if (entry.state === 'live') logger.info(lines.length > 0 ? { ...fields, problems: lines } : fields, 'model is live');
-  else logger.error({ ...fields, problems: lines }, entry.config === null ? 'model refused; it has no good version' : 'new version of the model refused; the last good one stays');
+  else
+    logger.error(
+      { ...fields, problems: lines },
+      entry.config === null ? 'model refused; it has no good version' : 'new version of the model refused; the last good one stays',
+    );
 }

@@ -4,7 +4,13 @@ import pino from 'pino';
 export type ServerLogger = pino.Logger;
 
 const pinoLevels: Readonly<Record<string, string>> = {
-  DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error', FATAL: 'fatal', PANIC: 'fatal', DISABLED: 'silent',
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARN: 'warn',
+  ERROR: 'error',
+  FATAL: 'fatal',
+  PANIC: 'fatal',
+  DISABLED: 'silent',
 };
 
 /** One JSON line an event on standard output; `level` is a value of `APP_LOG_LEVEL`. */

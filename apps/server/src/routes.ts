@@ -9,11 +9,17 @@ import { addReflection } from './reflection.js';
 import { toConnectError } from './to-connect-error.js';
 
 /** Everything that is not hot gRPC: gRPC-Web, Connect, JSON, compressed bodies, health and reflection. */
-export function createRoutes(engine: Engine, readiness: Readiness, logger: ServerLogger, callerCheck: CallerCheck | null): (router: ConnectRouter) => void {
+export function createRoutes(
+  engine: Engine,
+  readiness: Readiness,
+  logger: ServerLogger,
+  callerCheck: CallerCheck | null,
+): (router: ConnectRouter) => void {
   const scoring = <I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>) => {
     return async (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
       const header = (name: string): string | undefined => context.requestHeader.get(name) ?? undefined;
-      if (callerCheck !== null && !callerCheck.allows(header)) throw new ConnectError('caller id or token is missing or wrong', Code.Unauthenticated);
+      if (callerCheck !== null && !callerCheck.allows(header))
+        throw new ConnectError('caller id or token is missing or wrong', Code.Unauthenticated);
       const bytes = toBinary(method.input, request);
       try {
         const remainingMs = context.timeoutMs();
