@@ -1,4 +1,6 @@
+export { sameMeaning } from './hash.js';
 export type { JsonObject, JsonValue } from './json.js';
+export { lintModel } from './lint/lint-model.js';
 export type {
   ComponentConfig,
   ComponentScope,
@@ -20,7 +22,14 @@ export type {
   ResponseConfig,
 } from './model-config.js';
 export { FEATURE_INITIALIZER } from './model-config.js';
+export { type ParseResult, parseModelConfig } from './parse/parse-model-config.js';
 export type { Assumption, Problem, Severity } from './problem.js';
 export { hasErrors } from './problem.js';
+export { type ProblemCode, type ProblemDefinition, problemTable } from './problem-codes.js';
+export { type FieldDefinition, fieldTable } from './schema/fields.js';
+export { type ObjectKind, objectKinds } from './schema/object-kinds.js';
+export { type ScoreColumnType, scoreColumnType } from './score-column-type.js';
 export type { ConfigSnapshot, ModelEntry, ServiceConfig } from './snapshot.js';
 export type { ConfigSource } from './source.js';
+export { type Conversion, convertModel, toDeployed, toDocumented } from './write/convert.js';
+export { CONFIG_ID_COLUMN, calibrationColumns, type WrittenColumn, writtenColumns } from './written-columns.js';

@@ -30,7 +30,7 @@ export interface ModelConfig {
   readonly deadlineMs?: number;
   readonly components: readonly ComponentConfig[];
   readonly response: ResponseConfig;
-  /** Fields nobody knows, kept for conversion, by place: `$`, `component_config`, `component:<name>`, `component:<name>/inputs/0`, … */
+  /** Fields nobody knows, kept for conversion, by place: `$`, `components`, `component:"<name>"`, `component:"<name>"/inputs/0`, … */
   readonly extra: Readonly<Record<string, JsonObject>>;
 }
 

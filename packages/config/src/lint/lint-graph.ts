@@ -1,0 +1,120 @@
+import { type ComponentDeclaration, closestName, DagErrorCode, findTopologyProblems, type TopologyProblem } from '@inferflow/dag';
+import { componentPath } from '../component-paths.js';
+import { emptyRecord } from '../json.js';
+import { joinPath } from '../json-path.js';
+import { type ComponentConfig, FEATURE_INITIALIZER, type ModelConfig } from '../model-config.js';
+import { createProblem } from '../parse/parse-context.js';
+import type { Problem } from '../problem.js';
+import { calibrationColumns, writtenColumns } from '../written-columns.js';
+import { isInGraph, readColumns } from './column-table.js';
+
+const GRAPH_PATH = '$.dag_execution_config.component_dependency';
+
+/** Cycles, unknown and unused components, columns read before they are written or written twice, edges that look inverted. */
+export function lintGraph(config: ModelConfig): readonly Problem[] {
+  const inGraph = config.components.filter((component) => isInGraph(config, component.componentName));
+  const found = findTopologyProblems({
+    components: [{ componentId: FEATURE_INITIALIZER }, ...inGraph.map(toDeclaration)],
+    dependencies: knownDependencies(config),
+    given: calibrationColumns(config.components),
+  });
+  return [
+    ...found.map((problem) => toProblem(config, problem)),
+    ...inGraph.flatMap((component) => ownRepeats(config, component)),
+    ...found.flatMap((problem) => invertedEdge(config, problem)),
+    ...config.components.filter((component) => !inGraph.includes(component)).map((component) => unused(config, component)),
+  ];
+}
+
+function toDeclaration(component: ComponentConfig): ComponentDeclaration {
+  return {
+    componentId: component.componentName,
+    reads: readColumns(component),
+    writes: writtenColumns(component).map((column) => column.name),
+  };
+}
+
+/** Without entries for names that nobody configured and somebody waits for: those are reported where they are waited for. */
+function knownDependencies(config: ModelConfig): Record<string, readonly string[]> {
+  const configured = new Set(config.order);
+  const waitedFor = new Set(Object.values(config.dependencies).flat());
+  const known = emptyRecord<readonly string[]>();
+  for (const [name, dependencies] of Object.entries(config.dependencies)) {
+    if (configured.has(name) || !waitedFor.has(name)) known[name] = dependencies;
+  }
+  return known;
+}
+
+function toProblem(config: ModelConfig, problem: TopologyProblem): Problem {
+  const { componentId = '', requiredBy, columnName, message } = problem;
+  switch (problem.code) {
+    case DagErrorCode.cycle:
+      return createProblem('INFERFLOW_CONFIG_CYCLE', joinPath(GRAPH_PATH, componentId), message, { found: problem.cyclePath?.join(' → ') });
+    case DagErrorCode.unknownComponent:
+      return unknownComponent(config, componentId, requiredBy);
+    case DagErrorCode.twoWriters:
+      return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', pathOf(config, componentId), message, { found: columnName });
+    case DagErrorCode.readBeforeWrite: {
+      const expected =
+        requiredBy === componentId
+          ? 'a column of another component'
+          : `${JSON.stringify(requiredBy)} to run after ${JSON.stringify(componentId)}`;
+      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', pathOf(config, requiredBy ?? componentId), message, {
+        found: columnName,
+        expected,
+      });
+    }
+    default:
+      return createProblem('INFERFLOW_CONFIG_REFUSED', GRAPH_PATH, message);
+  }
+}
+
+function unknownComponent(config: ModelConfig, name: string, requiredBy: string | undefined): Problem {
+  const who =
+    requiredBy === undefined
+      ? `the graph mentions ${JSON.stringify(name)}`
+      : `component ${JSON.stringify(requiredBy)} waits for ${JSON.stringify(name)}`;
+  const key = config.dialect === 'deployed' && requiredBy !== undefined ? requiredBy : name;
+  const details = { found: name, expected: 'the name of a configured component', suggestion: closestName(name, config.order) };
+  return createProblem('INFERFLOW_CONFIG_UNKNOWN_COMPONENT', joinPath(GRAPH_PATH, key), `${who}, which is not configured`, details);
+}
+
+/** A component that writes one column twice; two components are found by the topology check. */
+function ownRepeats(config: ModelConfig, component: ComponentConfig): readonly Problem[] {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (const { name } of writtenColumns(component)) {
+    if (seen.has(name)) repeated.add(name);
+    seen.add(name);
+  }
+  return [...repeated].map((name) => {
+    const message = `component ${JSON.stringify(component.componentName)} writes column ${JSON.stringify(name)} twice`;
+    return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', pathOf(config, component.componentName), message, {
+      found: name,
+      expected: 'one writer',
+    });
+  });
+}
+
+/** A reader that its writer waits for: the edge points the wrong way. */
+function invertedEdge(config: ModelConfig, { code, componentId, requiredBy, columnName }: TopologyProblem): readonly Problem[] {
+  if (code !== DagErrorCode.readBeforeWrite || componentId === undefined || requiredBy === undefined) return [];
+  if (config.dependencies[componentId]?.includes(requiredBy) !== true) return [];
+  const [key, listed] = config.dialect === 'documented' ? [requiredBy, componentId] : [componentId, requiredBy];
+  const message = `${JSON.stringify(componentId)} waits for ${JSON.stringify(requiredBy)}, which reads its column ${JSON.stringify(columnName)}; the edge looks inverted`;
+  const details = {
+    found: `${JSON.stringify(key)}: [${JSON.stringify(listed)}]`,
+    expected: `${JSON.stringify(listed)}: [${JSON.stringify(key)}]`,
+  };
+  return [createProblem('INFERFLOW_CONFIG_INVERTED_EDGE', joinPath(GRAPH_PATH, key), message, details)];
+}
+
+function unused(config: ModelConfig, component: ComponentConfig): Problem {
+  const message = `component ${JSON.stringify(component.componentName)} is not mentioned in component_dependency, so it never runs`;
+  return createProblem('INFERFLOW_CONFIG_UNUSED_COMPONENT', componentPath(config, component), message, { found: component.componentName });
+}
+
+function pathOf(config: ModelConfig, componentName: string): string {
+  const component = config.components.find((candidate) => candidate.componentName === componentName);
+  return component === undefined ? GRAPH_PATH : componentPath(config, component);
+}

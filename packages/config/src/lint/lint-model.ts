@@ -1,0 +1,28 @@
+import type { ModelConfig } from '../model-config.js';
+import { createProblem } from '../parse/parse-context.js';
+import type { Problem } from '../problem.js';
+import { lintColumns } from './lint-columns.js';
+import { lintGraph } from './lint-graph.js';
+import { lintTypes } from './lint-types.js';
+
+/** Defects that `compat: "go-1.0"` keeps, as numbered in the migration guide. */
+const COMPAT_KEEPS = 'D4–D8, D10, D11, F11, F11b, G3, C5, C17, C18, H14, H18';
+
+/**
+ * Checks what only shows in the whole config: the graph, the columns that pass through it, their types and shapes.
+ * A model with an error among these problems must not serve. Plugins declare their columns when they are created, so theirs are not checked here.
+ */
+export function lintModel(config: ModelConfig): readonly Problem[] {
+  return [...lintGraph(config), ...lintColumns(config), ...lintTypes(config), ...lintCompat(config)];
+}
+
+function lintCompat(config: ModelConfig): readonly Problem[] {
+  if (!config.compat) return [];
+  return [
+    createProblem(
+      'INFERFLOW_CONFIG_COMPAT',
+      '$.compat',
+      `compat keeps these defects of the original alive for this model: ${COMPAT_KEEPS}`,
+    ),
+  ];
+}

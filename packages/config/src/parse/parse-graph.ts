@@ -1,0 +1,53 @@
+import { emptyRecord, type JsonValue } from '../json.js';
+import { joinPath } from '../json-path.js';
+import { FEATURE_INITIALIZER } from '../model-config.js';
+import { type ObjectReader, readTexts, reportType } from './object-reader.js';
+
+/**
+ * Reads `component_dependency` into "component → what it waits for", whichever way the dialect writes it. Lists are sorted and
+ * without repeats, so that both spellings of a graph give the same value.
+ */
+export function parseGraph(reader: ObjectReader): Readonly<Record<string, readonly string[]>> {
+  const waitsFor = new Map<string, Set<string>>();
+  const dependenciesOf = (component: string): Set<string> => {
+    const found = waitsFor.get(component) ?? new Set<string>();
+    waitsFor.set(component, found);
+    return found;
+  };
+  const entries = reader.map('dependency');
+  for (const [key, value] of entries) {
+    const path = joinPath(reader.pathOf('dependency'), key);
+    if (key === '') reader.context.report('INFERFLOW_CONFIG_MISSING', path, 'a component of the graph has no name');
+    if (key !== FEATURE_INITIALIZER) dependenciesOf(key);
+    for (const listed of new Set(readList(reader, value, path))) {
+      const [component, dependency] = reader.context.dialect === 'documented' ? [listed, key] : [key, listed];
+      if (component === FEATURE_INITIALIZER) reportInverted(reader, key, listed, path);
+      else dependenciesOf(component).add(dependency);
+      if (dependency !== FEATURE_INITIALIZER) dependenciesOf(dependency);
+    }
+  }
+  if (reader.has('dependency') && entries.length === 0) {
+    reader.context.report('INFERFLOW_CONFIG_NO_COMPONENTS', reader.pathOf('dependency'), 'component_dependency is empty');
+  } else if (!reader.has('dependency')) reader.missing('dependency', 'a model');
+  const dependencies = emptyRecord<readonly string[]>();
+  for (const name of [...waitsFor.keys()].sort()) dependencies[name] = [...(waitsFor.get(name) ?? [])].sort();
+  return dependencies;
+}
+
+function readList(reader: ObjectReader, value: JsonValue, path: string): readonly string[] {
+  if (value === null) return [];
+  if (Array.isArray(value)) return readTexts(reader.context, value, path);
+  reportType(reader.context, path, value, 'a list of component names');
+  return [];
+}
+
+function reportInverted(reader: ObjectReader, key: string, listed: string, path: string): void {
+  const { dialect } = reader.context;
+  const meaning = dialect === 'documented' ? 'parent → children' : 'component → what it waits for';
+  const message = `${JSON.stringify(key)}: [${JSON.stringify(listed)}] would make ${FEATURE_INITIALIZER} wait; the ${dialect} dialect writes ${meaning}, so this edge looks inverted and is ignored`;
+  const expected = `${JSON.stringify(listed)}: [${JSON.stringify(key)}]`;
+  reader.context.report('INFERFLOW_CONFIG_INVERTED_EDGE', path, message, {
+    found: `${JSON.stringify(key)}: [${JSON.stringify(listed)}]`,
+    expected,
+  });
+}

@@ -1,0 +1,75 @@
+import { isJsonObject, type JsonValue } from '../json.js';
+import type { PredatorComponentConfig } from '../model-config.js';
+import type { ObjectReader } from './object-reader.js';
+import { readOnFailure, readScope } from './on-failure.js';
+import { readEndpoints } from './parse-endpoints.js';
+import { readDeployedInputs, readDocumentedInputs } from './parse-inputs.js';
+import { readDeployedOutputs, readDocumentedOutputs } from './parse-outputs.js';
+
+const slateCalls = ['per_slate', 'rows', 'dimension'] as const;
+
+/** Reads one predator component. Names of columns are still as written. */
+export function parsePredator(reader: ObjectReader, componentName: string, compat: boolean): PredatorComponentConfig {
+  const what = `component ${JSON.stringify(componentName)}`;
+  const isDocumented = reader.context.dialect === 'documented';
+  const endpoints = readEndpoints(reader);
+  const endpoint = reader.text('endpoint');
+  if (endpoint === '' && endpoints.length === 0 && !reader.has('endpoints') && !reader.has('routes')) reader.missing('endpoint', what);
+  else if (endpoint === '' && endpoints.every(({ percentage }) => percentage === 0))
+    reader.missing('endpoint', `${what}, whose endpoints have no share,`);
+  const componentId = reader.text('componentId');
+  if (componentId === '' && !isDocumented) {
+    reader.context.report(
+      'INFERFLOW_CONFIG_DEFAULTED',
+      reader.pathOf('componentId'),
+      'component_id is missing; the original service would skip this component',
+    );
+  }
+  const inputs = isDocumented ? readDocumentedInputs(reader, what) : readDeployedInputs(reader);
+  const outputs = isDocumented ? readDocumentedOutputs(reader, what) : readDeployedOutputs(reader);
+  reportRepeats(reader, 'inputs', inputs);
+  reportRepeats(reader, 'outputs', outputs);
+  if (inputs.length === 0 && isEmpty(reader.raw('inputs'))) reader.missing('inputs', what);
+  if (outputs.length === 0 && isEmpty(reader.raw('outputs'))) reader.missing('outputs', what);
+  return {
+    kind: 'predator',
+    componentName,
+    onFailure: readOnFailure(reader),
+    componentId,
+    modelName: reader.requiredText('modelName', what),
+    modelVersion: reader.text('modelVersion') || '1',
+    endpoint,
+    endpoints,
+    deadlineMs: reader.positive('deadline', 'ms'),
+    batchSize: reader.positive('batchSize', 'rows'),
+    calibration: isDocumented ? readCalibration(reader, componentName) : reader.text('calibration'),
+    inputs,
+    outputs,
+    scope: readScope(reader),
+    slateCalls: reader.choice('slateCalls', slateCalls, 'per_slate'),
+    coalesce: reader.boolean('coalesce'),
+    broadcastSingleScore: reader.optionalBoolean('broadcast') ?? compat,
+  };
+}
+
+/** Tensors are told apart by name, so a name must not repeat. */
+function reportRepeats(reader: ObjectReader, key: string, tensors: readonly { readonly name: string }[]): void {
+  const seen = new Set<string>();
+  for (const { name } of tensors) {
+    if (seen.has(name) && name !== '') reader.invalid(key, `tensor ${JSON.stringify(name)} is declared twice`, { found: name });
+    seen.add(name);
+  }
+}
+
+function isEmpty(value: JsonValue | undefined): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0) || isJsonObject(value);
+}
+
+function readCalibration(reader: ObjectReader, componentName: string): string {
+  const calibration = reader.object('calibration', 'calibration', `${reader.place}/calibration`);
+  if (calibration?.boolean('enabled') !== true) return '';
+  const name = calibration.text('name');
+  if (name !== '') return name;
+  calibration.context.assume(calibration.pathOf('name'), componentName, 'name of the calibration helper columns');
+  return componentName;
+}

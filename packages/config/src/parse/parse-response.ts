@@ -1,0 +1,29 @@
+import type { ResponseConfig } from '../model-config.js';
+import { type ObjectReader, readTexts } from './object-reader.js';
+
+/** Rows per log message when the config says nothing. */
+const DEFAULT_LOG_BATCH_SIZE = 500;
+
+/** Reads `response_config`. Names of columns are still as written; an empty `idColumn` is filled in later. */
+export function parseResponse(reader: ObjectReader): ResponseConfig {
+  const logBatchSize = reader.integer('logBatchSize') ?? 0;
+  return {
+    features: reader.texts('features'),
+    idColumn: reader.text('idColumn'),
+    modelSchemaPercent: reader.percentage('modelSchemaPercent', 0),
+    loggingPercent: reader.percentage('loggingPercent', 0),
+    logFeatures: readLogFeatures(reader),
+    logBatchSize: logBatchSize <= 0 ? DEFAULT_LOG_BATCH_SIZE : logBatchSize,
+  };
+}
+
+function readLogFeatures(reader: ObjectReader): boolean | readonly string[] {
+  if (reader.context.dialect === 'deployed') {
+    const names = reader.texts('logFeatureNames');
+    return names.length > 0 ? names : reader.boolean('logFeatures');
+  }
+  const raw = reader.raw('logFeatures');
+  if (!Array.isArray(raw)) return reader.boolean('logFeatures');
+  const names = readTexts(reader.context, raw, reader.pathOf('logFeatures'));
+  return names.length > 0 ? names : false;
+}
