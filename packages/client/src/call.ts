@@ -1,0 +1,153 @@
+import { Code } from '@connectrpc/connect';
+import { toCallError } from './call-error.js';
+import { checkHeaders, checkTimeout, type RequestHeaders, type ResolvedClientOptions } from './client-options.js';
+import { ClientError, ClientErrorCode, type Problem } from './errors.js';
+
+/** Settings of one call; what is left out comes from the client. */
+export interface CallOptions {
+  /** Time for the call with all its attempts, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** Aborts the call. */
+  readonly signal?: AbortSignal;
+  /** Sent beside the client's headers; the same name replaces the client's. */
+  readonly headers?: RequestHeaders;
+}
+
+/** Adds everything wrong with a call's settings to `problems`. */
+export function checkCallOptions(options: CallOptions, problems: Problem[]): void {
+  if (options.timeoutMs !== undefined) {
+    checkTimeout(options.timeoutMs, 'timeoutMs', problems);
+  }
+  checkHeaders(options.headers ?? {}, 'headers', problems);
+}
+
+/** What one call is about, for its errors and its report. */
+export interface CallSubject {
+  readonly method: string;
+  readonly modelConfigId: string;
+  readonly trackingId: string;
+}
+
+/** One attempt: how the transport is asked. */
+export type Attempt<Answer> = (options: { headers: Headers; timeoutMs: number; signal: AbortSignal }) => Promise<Answer>;
+
+const RETRY_BASE_MS = 5;
+
+/** Runs the calls of one client: headers, deadline, retries, reports, and the count that `close` waits for. */
+export class CallRunner {
+  readonly #options: ResolvedClientOptions;
+  readonly #inFlight = new Set<AbortController>();
+  #closing: Promise<void> | null = null;
+  #idle: () => void = () => undefined;
+
+  constructor(options: ResolvedClientOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ClientError, and nothing else */
+  async run<Answer>(subject: CallSubject, options: CallOptions, attempt: Attempt<Answer>): Promise<Answer> {
+    if (this.#closing !== null) {
+      throw new ClientError(ClientErrorCode.closed, 'the client is closed', { trackingId: subject.trackingId });
+    }
+    const started = performance.now();
+    const deadline = started + (options.timeoutMs ?? this.#options.timeoutMs);
+    // One controller per call, unlinked when it ends: a signal that lives long gathers nothing.
+    const controller = new AbortController();
+    const { signal } = controller;
+    const abort = () => controller.abort(options.signal?.reason);
+    if (options.signal?.aborted === true) {
+      abort();
+    }
+    options.signal?.addEventListener('abort', abort);
+    this.#inFlight.add(controller);
+    let attempts = 0;
+    let grpcCode = 0;
+    try {
+      for (;;) {
+        attempts++;
+        try {
+          // Whole milliseconds: some transports put the number in a header.
+          const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
+          return await attempt({ headers: this.#headers(options), timeoutMs, signal });
+        } catch (thrown) {
+          const error = toCallError(
+            signal.reason instanceof ClientError ? signal.reason : thrown,
+            subject,
+            options.signal?.aborted === true,
+          );
+          const delayMs = Math.max(RETRY_BASE_MS * 2 ** (attempts - 1) * (0.5 + Math.random()), error.retryDelayMs ?? 0);
+          const isWorthwhile = attempts <= this.#options.retries && performance.now() + delayMs < deadline;
+          if (error.grpcCode !== Code.Unavailable || !isWorthwhile || signal.aborted) {
+            grpcCode = error.grpcCode ?? Code.Unknown;
+            throw error;
+          }
+          await wait(delayMs, signal);
+        }
+      }
+    } finally {
+      options.signal?.removeEventListener('abort', abort);
+      this.#inFlight.delete(controller);
+      if (this.#inFlight.size === 0) {
+        this.#idle();
+      }
+      this.#report({ ...subject, durationMs: performance.now() - started, grpcCode, attempts });
+    }
+  }
+
+  /** Refuses new calls, waits up to `graceMs` for those in flight, aborts the rest, then releases the transport. */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#drain(graceMs);
+    return this.#closing;
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    if (this.#inFlight.size > 0) {
+      const idle = new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+      const timer = setTimeout(() => {
+        for (const controller of this.#inFlight) {
+          controller.abort(new ClientError(ClientErrorCode.closed, 'the client was closed before the answer came'));
+        }
+      }, graceMs);
+      await idle;
+      clearTimeout(timer);
+    }
+    await this.#options.onClose();
+  }
+
+  #headers(options: CallOptions): Headers {
+    const headers = new Headers();
+    if (this.#options.callerId !== '') headers.set('inferflow-caller-id', this.#options.callerId);
+    if (this.#options.authToken !== '') headers.set('inferflow-auth-token', this.#options.authToken);
+    for (const set of [this.#options.headers, options.headers ?? {}]) {
+      for (const [name, values] of Object.entries(set)) {
+        headers.delete(name);
+        for (const value of typeof values === 'string' ? [values] : values) {
+          headers.append(name, value);
+        }
+      }
+    }
+    return headers;
+  }
+
+  #report(report: Parameters<ResolvedClientOptions['onCall']>[0]): void {
+    try {
+      this.#options.onCall(report);
+    } catch {
+      // A broken metrics hook must not break scoring.
+    }
+  }
+}
+
+function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
+}

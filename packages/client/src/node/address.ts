@@ -1,0 +1,82 @@
+import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import type { Transport } from '@connectrpc/connect';
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import type { TlsOptions } from './tls-options.js';
+
+/** What every address of a host shares. */
+export interface AddressOptions {
+  readonly host: string;
+  readonly port: number;
+  /** null is plaintext. */
+  readonly tls: TlsOptions | null;
+  readonly maxAnswerBytes: number;
+  readonly pingIntervalMs: number;
+}
+
+/** One IP address of the server with its connection, made when first needed. */
+export class Address {
+  readonly transport: Transport;
+  readonly #sessions: Http2SessionManager;
+  /** Until when it is tried only if there is no other, on the performance clock. */
+  asideUntil = 0;
+  #calls = 0;
+  #isRetired = false;
+
+  constructor(ip: string, options: AddressOptions) {
+    const scheme = options.tls === null ? 'http' : 'https';
+    const host = isIP(options.host) === 6 ? `[${options.host}]` : options.host;
+    const baseUrl = `${scheme}://${host}:${options.port}`;
+    const createConnection = () => openSocket(ip, options);
+    this.#sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: options.pingIntervalMs }, { createConnection });
+    this.transport = createGrpcTransport({ baseUrl, sessionManager: this.#sessions, readMaxBytes: options.maxAnswerBytes });
+  }
+
+  /** True when there is an open connection now. */
+  get isConnected(): boolean {
+    const state = this.#sessions.state();
+    return state === 'open' || state === 'idle';
+  }
+
+  /** Opens a connection if there is none. False when that fails. */
+  async connect(): Promise<boolean> {
+    return (await this.#sessions.connect()) !== 'error';
+  }
+
+  /** Counts a call, so that a retired address closes after its last one. */
+  async track<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    this.#calls++;
+    try {
+      return await call();
+    } finally {
+      this.#calls--;
+      this.#closeWhenDone();
+    }
+  }
+
+  /** No more calls will come: closes when those in flight have ended. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#closeWhenDone();
+  }
+
+  /** Closes at once. */
+  close(): void {
+    this.#sessions.abort();
+  }
+
+  #closeWhenDone(): void {
+    if (this.#isRetired && this.#calls === 0) {
+      this.close();
+    }
+  }
+}
+
+function openSocket(ip: string, { host, port, tls }: AddressOptions): Socket {
+  if (tls === null) {
+    return netConnect({ host: ip, port, noDelay: true });
+  }
+  const name = tls.servername ?? (isIP(host) === 0 ? host : undefined);
+  const socket = tlsConnect({ ...tls, ...(name === undefined ? {} : { servername: name }), host: ip, port, ALPNProtocols: ['h2'] });
+  return socket.setNoDelay(true);
+}

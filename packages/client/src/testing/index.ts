@@ -1,0 +1,1 @@
+export { createFakeInferflow, type FakeInferflowOptions, type FakeRow } from './fake-inferflow.js';
