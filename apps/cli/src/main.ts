@@ -1,16 +1,21 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { createConvertCommand } from './convert-command.js';
-import { createInferCommand } from './infer-command.js';
-import { createLintCommand } from './lint-command.js';
-import { createServeCommand } from './serve-command.js';
+
+// Loaded on demand, so that `convert` in a pipe does not pay for the server.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve-command.js')).createServeCommand(),
+  infer: async () => (await import('./infer-command.js')).createInferCommand(),
+  lint: async () => (await import('./lint-command.js')).createLintCommand(),
+  convert: async () => (await import('./convert-command.js')).createConvertCommand(),
+};
 
 const program = new Command('inferflow')
   .description('configured graphs that answer scoring requests')
   .version('0.1.0')
   .showHelpAfterError()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-for (const command of [createServeCommand(), createInferCommand(), createLintCommand(), createConvertCommand()]) program.addCommand(command);
+const wanted = commands[process.argv[2] ?? ''];
+for (const load of wanted === undefined ? Object.values(commands) : [wanted]) program.addCommand(await load());
 
 try {
   await program.parseAsync();
