@@ -1,0 +1,62 @@
+import type { CounterChild, GaugeChild, HistogramChild, Labels } from './metric-child.js';
+import type { MetricFamily } from './metric-family.js';
+
+/** One line of a scrape. */
+interface Sample {
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+/**
+ * A family as prom-client's registry reads it. prom-client's own classes hash label objects on every observation; this one is
+ * asked for its samples only when somebody scrapes.
+ */
+export class PrometheusMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly aggregator = 'sum';
+  readonly #samples: () => Sample[];
+
+  constructor(definition: { readonly prometheusName: string; readonly help: string; readonly kind: string }, samples: () => Sample[]) {
+    this.name = definition.prometheusName;
+    this.help = definition.help;
+    this.type = definition.kind;
+    this.#samples = samples;
+  }
+
+  async get() {
+    return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: this.#samples() };
+  }
+}
+
+/** The samples of a family of counters. */
+export function counterSamples(family: MetricFamily<CounterChild>): Sample[] {
+  return Array.from(family.children(), ({ labels, total }) => ({ labels, value: total }));
+}
+
+/** The samples of a family of gauges. */
+export function gaugeSamples(family: MetricFamily<GaugeChild>): Sample[] {
+  return Array.from(family.children(), ({ labels, value }) => ({ labels, value }));
+}
+
+/** The samples of a family of histograms: cumulative buckets in seconds, sum, count. */
+export function histogramSamples(family: MetricFamily<HistogramChild>): Sample[] {
+  const { prometheusName, bucketsMs } = family.definition;
+  return Array.from(family.children()).flatMap((child) => histogramChildSamples(prometheusName, bucketsMs, child, child.labels));
+}
+
+function histogramChildSamples(name: string, bucketsMs: readonly number[], child: HistogramChild, labels: Labels): Sample[] {
+  const samples: Sample[] = [];
+  let count = 0;
+  for (const [index, boundMs] of bucketsMs.entries()) {
+    count += child.bucket(index);
+    samples.push({ metricName: `${name}_bucket`, labels: { le: boundMs / 1000, ...labels }, value: count });
+  }
+  count += child.bucket(bucketsMs.length);
+  samples.push({ metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: count });
+  samples.push({ metricName: `${name}_sum`, labels, value: child.sumMs / 1000 });
+  samples.push({ metricName: `${name}_count`, labels, value: count });
+  return samples;
+}

@@ -1,0 +1,127 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { lookup } from 'node:dns';
+
+/** Fits an Ethernet frame with IPv6 and some room, as agents expect. */
+const MAX_PACKET_BYTES = 1432;
+/** Packets kept while the address is not known yet. */
+const MAX_WAITING = 64;
+const LOOKUP_AGAIN_MS = 30_000;
+const CLOSE_WITHIN_MS = 1000;
+
+export interface StatsdSocketOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Told of every packet that was lost, and why; and of every look-up that failed. */
+  readonly onFailure: (reason: 'statsd_send' | 'statsd_address') => void;
+}
+
+/**
+ * Lines to UDP packets. Never blocks and never throws: a packet that cannot be sent is lost and counted.
+ * The host is looked up again from time to time, because agents move. Keeps no process alive.
+ */
+export class StatsdSocket {
+  readonly #options: StatsdSocketOptions;
+  #packet = '';
+  #packetBytes = 0;
+  #waiting: Buffer[] = [];
+  #socket: Socket | undefined;
+  #address: string | undefined;
+  #lookedUpAt = Number.NEGATIVE_INFINITY;
+  #isLookingUp = false;
+  #isClosed = false;
+  #sending = 0;
+  #drained: (() => void) | undefined;
+
+  constructor(options: StatsdSocketOptions) {
+    this.#options = options;
+    this.#refreshAddress();
+  }
+
+  /** Adds a line; full packets leave at once. */
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line);
+    if (this.#packetBytes > 0 && this.#packetBytes + 1 + bytes > MAX_PACKET_BYTES) this.flush();
+    this.#packet = this.#packetBytes === 0 ? line : `${this.#packet}\n${line}`;
+    this.#packetBytes += this.#packetBytes === 0 ? bytes : bytes + 1;
+  }
+
+  /** Sends the packet begun. */
+  flush(): void {
+    this.#refreshAddress();
+    if (this.#packetBytes === 0) return;
+    const packet = Buffer.from(this.#packet);
+    this.#packet = '';
+    this.#packetBytes = 0;
+    if (this.#address !== undefined) {
+      this.#send(packet);
+      return;
+    }
+    this.#waiting.push(packet);
+    if (this.#waiting.length <= MAX_WAITING) return;
+    this.#waiting.shift();
+    this.#options.onFailure('statsd_send');
+  }
+
+  /** Sends what is left, waits for it within a second, and closes. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.flush();
+    this.#isClosed = true;
+    if (this.#sending > 0 || this.#isLookingUp) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, CLOSE_WITHIN_MS);
+        this.#drained = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#address = undefined;
+  }
+
+  #refreshAddress(): void {
+    const now = performance.now();
+    if (this.#isLookingUp || this.#isClosed || now - this.#lookedUpAt < LOOKUP_AGAIN_MS) return;
+    this.#isLookingUp = true;
+    lookup(this.#options.host, (error, address, family) => {
+      this.#isLookingUp = false;
+      if (error === null) {
+        this.#lookedUpAt = now;
+        this.#use(address, family === 6 ? 'udp6' : 'udp4');
+      } else {
+        // The next flush tries again; the last known address stays in use.
+        this.#options.onFailure('statsd_address');
+      }
+      this.#settled();
+    });
+  }
+
+  #use(address: string, type: 'udp4' | 'udp6'): void {
+    if (address !== this.#address || this.#socket === undefined) {
+      this.#socket?.close();
+      this.#socket = createSocket(type);
+      this.#socket.unref();
+      this.#socket.on('error', () => this.#options.onFailure('statsd_send'));
+      this.#address = address;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const packet of waiting) this.#send(packet);
+  }
+
+  #send(packet: Buffer): void {
+    if (this.#socket === undefined) return;
+    this.#sending++;
+    this.#socket.send(packet, this.#options.port, this.#address, (error) => {
+      this.#sending--;
+      if (error !== null) this.#options.onFailure('statsd_send');
+      this.#settled();
+    });
+  }
+
+  #settled(): void {
+    if (this.#sending === 0 && !this.#isLookingUp) this.#drained?.();
+  }
+}
