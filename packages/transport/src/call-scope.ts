@@ -56,8 +56,7 @@ export class CallScope implements DeadlineEntry {
 
   /** Milliseconds left after a reserve, never below 0; `Infinity` without a deadline. */
   remainingMs(reserveMs: number): number {
-    const left = this.#deadline - performance.now() - reserveMs;
-    return left > 0 ? left : 0;
+    return Math.max(this.#deadline - performance.now() - reserveMs, 0);
   }
 
   /** Lets the process-wide queue end this scope with `deadline` when its time is up. Does nothing without a deadline or after the end. */

@@ -2,6 +2,7 @@ export { CallScope, type ScopeEnd, type ScopeLink } from './call-scope.js';
 export type { ConnectionFactory, TlsOptions } from './client/connection.js';
 export { createLocalUpstream, type LocalHandler, type LocalUpstream, type LocalUpstreamOptions } from './client/local-upstream.js';
 export { type BodyWriter, defaultMaxAnswerBytes, UnaryCall, type Upstream } from './client/unary-call.js';
+export { createUpstream, type GrpcUpstream } from './client/upstream.js';
 export type { LookupAll, UpstreamEvent, UpstreamOptions } from './client/upstream-options.js';
 export { type DeadlineClock, type DeadlineEntry, DeadlineQueue, type DeadlineTimer, deadlines } from './deadline-queue.js';
 export { GrpcError, TransportError, type TransportErrorCode } from './errors.js';

@@ -12,8 +12,11 @@ export interface Connection {
   readonly openStreams: number;
   /** Calls the peer allows at once. */
   readonly maxStreams: number;
-  /** Starts a call; allowed while `isReady` and `openStreams < maxStreams`. The end is reported to the owner, never inside `start`. */
-  start(call: UnaryCall): void;
+  /**
+   * Starts a call; allowed while `isReady` and `openStreams < maxStreams`. The end is reported to the owner, never inside `start`.
+   * False when the connection turned out to be closing: nothing was sent. Throws only what `call.write` throws, before anything is sent.
+   */
+  start(call: UnaryCall): boolean;
   /** Resets the call's stream with CANCEL and forgets the call. */
   cancel(call: UnaryCall, isDeadline: boolean): void;
   /** Takes no new calls, lets open ones end, then closes. */
@@ -43,8 +46,6 @@ export interface ConnectionOwner {
   connectionDraining(connection: Connection): void;
   /** The connection is gone; every call on it was reported before. Called exactly once. `wasReady` tells a lost connection from one that never came up. */
   connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void;
-  /** The bytes of the request left the process. */
-  callSent(connection: Connection, call: UnaryCall): void;
   callSucceeded(connection: Connection, call: UnaryCall, message: Uint8Array): void;
   /** `mayRetry` is false when the peer asked not to be retried. */
   callFailed(connection: Connection, call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void;

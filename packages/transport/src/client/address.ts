@@ -1,0 +1,205 @@
+import type { CallFailure } from '../failure.js';
+import { GrpcCode } from '../grpc-code.js';
+import { CallFate, type Connection, type ConnectionFactory, type ConnectionOwner, type ConnectionTarget } from './connection.js';
+import type { UnaryCall } from './unary-call.js';
+import type { ResolvedUpstreamOptions } from './upstream-options.js';
+
+const mostSetAsideMs = 30_000;
+const quickGoodbyeMs = 1000;
+
+/** What an address tells its upstream. */
+export interface AddressOwner {
+  readonly options: ResolvedUpstreamOptions;
+  readonly connectionFactory: ConnectionFactory;
+  /** False after a minute without calls: then a lost connection is not opened again until the next call. */
+  isUsed(now: number): boolean;
+  /** More calls may fit somewhere. */
+  roomAppeared(): void;
+  /** Fewer places are left; when none is, waiting calls must not wait. */
+  hopeFaded(failure: CallFailure): void;
+  addressSuspect(): void;
+  callSucceeded(call: UnaryCall, message: Uint8Array): void;
+  callFailed(address: Address, call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void;
+}
+
+/** One IP address of an upstream: its connections, its record of failures, when it may be tried again. */
+export class Address implements ConnectionOwner {
+  readonly ip: string;
+  readonly connections: Connection[] = [];
+  readonly #owner: AddressOwner;
+  readonly #target: ConnectionTarget;
+  readonly #draining = new Set<Connection>();
+  /** Failures in a row, of connecting as well as of calls. */
+  #failures = 0;
+  #setAsideUntil = 0;
+  #setAsideLevel = 0;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #connecting = 0;
+  #openedAt = 0;
+  #quickGoodbyes = 0;
+  #isRetired = false;
+
+  constructor(ip: string, owner: AddressOwner) {
+    this.ip = ip;
+    this.#owner = owner;
+    const { port, tls, host, connectTimeoutMs, keepaliveMs, keepaliveTimeoutMs } = owner.options;
+    this.#target = { ip, port, tls, host, connectTimeoutMs, keepaliveMs, keepaliveTimeoutMs };
+  }
+
+  get #name(): string {
+    return `${this.ip}:${this.#target.port}`;
+  }
+
+  /** Something will be reported: a connection is up, on its way up or on its way down. */
+  get hasHope(): boolean {
+    return this.connections.length > 0;
+  }
+
+  /** Some connection takes calls now or when a call on it ends. */
+  get isUp(): boolean {
+    for (const connection of this.connections) if (connection.isReady) return true;
+    return false;
+  }
+
+  /** Failed too often lately: to be used only when no other address is left. */
+  isSetAside(now: number): boolean {
+    return this.#setAsideUntil > now;
+  }
+
+  /** A connection with room; opens another one when the peer's stream limit is reached and that is allowed. */
+  pick(): Connection | null {
+    let isFull = false;
+    for (const connection of this.connections) {
+      if (!connection.isReady) continue;
+      if (connection.openStreams < connection.maxStreams) return connection;
+      isFull = true;
+    }
+    if (isFull && this.#connecting === 0 && this.connections.length < this.#owner.options.maxConnectionsPerAddress) this.#open();
+    return null;
+  }
+
+  /** Connects unless it is connected, connecting or told to wait. */
+  wake(): void {
+    if (this.#isRetired || this.#connecting > 0 || this.#retryTimer !== null || this.isUp) return;
+    this.#open();
+  }
+
+  /** The name no longer resolves to this address, or the upstream closes: open calls end, nothing new comes. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+    for (const connection of [...this.connections]) connection.drain();
+  }
+
+  /** Closes at once. */
+  destroy(failure: CallFailure): void {
+    this.retire();
+    for (const connection of [...this.connections]) connection.destroy(failure);
+  }
+
+  connectionReady(_connection: Connection): void {
+    this.#connecting--;
+    this.#owner.options.onEvent?.({ kind: 'connected', address: this.#name });
+    this.#owner.roomAppeared();
+  }
+
+  connectionFreed(_connection: Connection): void {
+    this.#owner.roomAppeared();
+  }
+
+  connectionDraining(connection: Connection): void {
+    const now = performance.now();
+    this.#draining.add(connection);
+    this.#quickGoodbyes = now - this.#openedAt < quickGoodbyeMs ? this.#quickGoodbyes + 1 : 0;
+    // A peer that says goodbye again and again right after the greeting is treated as one that cannot be reached.
+    if (this.#quickGoodbyes >= 2) this.#countFailure(now);
+    this.#reconnect(now, true);
+  }
+
+  connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void {
+    const now = performance.now();
+    const hadGoodbye = this.#draining.delete(connection);
+    this.connections.splice(this.connections.indexOf(connection), 1);
+    if (!wasReady) this.#connecting--;
+    if (this.#isRetired) {
+      this.#owner.hopeFaded(failure);
+      return;
+    }
+    if (!hadGoodbye) this.#countFailure(now);
+    this.#owner.addressSuspect();
+    const retryInMs = this.#reconnect(now, wasReady);
+    const event = wasReady
+      ? ({ kind: 'disconnected', address: this.#name, message: failure.message } as const)
+      : ({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs } as const);
+    this.#owner.options.onEvent?.(event);
+    this.#owner.hopeFaded(failure);
+  }
+
+  callSucceeded(_connection: Connection, call: UnaryCall, message: Uint8Array): void {
+    if (this.#failures > 0) this.#recover();
+    this.#owner.callSucceeded(call, message);
+  }
+
+  callFailed(connection: Connection, call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void {
+    // A lost connection counts once, when it closes, not once per call on it.
+    const hasFailed = fate === CallFate.ANSWERED ? failure.code === GrpcCode.UNAVAILABLE : fate === CallFate.LOST && connection.isReady;
+    if (hasFailed) this.#countFailure(performance.now());
+    else if (fate === CallFate.ANSWERED && this.#failures > 0) this.#recover();
+    this.#owner.callFailed(this, call, failure, fate, mayRetry);
+  }
+
+  callUnheard(_connection: Connection): void {
+    this.#countFailure(performance.now());
+  }
+
+  #open(): void {
+    this.#connecting++;
+    this.#openedAt = performance.now();
+    this.connections.push(this.#owner.connectionFactory(this.#target, this));
+  }
+
+  /** Opens the next connection now, later or (out of use) not at all. Returns the delay. */
+  #reconnect(now: number, wasReady: boolean): number {
+    if (this.#isRetired || this.#connecting > 0 || this.#retryTimer !== null || this.isUp || !this.#owner.isUsed(now)) return 0;
+    const { backoffMs, maxBackoffMs } = this.#owner.options;
+    // The first loss is followed at once: most often the peer was restarted or the connection aged.
+    const isFirstLoss = wasReady && this.#failures <= 1;
+    const delayMs = isFirstLoss
+      ? 0
+      : Math.max(jitter(Math.min(backoffMs * 2 ** (this.#failures - 1), maxBackoffMs)), this.#setAsideUntil - now);
+    if (delayMs === 0) {
+      this.#open();
+      return 0;
+    }
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null;
+      if (this.#owner.isUsed(performance.now())) this.wake();
+    }, delayMs);
+    this.#retryTimer.unref();
+    return delayMs;
+  }
+
+  #countFailure(now: number): void {
+    const { setAsideAfter, setAsideMs, onEvent } = this.#owner.options;
+    this.#failures++;
+    if (this.#failures < setAsideAfter || this.#setAsideUntil > now) return;
+    const forMs = jitter(Math.min(setAsideMs * 2 ** this.#setAsideLevel, mostSetAsideMs));
+    this.#setAsideLevel++;
+    this.#setAsideUntil = now + forMs;
+    onEvent?.({ kind: 'set-aside', address: this.#name, forMs });
+  }
+
+  #recover(): void {
+    const wasSetAside = this.#setAsideLevel > 0;
+    this.#failures = 0;
+    this.#setAsideUntil = 0;
+    this.#setAsideLevel = 0;
+    if (wasSetAside) this.#owner.options.onEvent?.({ kind: 'restored', address: this.#name });
+  }
+}
+
+/** ±20 %, so that a fleet does not knock at the same instant. */
+function jitter(ms: number): number {
+  return ms * (0.8 + Math.random() * 0.4);
+}

@@ -1,0 +1,160 @@
+import { deadlines } from '../deadline-queue.js';
+import { TransportError } from '../errors.js';
+import { type CallFailure, createFailure } from '../failure.js';
+import { GrpcCode } from '../grpc-code.js';
+import { CallQueue } from './call-queue.js';
+import { deliverFailure } from './deliver.js';
+import { CallState, type UnaryCall, type Upstream } from './unary-call.js';
+
+/** Bounds of an upstream. */
+export interface LedgerLimits {
+  readonly maxInFlight: number;
+  readonly maxHeldBytes: number;
+}
+
+/**
+ * The books of an upstream: which calls wait, which are open, how much they hold, which end at the end of this turn. Every call that
+ * is admitted leaves through {@link CallLedger.end} exactly once.
+ */
+export class CallLedger {
+  readonly waiting: CallQueue = new CallQueue();
+  readonly open: CallQueue = new CallQueue();
+  readonly #upstream: Upstream;
+  readonly #name: string;
+  readonly #limits: LedgerLimits;
+  readonly #onOverloaded: (() => void) | null;
+  readonly #runTurn = () => this.#turn();
+  #ending: UnaryCall[] = [];
+  #heldBytes = 0;
+  #closed = false;
+  #whenIdle: (() => void) | null = null;
+
+  constructor(upstream: Upstream, name: string, limits: LedgerLimits, onOverloaded: (() => void) | null) {
+    this.#upstream = upstream;
+    this.#name = name;
+    this.#limits = limits;
+    this.#onOverloaded = onOverloaded;
+  }
+
+  /** Calls admitted and not ended. */
+  get inFlight(): number {
+    return this.waiting.size + this.open.size;
+  }
+
+  /** Request bytes of these calls. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Takes a new call into the books as waiting. False when it will not run: its scope ended before, or it fails at the end of this turn. */
+  admit(call: UnaryCall): boolean {
+    if (call.callState === CallState.ABANDONED) return false;
+    if (call.callState !== CallState.NEW)
+      throw new TransportError('INFERFLOW_TRANSPORT_CALL_IN_USE', `${call.head.path}: a call object can be started once, make a new one`);
+    call.upstream = this.#upstream;
+    if (this.#closed) {
+      this.failLater(call, createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#name} is closed`));
+      return false;
+    }
+    if (call.deadline <= performance.now()) {
+      this.failLater(call, createFailure('deadline', GrpcCode.DEADLINE_EXCEEDED, 'the deadline had passed before the call was started'));
+      return false;
+    }
+    const byteLength = call.byteLength;
+    if (this.inFlight >= this.#limits.maxInFlight || this.#heldBytes + byteLength > this.#limits.maxHeldBytes) {
+      this.#onOverloaded?.();
+      this.failLater(call, this.#overloaded());
+      return false;
+    }
+    call.heldBytes = byteLength;
+    this.#heldBytes += byteLength;
+    call.callState = CallState.WAITING;
+    this.waiting.push(call);
+    deadlines.add(call, call.deadline);
+    return true;
+  }
+
+  /** Waiting → open. */
+  markOpen(call: UnaryCall): void {
+    this.waiting.remove(call);
+    call.callState = CallState.OPEN;
+    this.open.push(call);
+  }
+
+  /** Open → waiting, at the end. */
+  markWaiting(call: UnaryCall): void {
+    this.open.remove(call);
+    call.callState = CallState.WAITING;
+    call.connection = null;
+    call.attempt = null;
+    this.waiting.push(call);
+  }
+
+  /** Closes the books on a call. */
+  end(call: UnaryCall): void {
+    deadlines.remove(call);
+    if (call.callState === CallState.WAITING) this.waiting.remove(call);
+    else if (call.callState === CallState.OPEN) this.open.remove(call);
+    this.#heldBytes -= call.heldBytes;
+    call.heldBytes = 0;
+    call.callState = CallState.ENDED;
+    call.upstream = null;
+    call.connection = null;
+    call.attempt = null;
+    if (this.#whenIdle !== null && this.inFlight === 0) {
+      const wake = this.#whenIdle;
+      this.#whenIdle = null;
+      wake();
+    }
+  }
+
+  /** Ends a call and tells its owner. */
+  fail(call: UnaryCall, failure: CallFailure): void {
+    this.end(call);
+    deliverFailure(call, failure);
+  }
+
+  /** Fails a call at the end of this turn, for what is found out inside `start`. */
+  failLater(call: UnaryCall, failure: CallFailure): void {
+    if (call.callState === CallState.WAITING) this.waiting.remove(call);
+    else if (call.callState === CallState.OPEN) this.open.remove(call);
+    call.callState = CallState.ENDING;
+    call.pendingFailure = failure;
+    if (this.#ending.push(call) === 1) setImmediate(this.#runTurn);
+  }
+
+  /** Admits nothing more; resolves when every call has ended, or false after the time given. */
+  async close(graceMs: number): Promise<boolean> {
+    this.#closed = true;
+    if (this.inFlight === 0) return true;
+    if (graceMs <= 0) return false;
+    return await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#whenIdle = null;
+        resolve(false);
+      }, graceMs);
+      this.#whenIdle = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+
+  #turn(): void {
+    const calls = this.#ending;
+    this.#ending = [];
+    for (const call of calls) {
+      const failure = call.pendingFailure;
+      if (call.callState === CallState.ENDING && failure !== null) this.fail(call, failure);
+    }
+  }
+
+  #overloaded(): CallFailure {
+    const held = `${this.inFlight} calls and ${this.#heldBytes} request bytes in flight`;
+    return createFailure('overloaded', GrpcCode.RESOURCE_EXHAUSTED, `${this.#name} has ${held}, no more are taken`);
+  }
+}

@@ -1,0 +1,34 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import type { ConnectionTarget } from './connection.js';
+
+/** Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`. Errors are the socket's. */
+export function dial(target: ConnectionTarget): net.Socket | tls.TLSSocket {
+  const settings = target.tls;
+  if (settings === null) {
+    const socket = net.connect({ host: target.ip, port: target.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+    return socket;
+  }
+  const name = settings.servername ?? target.host;
+  const isAddress = net.isIP(name) !== 0;
+  const socket = tls.connect({
+    host: target.ip,
+    port: target.port,
+    ALPNProtocols: ['h2'],
+    rejectUnauthorized: settings.rejectUnauthorized !== false,
+    // An address must not be sent as SNI; the certificate is then checked against it all the same.
+    servername: isAddress ? '' : name,
+    ...(isAddress && {
+      checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) => tls.checkServerIdentity(name, certificate),
+    }),
+    ...(settings.ca !== undefined && { ca: settings.ca }),
+    ...(settings.cert !== undefined && { cert: settings.cert }),
+    ...(settings.key !== undefined && { key: settings.key }),
+  });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
+  socket.once('secureConnect', () => {
+    if (socket.alpnProtocol !== 'h2') socket.destroy(new Error('the peer does not offer HTTP/2 over TLS (ALPN h2)'));
+  });
+  return socket;
+}

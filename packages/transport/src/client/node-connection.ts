@@ -1,0 +1,223 @@
+import http2 from 'node:http2';
+import type net from 'node:net';
+import { type CallFailure, createFailure } from '../failure.js';
+import { GrpcCode } from '../grpc-code.js';
+import { type CallHead, formatGrpcTimeout } from '../grpc-head.js';
+import type { CallFate, Connection, ConnectionOwner, ConnectionTarget } from './connection.js';
+import { dial } from './dial.js';
+import { Exchange, type ExchangeHost } from './exchange.js';
+import type { UnaryCall } from './unary-call.js';
+
+const streamWindow = 8 * 1024 * 1024;
+const connectionWindow = 32 * 1024 * 1024;
+/** Stream ids run out at 2³¹; a connection is replaced before. */
+const lastUsableStream = 0x7000_0000;
+/** Servers (grpc-go) close connections that ping them more than twice without sending anything in between. */
+const mostSilentPings = 2;
+/** … but a peer that may be gone is asked once a minute all the same. */
+const silentPingEveryMs = 60_000;
+
+const requestOptions = { endStream: false } as const;
+
+/** A connection on `node:http2`. */
+export function openNodeConnection(target: ConnectionTarget, owner: ConnectionOwner): Connection {
+  return new NodeConnection(target, owner);
+}
+
+class NodeConnection implements Connection, ExchangeHost {
+  heard = 0;
+  lost: CallFailure | null = null;
+  lastStream = -1;
+  openStreams = 0;
+  maxStreams = 0;
+  readonly #target: ConnectionTarget;
+  readonly #owner: ConnectionOwner;
+  readonly #socket: net.Socket;
+  readonly #session: http2.ClientHttp2Session;
+  readonly #scheme: string;
+  #heads = new WeakMap<CallHead, Record<string, string>>();
+  #connectTimer: NodeJS.Timeout | null;
+  #silenceTimer: NodeJS.Timeout | null = null;
+  #pingTimer: NodeJS.Timeout | null = null;
+  #heardAtCheck = 0;
+  #silentPings = 0;
+  #pingedAt = 0;
+  #wasReady = false;
+  #isDraining = false;
+
+  constructor(target: ConnectionTarget, owner: ConnectionOwner) {
+    this.#target = target;
+    this.#owner = owner;
+    this.#scheme = target.tls === null ? 'http' : 'https';
+    this.#socket = dial(target);
+    const session = http2.connect(`${this.#scheme}://${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`, {
+      createConnection: () => this.#socket,
+      // Node's own bound counts what is in flight; the upstream's bounds are the ones that hold.
+      maxSessionMemory: 4096,
+      settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 65_536 },
+    });
+    this.#session = session;
+    session.once('connect', () => session.setLocalWindowSize(connectionWindow));
+    session.on('remoteSettings', (settings) => this.#settingsArrived(settings.maxConcurrentStreams ?? 0x7fff_ffff));
+    session.on('goaway', (_code, lastStream) => {
+      this.lastStream = lastStream;
+      this.#startDraining();
+    });
+    session.on('error', (error) => this.#lose(error.message));
+    session.once('close', () => this.#closed());
+    this.#connectTimer = setTimeout(() => {
+      this.#lose(`no connection within ${target.connectTimeoutMs} ms`);
+      this.#tearDown();
+    }, target.connectTimeoutMs);
+  }
+
+  get isReady(): boolean {
+    return this.#wasReady && !this.#isDraining && this.lost === null && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  start(call: UnaryCall): boolean {
+    if (!this.isReady) return false;
+    const frame = Exchange.frame(call);
+    const headers = this.#headersOf(call.head);
+    if (call.deadline === Number.POSITIVE_INFINITY) delete headers['grpc-timeout'];
+    else headers['grpc-timeout'] = formatGrpcTimeout(call.deadline - performance.now());
+    let stream: http2.ClientHttp2Stream;
+    try {
+      stream = this.#session.request(headers, requestOptions);
+    } catch {
+      Exchange.dropFrame(frame);
+      this.#startDraining();
+      return false;
+    }
+    this.openStreams++;
+    call.connection = this;
+    call.attempt = new Exchange(this, call, stream, frame);
+    const size = call.byteLength + 5;
+    stream.end(frame.length === size ? frame : frame.subarray(0, size));
+    if (this.#silenceTimer === null) this.#watchSilence();
+    if (stream.id !== undefined && stream.id > lastUsableStream) this.drain();
+    return true;
+  }
+
+  cancel(call: UnaryCall, isDeadline: boolean): void {
+    const exchange = call.attempt;
+    if (!(exchange instanceof Exchange)) return;
+    const wasUnheard = isDeadline && exchange.heardAtStart === this.heard && this.lost === null;
+    exchange.cancel();
+    if (!wasUnheard) return;
+    this.#probe();
+    this.#owner.callUnheard(this);
+  }
+
+  drain(): void {
+    this.#startDraining();
+    if (!this.#session.closed) this.#session.close();
+  }
+
+  destroy(failure: CallFailure): void {
+    this.lost ??= failure;
+    this.#tearDown();
+  }
+
+  exchangeSucceeded(call: UnaryCall, message: Uint8Array): void {
+    this.#owner.callSucceeded(this, call, message);
+  }
+
+  exchangeFailed(call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void {
+    this.#owner.callFailed(this, call, failure, fate, mayRetry);
+  }
+
+  exchangeClosed(): void {
+    this.openStreams--;
+    this.#owner.connectionFreed(this);
+  }
+
+  /** `request` copies the headers it is given, so one mutable copy per head serves all its calls. */
+  #headersOf(head: CallHead): Record<string, string> {
+    let headers = this.#heads.get(head);
+    if (headers === undefined) {
+      headers = { ...head.headers, ':scheme': this.#scheme };
+      this.#heads.set(head, headers);
+    }
+    return headers;
+  }
+
+  #settingsArrived(maxStreams: number): void {
+    this.maxStreams = maxStreams;
+    if (this.#wasReady || this.lost !== null) {
+      this.#owner.connectionFreed(this);
+      return;
+    }
+    this.#wasReady = true;
+    this.#stopConnectTimer();
+    this.#owner.connectionReady(this);
+  }
+
+  #startDraining(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    if (this.#wasReady) this.#owner.connectionDraining(this);
+  }
+
+  #lose(message: string): void {
+    this.lost ??= createFailure('unavailable', GrpcCode.UNAVAILABLE, `connection to ${this.#target.ip}:${this.#target.port}: ${message}`);
+  }
+
+  /** Node waits for the socket to end politely; a dead peer never does. */
+  #tearDown(): void {
+    this.#session.destroy();
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    this.#lose(this.#wasReady ? 'closed by the peer' : 'closed before HTTP/2 was agreed');
+    this.#stopConnectTimer();
+    if (this.#silenceTimer !== null) clearTimeout(this.#silenceTimer);
+    if (this.#pingTimer !== null) clearTimeout(this.#pingTimer);
+    const failure = this.lost;
+    if (failure !== null) this.#owner.connectionClosed(this, failure, this.#wasReady);
+  }
+
+  #stopConnectTimer(): void {
+    if (this.#connectTimer !== null) clearTimeout(this.#connectTimer);
+    this.#connectTimer = null;
+  }
+
+  /** Runs only while calls are open, so an idle connection wakes nobody. */
+  #watchSilence(): void {
+    this.#heardAtCheck = this.heard;
+    this.#silenceTimer = setTimeout(() => {
+      this.#silenceTimer = null;
+      if (this.openStreams === 0 || this.lost !== null) return;
+      if (this.#heardAtCheck === this.heard) this.#probe();
+      else this.#silentPings = 0;
+      this.#watchSilence();
+    }, this.#target.keepaliveMs);
+    this.#silenceTimer.unref();
+  }
+
+  #probe(): void {
+    if (this.#pingTimer !== null || this.lost !== null || this.#session.destroyed) return;
+    if (this.heard > this.#heardAtCheck) this.#silentPings = 0;
+    const now = performance.now();
+    if (this.#silentPings >= mostSilentPings && now - this.#pingedAt < silentPingEveryMs) return;
+    this.#silentPings++;
+    this.#pingedAt = now;
+    this.#heardAtCheck = this.heard;
+    this.#pingTimer = setTimeout(() => {
+      this.#pingTimer = null;
+      this.#lose(`no answer to a ping within ${this.#target.keepaliveTimeoutMs} ms`);
+      this.#tearDown();
+    }, this.#target.keepaliveTimeoutMs);
+    const timer = this.#pingTimer;
+    const stop = () => {
+      clearTimeout(timer);
+      if (this.#pingTimer === timer) this.#pingTimer = null;
+    };
+    try {
+      if (!this.#session.ping(stop)) stop();
+    } catch {
+      stop();
+    }
+  }
+}

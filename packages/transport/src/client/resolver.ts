@@ -1,0 +1,63 @@
+import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
+import type { LookupAll } from './upstream-options.js';
+
+const mostAddresses = 64;
+const failedRefreshMs = 500;
+
+const systemLookup: LookupAll = (host, callback) =>
+  lookup(host, { all: true, verbatim: true }, (error, addresses) => callback(error, addresses ?? []));
+
+/** What a resolver reports. */
+export interface ResolverOwner {
+  /** Never empty. */
+  resolved(addresses: readonly string[]): void;
+  resolveFailed(message: string): void;
+}
+
+/** Resolves a host to its addresses, again and again while there is traffic, never on a timer: an idle process is not woken. */
+export class Resolver {
+  readonly #host: string;
+  readonly #refreshMs: number;
+  readonly #lookup: LookupAll;
+  readonly #owner: ResolverOwner;
+  readonly #isFixed: boolean;
+  #isBusy = false;
+  #nextAt = 0;
+
+  constructor(host: string, refreshMs: number, custom: LookupAll | null, owner: ResolverOwner) {
+    this.#host = host;
+    this.#refreshMs = refreshMs;
+    this.#lookup = custom ?? systemLookup;
+    this.#owner = owner;
+    this.#isFixed = isIP(host) !== 0;
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** Resolves if the last answer is older than the refresh time. An IP address is reported at once, inside the call. */
+  refresh(now: number): void {
+    if (now < this.#nextAt || this.#isBusy) return;
+    if (this.#isFixed) {
+      this.#nextAt = Number.POSITIVE_INFINITY;
+      this.#owner.resolved([this.#host]);
+      return;
+    }
+    this.#isBusy = true;
+    this.#lookup(this.#host, (error, found) => {
+      this.#isBusy = false;
+      const addresses = [...new Set(found.map((address) => address.address))].slice(0, mostAddresses);
+      const hasFailed = error !== null || addresses.length === 0;
+      this.#nextAt = performance.now() + (hasFailed ? Math.min(failedRefreshMs, this.#refreshMs) : this.#refreshMs);
+      if (hasFailed) this.#owner.resolveFailed(error?.message ?? `no address for ${this.#host}`);
+      else this.#owner.resolved(addresses);
+    });
+  }
+
+  /** An address failed: the next {@link Resolver.refresh} asks again, at most once per half second. */
+  suspect(now: number): void {
+    if (!this.#isFixed) this.#nextAt = Math.min(this.#nextAt, now + failedRefreshMs);
+  }
+}

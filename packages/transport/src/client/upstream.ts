@@ -1,0 +1,270 @@
+import type { ScopeEnd } from '../call-scope.js';
+import { type CallFailure, createFailure } from '../failure.js';
+import { GrpcCode } from '../grpc-code.js';
+import { Address, type AddressOwner } from './address.js';
+import { CallLedger } from './call-ledger.js';
+import { CallFate, type Connection, type ConnectionFactory } from './connection.js';
+import { deliverAnswer } from './deliver.js';
+import { openNodeConnection } from './node-connection.js';
+import { Resolver, type ResolverOwner } from './resolver.js';
+import { RetryBudget } from './retry-budget.js';
+import type { UnaryCall, Upstream } from './unary-call.js';
+import { type ResolvedUpstreamOptions, resolveUpstreamOptions, type UpstreamOptions } from './upstream-options.js';
+
+const usedForMs = 60_000;
+const mostReplays = 3;
+const leastRetryMs = 1;
+
+/** A remote service. */
+export interface GrpcUpstream extends Upstream {
+  readonly name: string;
+  /** Calls started and not ended. */
+  readonly inFlight: number;
+  /** Request bytes of these calls. */
+  readonly heldBytes: number;
+  /** Addresses with a connection that takes calls. */
+  readonly addressesUp: number;
+  ready(timeoutMs: number): Promise<boolean>;
+}
+
+/** A remote gRPC service: pooled HTTP/2 connections to all its addresses. Connects on the first call or `ready`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
+export function createUpstream(options: UpstreamOptions): GrpcUpstream {
+  return new RemoteUpstream(resolveUpstreamOptions(options), options.connectionFactory ?? openNodeConnection);
+}
+
+/** Picks a connection for a call, decides about retries, bounds what is in flight. Retry lives here alone. */
+class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
+  readonly name: string;
+  readonly options: ResolvedUpstreamOptions;
+  readonly connectionFactory: ConnectionFactory;
+  readonly #ledger: CallLedger;
+  readonly #resolver: Resolver;
+  readonly #budget: RetryBudget;
+  #addresses: Address[] = [];
+  #retiring: Address[] = [];
+  #cursor = 0;
+  #usedAt = Number.NEGATIVE_INFINITY;
+  #isClosing = false;
+  #onGone: (() => void) | null = null;
+  #onReady: (() => void)[] = [];
+
+  constructor(options: ResolvedUpstreamOptions, connectionFactory: ConnectionFactory) {
+    this.name = options.name;
+    this.options = options;
+    this.connectionFactory = connectionFactory;
+    const limits = { maxInFlight: options.maxInFlight, maxHeldBytes: options.maxQueuedBytes };
+    const { onEvent } = options;
+    this.#ledger = new CallLedger(this, options.name, limits, onEvent === null ? null : () => onEvent({ kind: 'overloaded' }));
+    this.#resolver = new Resolver(options.host, options.dnsRefreshMs, options.lookup, this);
+    this.#budget = new RetryBudget(options.retryRatio);
+  }
+
+  get inFlight(): number {
+    return this.#ledger.inFlight;
+  }
+
+  get heldBytes(): number {
+    return this.#ledger.heldBytes;
+  }
+
+  get addressesUp(): number {
+    let count = 0;
+    for (const address of this.#addresses) if (address.isUp) count++;
+    return count;
+  }
+
+  start(call: UnaryCall): void {
+    if (!this.#ledger.admit(call)) return;
+    this.#budget.earn();
+    this.#use();
+    this.#dispatch(call, null);
+  }
+
+  cancel(call: UnaryCall, why: ScopeEnd = 'cancelled'): void {
+    if (call.upstream !== this) return;
+    call.connection?.cancel(call, why === 'deadline');
+    this.#ledger.end(call);
+  }
+
+  async ready(timeoutMs: number): Promise<boolean> {
+    if (this.#isClosing) return false;
+    this.#use();
+    for (const address of this.#addresses) address.wake();
+    if (this.addressesUp > 0) return true;
+    return await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#onReady = this.#onReady.filter((entry) => entry !== wake);
+        resolve(false);
+      }, timeoutMs);
+      const wake = () => {
+        clearTimeout(timer);
+        resolve(this.addressesUp > 0);
+      };
+      this.#onReady.push(wake);
+    });
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const isIdle = await this.#ledger.close(graceMs);
+    this.#isClosing = true;
+    const failure = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name} was closed before it answered`);
+    if (!isIdle)
+      for (const queue of [this.#ledger.waiting, this.#ledger.open])
+        for (let call = queue.first; call !== null; call = queue.first) {
+          call.connection?.cancel(call, false);
+          this.#ledger.fail(call, failure);
+        }
+    const all = [...this.#addresses, ...this.#retiring];
+    this.#addresses = [];
+    this.#retiring = all;
+    for (const wake of this.#onReady.splice(0)) wake();
+    for (const address of all) address.destroy(failure);
+    if (this.#isGone()) return;
+    await new Promise<void>((resolve) => {
+      this.#onGone = resolve;
+    });
+  }
+
+  isUsed(now: number): boolean {
+    return now - this.#usedAt < usedForMs || this.#ledger.waiting.size > 0;
+  }
+
+  resolved(ips: readonly string[]): void {
+    if (this.#isClosing) return;
+    const kept = this.#addresses.filter((address) => ips.includes(address.ip));
+    const gone = this.#addresses.filter((address) => !ips.includes(address.ip));
+    const added = ips.filter((ip) => !kept.some((address) => address.ip === ip)).map((ip) => new Address(ip, this));
+    this.#addresses = [...kept, ...added];
+    if (gone.length + added.length > 0) this.options.onEvent?.({ kind: 'resolved', addresses: ips.length });
+    for (const address of added) address.wake();
+    this.#retiring = [...this.#retiring.filter((address) => address.hasHope), ...gone];
+    for (const address of gone) address.retire();
+    this.hopeFaded(createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name}: no address can be reached`));
+  }
+
+  resolveFailed(message: string): void {
+    this.options.onEvent?.({ kind: 'resolve-failed', message });
+    this.hopeFaded(createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name}: ${message}`));
+  }
+
+  addressSuspect(): void {
+    this.#resolver.suspect(performance.now());
+  }
+
+  roomAppeared(): void {
+    if (this.#onReady.length > 0) for (const wake of this.#onReady.splice(0)) wake();
+    for (let call = this.#ledger.waiting.first; call !== null; call = this.#ledger.waiting.first) {
+      const connection = this.#pick(null);
+      if (connection === null || !this.#startOn(connection, call)) return;
+    }
+  }
+
+  hopeFaded(failure: CallFailure): void {
+    if (this.#onGone !== null && this.#isGone()) {
+      this.#onGone();
+      this.#onGone = null;
+    }
+    if (this.#hasHope()) return;
+    for (let call = this.#ledger.waiting.first; call !== null; call = this.#ledger.waiting.first) this.#ledger.fail(call, failure);
+  }
+
+  callSucceeded(call: UnaryCall, message: Uint8Array): void {
+    if (call.upstream !== this) return;
+    this.#ledger.end(call);
+    deliverAnswer(call, message);
+  }
+
+  callFailed(address: Address, call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void {
+    if (call.upstream !== this) return;
+    if (this.#mayRepeat(call, failure, fate, mayRetry)) {
+      this.#ledger.markWaiting(call);
+      this.#dispatch(call, address);
+    } else this.#ledger.fail(call, failure);
+  }
+
+  /** What the peer did not process is repeated as if nothing had happened; what was UNAVAILABLE once, if the budget allows it. */
+  #mayRepeat(call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): boolean {
+    if (this.#ledger.isClosed && fate !== CallFate.UNPROCESSED) return false;
+    if (this.#isClosing || call.deadline - performance.now() < leastRetryMs) return false;
+    if (fate === CallFate.UNPROCESSED && call.replays < mostReplays) {
+      call.replays++;
+      this.options.onEvent?.({ kind: 'retry', wasProcessed: false });
+      return true;
+    }
+    if (failure.code !== GrpcCode.UNAVAILABLE || !mayRetry || call.retries > 0) return false;
+    if (!this.#budget.take()) {
+      this.options.onEvent?.({ kind: 'retry-refused' });
+      return false;
+    }
+    call.retries++;
+    this.options.onEvent?.({ kind: 'retry', wasProcessed: true });
+    return true;
+  }
+
+  #use(): void {
+    const now = performance.now();
+    const wasUsed = now - this.#usedAt < usedForMs;
+    this.#usedAt = now;
+    this.#resolver.refresh(now);
+    if (!wasUsed) for (const address of this.#addresses) address.wake();
+  }
+
+  /** Starts a waiting call, leaves it waiting, or fails it at the end of the turn. */
+  #dispatch(call: UnaryCall, avoid: Address | null): void {
+    let connection = this.#pick(avoid);
+    if (connection === null) {
+      for (const address of this.#addresses) address.wake();
+      connection = this.#pick(avoid);
+    }
+    if (connection !== null && this.#startOn(connection, call)) return;
+    if (call.upstream !== this || this.#hasHope()) return;
+    const detail =
+      this.#addresses.length === 0
+        ? 'its name could not be resolved'
+        : 'no address can be reached; the next attempt waits for its back-off';
+    this.#ledger.failLater(call, createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name}: ${detail}`));
+  }
+
+  /** False when the connection turned out to be closing. A body that throws fails its call at the end of the turn. */
+  #startOn(connection: Connection, call: UnaryCall): boolean {
+    try {
+      if (!connection.start(call)) return false;
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : 'a value that is no error';
+      this.#ledger.failLater(call, createFailure('exception', GrpcCode.INTERNAL, `the body of the call could not be written: ${detail}`));
+      return true;
+    }
+    this.#ledger.markOpen(call);
+    return true;
+  }
+
+  /** The next address in turn that has room; one that is set aside, or was just tried, only when there is no other. */
+  #pick(avoid: Address | null): Connection | null {
+    const addresses = this.#addresses;
+    const count = addresses.length;
+    if (count === 1) return addresses[0]!.pick();
+    const now = performance.now();
+    let fallback: Address | null = null;
+    for (let i = 0; i < count; i++) {
+      const address = addresses[(this.#cursor + i) % count]!;
+      if (!address.isUp) continue;
+      if (address === avoid || address.isSetAside(now)) {
+        if (fallback === null || fallback === avoid) fallback = address;
+        continue;
+      }
+      const connection = address.pick();
+      if (connection === null) continue;
+      this.#cursor = (this.#cursor + i + 1) % count;
+      return connection;
+    }
+    return fallback === null ? null : fallback.pick();
+  }
+
+  #hasHope(): boolean {
+    return this.#resolver.isBusy || this.#addresses.some((address) => address.hasHope);
+  }
+
+  #isGone(): boolean {
+    return !this.#retiring.some((address) => address.hasHope);
+  }
+}
