@@ -73,7 +73,8 @@ function buildShape(slots: readonly SlotSpec[], key: string): BlockShape {
     slots: Object.freeze(slots.map((slot) => Object.freeze({ name: slot.name, type: slot.type, isVariable: slot.width === undefined }))),
     offsets,
     widths,
-    stride,
+    // A row of nothing still has a place, so that rows can be told apart by position.
+    stride: stride === 0 ? 4 : stride,
     isWordAligned,
   });
 }

@@ -146,5 +146,5 @@ const emptyView = new DataView(empty.buffer);
 /** Variable String and raw cells are their own text. */
 function isStoredText(block: Block, slot: number): boolean {
   const info = block.shape.slots[slot];
-  return info !== undefined && info.isVariable && (info.type === DataType.String || info.type === DataType.Unknown);
+  return info?.isVariable === true && (info.type === DataType.String || info.type === DataType.Unknown);
 }

@@ -88,7 +88,7 @@ function saturateInto(width: 1 | 2 | 4, least: number, most: number): EncodeNumb
       for (let at = start; at < start + elements * width; at += width) {
         const value = source[get++] as number;
         // NaN fails both comparisons and the setters turn it into 0.
-        const held = value < least ? least : value > most ? most : value;
+        const held = value < least ? least : Math.min(value, most);
         if (width === 1) view.setInt8(at, held);
         else if (width === 2) view.setInt16(at, held, true);
         else view.setInt32(at, held, true);

@@ -101,7 +101,10 @@ function setDigits(integer: number, scale: number): true {
   return true;
 }
 
-/** The same search in exact integers: value = mantissa × 2^power, the interval ends at the midpoints to its neighbours. */
+/**
+ * The same search in exact integers: value = mantissa × 2^power, the interval ends at the midpoints to its neighbours. Ties go to the even
+ * digit, but up for powers of two, which is how the original's formatter comes out.
+ */
 function exactDigits32(value: number): void {
   float[0] = value;
   const bits = floatBits[0] as number;
@@ -131,7 +134,7 @@ function exactDigits32(value: number): void {
     const upFits = fits(down + 1n);
     if (!downFits && !upFits) continue;
     const twice = 2n * (value4 - down * unitNumerator) - unitNumerator;
-    const takeUp = !downFits || (upFits && (twice > 0n || (twice === 0n && (down & 1n) === 1n)));
+    const takeUp = !downFits || (upFits && (twice > 0n || (twice === 0n && (narrow || (down & 1n) === 1n))));
     setDigits(Number(takeUp ? down + 1n : down), scale);
     return;
   }

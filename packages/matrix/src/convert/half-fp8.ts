@@ -17,12 +17,12 @@ export function floatFromBits(bits: number): number {
   return float[0] as number;
 }
 
-/** FP16 code → FP32 bits; the payload of a NaN moves up, its sign stays. */
+/** FP16 code → FP32 bits; a NaN becomes quiet, its payload moves up, its sign stays. */
 export function halfToFloatBits(code: number): number {
   const sign = (code & 0x8000) << 16;
   const exponent = (code >>> 10) & 0x1f;
   const mantissa = code & 0x3ff;
-  if (exponent === 0x1f) return (sign | 0x7f800000 | (mantissa << 13)) >>> 0;
+  if (exponent === 0x1f) return (sign | 0x7f800000 | (mantissa === 0 ? 0 : 0x400000) | (mantissa << 13)) >>> 0;
   if (exponent !== 0) return (sign | ((exponent + 112) << 23) | (mantissa << 13)) >>> 0;
   return (sign | floatBits(mantissa * 2 ** -24)) >>> 0;
 }
@@ -34,7 +34,7 @@ export function floatBitsToHalf(bits: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff);
   if (magnitude < 0x38800000) return sign | roundEven(floatFromBits(magnitude) * 2 ** 24);
   const rounded = ((magnitude + 0xfff + ((magnitude >>> 13) & 1)) >>> 13) - (112 << 10);
-  return sign | (rounded > 0x7c00 ? 0x7c00 : rounded);
+  return sign | Math.min(rounded, 0x7c00);
 }
 
 /** FP32 bits → FP16 as the original's typed conversion does: clamp to ±65000, drop the low mantissa bits, flush what is too small. */
@@ -42,7 +42,7 @@ export function floatBitsToHalfTruncated(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7c00 | ((magnitude >>> 13) & 0x3ff);
-  const clamped = magnitude > 0x477de800 ? 0x477de800 : magnitude;
+  const clamped = Math.min(magnitude, 0x477de800);
   const exponent = clamped >>> 23;
   if (exponent === 0) return sign | ((clamped >>> 13) & 0x3ff);
   if (exponent < 113) return sign;
@@ -66,25 +66,25 @@ export function floatBitsToE5M2(bits: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7f;
   if (magnitude < 0x38800000) return sign | roundEven(floatFromBits(magnitude) * 65536);
   const rounded = ((magnitude + 0xfffff + ((magnitude >>> 21) & 1)) >>> 21) - (112 << 2);
-  return sign | (rounded > 0x7c ? 0x7c : rounded);
+  return sign | Math.min(rounded, 0x7c);
 }
 
-/** FP8 E4M3 code → FP32 bits. */
+/** FP8 E4M3 code → FP32 bits; NaN loses its sign. */
 export function e4m3ToFloatBits(code: number): number {
   const sign = (code & 0x80) << 24;
   const exponent = (code >>> 3) & 0xf;
   const mantissa = code & 7;
-  if ((code & 0x7f) === 0x7f) return (sign | 0x7fc00000) >>> 0;
+  if ((code & 0x7f) === 0x7f) return 0x7fc00000;
   if (exponent !== 0) return (sign | ((exponent + 120) << 23) | (mantissa << 20)) >>> 0;
   return (sign | floatBits(mantissa / 512)) >>> 0;
 }
 
-/** FP8 E5M2 code → FP32 bits. */
+/** FP8 E5M2 code → FP32 bits; NaN loses its sign. */
 export function e5m2ToFloatBits(code: number): number {
   const sign = (code & 0x80) << 24;
   const exponent = (code >>> 2) & 0x1f;
   const mantissa = code & 3;
-  if (exponent === 0x1f) return (sign | (mantissa === 0 ? 0x7f800000 : 0x7fc00000)) >>> 0;
+  if (exponent === 0x1f) return mantissa === 0 ? (sign | 0x7f800000) >>> 0 : 0x7fc00000;
   if (exponent !== 0) return (sign | ((exponent + 112) << 23) | (mantissa << 21)) >>> 0;
   return (sign | floatBits(mantissa / 65536)) >>> 0;
 }
