@@ -6,6 +6,7 @@ import type { ResolvedUpstreamOptions } from './upstream-options.js';
 
 const mostSetAsideMs = 30_000;
 const quickGoodbyeMs = 1000;
+const mostQuickGoodbyes = 5;
 
 /** What an address tells its upstream. */
 export interface AddressOwner {
@@ -111,10 +112,11 @@ export class Address implements ConnectionOwner {
   connectionDraining(connection: Connection): void {
     const now = performance.now();
     this.#draining.add(connection);
-    this.#quickGoodbyes = now - this.#openedAt < quickGoodbyeMs ? this.#quickGoodbyes + 1 : 0;
+    if (now - this.#openedAt < quickGoodbyeMs) this.#quickGoodbyes++;
     // A peer that says goodbye again and again right after the greeting is treated as one that cannot be reached.
-    if (this.#quickGoodbyes >= 2) this.#countFailure(now);
-    this.#reconnect(now, true);
+    if (this.#quickGoodbyes >= mostQuickGoodbyes) this.#countFailure(now);
+    // An idle connection is replaced when the next call comes.
+    if (connection.openStreams > 0) this.#reconnect(now, true);
   }
 
   connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void {
@@ -128,7 +130,7 @@ export class Address implements ConnectionOwner {
     }
     if (!hadGoodbye) this.#countFailure(now);
     this.#owner.addressSuspect();
-    const retryInMs = this.#reconnect(now, wasReady);
+    const retryInMs = hadGoodbye ? 0 : this.#reconnect(now, wasReady);
     const event = wasReady
       ? ({ kind: 'disconnected', address: this.#name, message: failure.message } as const)
       : ({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs } as const);
@@ -137,7 +139,7 @@ export class Address implements ConnectionOwner {
   }
 
   callSucceeded(_connection: Connection, call: UnaryCall, message: Uint8Array): void {
-    if (this.#failures > 0) this.#recover();
+    if (this.#failures > 0 || this.#quickGoodbyes > 0) this.#recover();
     this.#owner.callSucceeded(call, message);
   }
 
@@ -193,6 +195,7 @@ export class Address implements ConnectionOwner {
   #recover(): void {
     const wasSetAside = this.#setAsideLevel > 0;
     this.#failures = 0;
+    this.#quickGoodbyes = 0;
     this.#setAsideUntil = 0;
     this.#setAsideLevel = 0;
     if (wasSetAside) this.#owner.options.onEvent?.({ kind: 'restored', address: this.#name });

@@ -57,6 +57,11 @@ class NodeConnection implements Connection, ExchangeHost {
       settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 65_536 },
     });
     this.#session = session;
+    // A TLS alert after the handshake destroys the session, which then waits for ever for its socket to end.
+    this.#socket.on('error', (error) => {
+      this.#lose(error.message);
+      this.#tearDown();
+    });
     session.once('connect', () => session.setLocalWindowSize(connectionWindow));
     session.on('remoteSettings', (settings) => this.#settingsArrived(settings.maxConcurrentStreams ?? 0x7fff_ffff));
     session.on('goaway', (_code, lastStream) => {

@@ -75,6 +75,8 @@ export interface OnePortOptions {
   onRefused?: (reason: RefusalReason, path: string) => void;
   /** Told of connections. Must not throw. */
   onSession?: (event: SessionEvent) => void;
+  /** Told when a hot method threw; the caller got INTERNAL. Must not throw. @default a process warning */
+  onError?: (error: unknown, path: string) => void;
   /** Checks the headers of a hot call before it is read; a status refuses it. */
   unauthorized?: (headers: IncomingHttpHeaders) => GrpcStatus | null;
 }

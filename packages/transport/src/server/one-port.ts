@@ -1,0 +1,218 @@
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+import tls from 'node:tls';
+import { TransportError } from '../errors.js';
+import { guardListener } from './cold-requests.js';
+import { acceptHot, hotMethodOf } from './hot-methods.js';
+import type { NodeCallHost } from './node-call.js';
+import type { OnePort, OnePortListener, OnePortOptions } from './one-port-options.js';
+import { type ResolvedOnePortOptions, resolveOnePortOptions } from './resolve-one-port-options.js';
+import { ServerLoad } from './server-load.js';
+import { SessionGuard } from './session-guard.js';
+import { sniff } from './sniff.js';
+
+const streamWindow = 1024 * 1024;
+const drainPollMs = 20;
+
+/** Node also hands over the raw headers, which its type leaves out. */
+type StreamListener = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, flags: number) => void;
+
+/**
+ * One port for everything: HTTP/1.1 and HTTP/2 are told apart by the first bytes (by ALPN over TLS), hot methods are served on the core
+ * stream API, everything else goes to the listener. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`.
+ */
+export function createOnePort(options: OnePortOptions): OnePort {
+  return new OnePortServer(resolveOnePortOptions(options));
+}
+
+class OnePortServer implements OnePort, NodeCallHost {
+  readonly options: ResolvedOnePortOptions;
+  readonly load: ServerLoad = new ServerLoad();
+  readonly #server: net.Server;
+  readonly #h1: http.Server;
+  readonly #h2: http2.Http2Server;
+  /** Never listens: turns streams into requests for the listener. */
+  readonly #compat: http2.Http2Server;
+  readonly #sockets = new Set<net.Socket>();
+  readonly #silent = new Set<net.Socket>();
+  readonly #guards = new Set<SessionGuard>();
+  #isDraining = false;
+
+  constructor(options: ResolvedOnePortOptions) {
+    this.options = options;
+    const listener = guardListener(options, this.load, () => this.#isDraining);
+    this.#h1 = createHttp1(options, listener);
+    this.#compat = http2.createServer(listener as Parameters<typeof http2.createServer>[1]);
+    this.#h2 = createHttp2(options);
+    this.#h2.on('session', (session) => this.#sessionOpened(session));
+    this.#h2.on('stream', this.#streamOpened.bind(this) as StreamListener);
+    this.#h2.on('sessionError', () => {});
+    this.#server = options.tls === null ? this.#createPlain() : this.#createTls(options.tls);
+    if (options.maxConnections > 0) this.#server.maxConnections = options.maxConnections;
+    this.#server.on('drop', () => options.onRefused?.('connections', ''));
+  }
+
+  get inFlight(): number {
+    return this.load.hotInFlight + this.load.coldInFlight;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  async listen(port: number, host?: string): Promise<{ port: number }> {
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      const onError = (error: Error) => {
+        const where = `${host ?? '*'}:${port}`;
+        reject(new TransportError('INFERFLOW_TRANSPORT_LISTEN', `cannot listen on ${where}: ${error.message}`, error));
+      };
+      server.once('error', onError);
+      server.listen(port, host, 4096, () => {
+        server.off('error', onError);
+        server.on('error', (error) => this.options.onSession?.({ kind: 'error', message: error.message }));
+        resolve();
+      });
+    });
+    const address = server.address();
+    return { port: address !== null && typeof address === 'object' ? address.port : port };
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    if (!this.#isDraining) {
+      this.#isDraining = true;
+      this.#server.close();
+      for (const socket of this.#silent) socket.destroy();
+      for (const guard of this.#guards) guard.leave();
+    }
+    const until = performance.now() + graceMs;
+    while (this.#sockets.size > 0 && performance.now() < until) {
+      this.#h1.closeIdleConnections();
+      await new Promise((resolve) => setTimeout(resolve, Math.min(drainPollMs, graceMs)));
+    }
+    this.close();
+  }
+
+  close(): void {
+    this.#isDraining = true;
+    this.#server.close();
+    this.#h1.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #createPlain(): net.Server {
+    const { handshakeTimeoutMs, onRefused } = this.options;
+    return net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
+      this.#track(socket);
+      this.#silent.add(socket);
+      sniff(
+        socket,
+        handshakeTimeoutMs,
+        (protocol) => this.#hand(socket, protocol),
+        () => onRefused?.('handshake-timeout', ''),
+      );
+    });
+  }
+
+  #createTls(settings: NonNullable<ResolvedOnePortOptions['tls']>): net.Server {
+    const server = tls.createServer({
+      ALPNProtocols: ['h2', 'http/1.1'],
+      cert: settings.cert,
+      key: settings.key,
+      handshakeTimeout: this.options.handshakeTimeoutMs,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      ...(settings.ca !== undefined && { ca: settings.ca }),
+      ...(settings.requestCert === true && { requestCert: true, rejectUnauthorized: true }),
+    } as tls.TlsOptions);
+    // The socket below TLS is tracked too, so that one which never shakes hands can be closed.
+    server.on('connection', (socket: net.Socket) => this.#track(socket));
+    server.on('secureConnection', (socket) => {
+      socket.on('error', () => socket.destroy());
+      this.#hand(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'h1');
+    });
+    server.on('tlsClientError', (error) => this.options.onSession?.({ kind: 'error', message: error.message }));
+    return server;
+  }
+
+  #track(socket: net.Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#silent.delete(socket);
+    });
+  }
+
+  #hand(socket: net.Socket, protocol: 'h1' | 'h2'): void {
+    this.#silent.delete(socket);
+    if (protocol === 'h2') {
+      this.#h2.emit('connection', socket);
+      return;
+    }
+    const { onSession } = this.options;
+    if (onSession !== null) {
+      onSession({ kind: 'opened', protocol: 'h1' });
+      socket.once('close', () => onSession({ kind: 'closed', protocol: 'h1' }));
+    }
+    this.#h1.emit('connection', socket);
+  }
+
+  #sessionOpened(session: http2.ServerHttp2Session): void {
+    const guard = new SessionGuard(session, this.options);
+    this.#guards.add(guard);
+    session.once('close', () => this.#guards.delete(guard));
+    if (this.#isDraining) guard.leave();
+  }
+
+  #streamOpened(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
+    const method = hotMethodOf(this, headers);
+    if (method !== undefined) {
+      acceptHot(this, method, stream, headers, rawHeaders);
+      return;
+    }
+    const guard = SessionGuard.of(stream.session as http2.ServerHttp2Session | undefined);
+    if (guard !== undefined) {
+      guard.streamOpened();
+      stream.once('close', () => guard.streamClosed(stream.rstCode !== 0));
+    }
+    stream.on('error', () => {});
+    this.#compat.emit('stream', stream, headers, flags, rawHeaders);
+  }
+}
+
+function createHttp1(options: ResolvedOnePortOptions, listener: OnePortListener): http.Server {
+  const { handshakeTimeoutMs, receiveTimeoutMs } = options;
+  const server = http.createServer(
+    {
+      headersTimeout: handshakeTimeoutMs,
+      requestTimeout: Math.max(receiveTimeoutMs, handshakeTimeoutMs),
+      keepAliveTimeout: options.idleTimeoutMs,
+      connectionsCheckingInterval: Math.min(handshakeTimeoutMs, 5000),
+    },
+    listener as http.RequestListener,
+  );
+  // Node starts the watch over slow headers when a server begins to listen; this one is handed its sockets instead.
+  server.emit('listening');
+  return server;
+}
+
+function createHttp2(options: ResolvedOnePortOptions): http2.Http2Server {
+  const settings: http2.ServerOptions & { streamResetBurst: number; streamResetRate: number } = {
+    settings: {
+      maxConcurrentStreams: options.maxConcurrentStreams,
+      initialWindowSize: streamWindow,
+      enablePush: false,
+      maxHeaderListSize: 65_536,
+    },
+    maxSessionMemory: Math.ceil(options.maxUnsentBytesPerConnection / 1_000_000) + 64,
+    // A client may overshoot the stream limit before it has seen it.
+    maxSessionRejectedStreams: 10_000,
+    // Callers cancel at their deadlines. Known to Node from 22.11 on; before, about 1000 resets in a burst end the session.
+    streamResetBurst: 20_000,
+    streamResetRate: 2000,
+  };
+  return http2.createServer(settings);
+}

@@ -1,0 +1,35 @@
+const samplesLastMs = 250;
+
+/** What a server holds at the moment; shared by its calls so that bounds hold across connections. */
+export class ServerLoad {
+  /** Hot calls accepted and not answered. */
+  hotInFlight = 0;
+  /** Other requests in progress. */
+  coldInFlight = 0;
+  /** Bytes of requests in progress and of answers that their callers have not taken. */
+  heldBytes = 0;
+  #lagMs = 0;
+  #sampledAt = Number.NEGATIVE_INFINITY;
+  #turnBegan = 0;
+  #hasTurn = false;
+  readonly #turnEnded = () => {
+    this.#hasTurn = false;
+    const now = performance.now();
+    const sample = now - this.#turnBegan;
+    this.#lagMs = sample > this.#lagMs ? sample : this.#lagMs * 0.8 + sample * 0.2;
+    this.#sampledAt = now;
+  };
+
+  /** Notes that a request arrived: the turn is measured from the first of its requests to its end. */
+  arrived(now: number): void {
+    if (this.#hasTurn) return;
+    this.#hasTurn = true;
+    this.#turnBegan = now;
+    setImmediate(this.#turnEnded);
+  }
+
+  /** How long a request waits at present before the process comes to it: the length of a turn of the event loop, lately. */
+  lagMs(now: number): number {
+    return now - this.#sampledAt > samplesLastMs ? 0 : this.#lagMs;
+  }
+}

@@ -1,0 +1,105 @@
+import type { ServerHttp2Session } from 'node:http2';
+import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
+
+const lingerMs = 1000;
+const agedGraceMs = 60_000;
+const connectionWindow = 16 * 1024 * 1024;
+/** Node before 22.11 ends a session after about this many resets in a burst, whatever is configured. */
+const resetBurst = 900;
+
+const guardOf: unique symbol = Symbol('inferflow.session-guard');
+
+interface GuardedSession extends ServerHttp2Session {
+  [guardOf]?: SessionGuard;
+}
+
+/** Watches one HTTP/2 connection of a caller: its age, its idleness, what it leaves unread, how often it resets streams, its goodbye. */
+export class SessionGuard {
+  openStreams = 0;
+  /** Streams reset by the client before they were answered. */
+  resets = 0;
+  readonly #session: ServerHttp2Session;
+  readonly #options: ResolvedOnePortOptions;
+  #unsentBytes = 0;
+  #ageTimer: NodeJS.Timeout | null = null;
+  #leaveTimer: NodeJS.Timeout | null = null;
+  #isLeaving = false;
+
+  constructor(session: ServerHttp2Session, options: ResolvedOnePortOptions) {
+    this.#session = session;
+    this.#options = options;
+    (session as GuardedSession)[guardOf] = this;
+    session.setLocalWindowSize(connectionWindow);
+    session.on('error', (error) => options.onSession?.({ kind: 'error', message: error.message }));
+    session.once('close', () => this.#closed());
+    if (options.idleTimeoutMs > 0)
+      session.setTimeout(options.idleTimeoutMs, () => {
+        if (this.openStreams === 0) this.leave();
+      });
+    if (options.maxConnectionAgeMs > 0) {
+      this.#ageTimer = setTimeout(() => this.#aged(), options.maxConnectionAgeMs * (0.9 + Math.random() * 0.2));
+      this.#ageTimer.unref();
+    }
+    options.onSession?.({ kind: 'opened', protocol: 'h2' });
+  }
+
+  /** The guard of a session made by this server. */
+  static of(session: ServerHttp2Session | undefined): SessionGuard | undefined {
+    return (session as GuardedSession | undefined)?.[guardOf];
+  }
+
+  streamOpened(): void {
+    this.openStreams++;
+  }
+
+  streamClosed(wasReset: boolean): void {
+    this.openStreams--;
+    if (wasReset) this.resets++;
+    if (this.#isLeaving && this.openStreams === 0) this.#linger();
+  }
+
+  /** An answer was handed to the connection. False when the caller leaves too much unread: the connection is closed. */
+  answerQueued(byteLength: number): boolean {
+    this.#unsentBytes += byteLength;
+    if (this.#unsentBytes <= this.#options.maxUnsentBytesPerConnection) return true;
+    this.#session.destroy();
+    return false;
+  }
+
+  answerGone(byteLength: number): void {
+    this.#unsentBytes -= byteLength;
+  }
+
+  /** Says goodbye: no new streams, open ones end, then the connection closes. */
+  leave(): void {
+    if (this.#isLeaving || this.#session.destroyed) return;
+    this.#isLeaving = true;
+    this.#session.goaway();
+    if (this.openStreams === 0) this.#linger();
+  }
+
+  #aged(): void {
+    this.#options.onSession?.({ kind: 'aged' });
+    this.leave();
+    if (this.#leaveTimer !== null) return;
+    this.#leaveTimer = setTimeout(() => this.#session.destroy(), agedGraceMs);
+    this.#leaveTimer.unref();
+  }
+
+  /**
+   * Leaves it to the client to close. Closing at once could reset the connection while requests of the client are on their way, and
+   * then it may never read the goodbye that tells it to repeat them elsewhere.
+   */
+  #linger(): void {
+    if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
+    this.#leaveTimer = setTimeout(() => this.#session.close(), lingerMs);
+    this.#leaveTimer.unref();
+  }
+
+  #closed(): void {
+    if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
+    if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
+    if (this.resets >= resetBurst && !this.#isLeaving) this.#options.onSession?.({ kind: 'reset-limit', resets: this.resets });
+    this.#options.onSession?.({ kind: 'closed', protocol: 'h2' });
+  }
+}
