@@ -75,7 +75,7 @@ describe('data type vectors: bytes to bytes', () => {
     const wrong: unknown[] = [];
     for (const [from, to, input, output] of scalars) {
       if (!isFloat(String(from)) || !isInteger(String(to)) || typeof output !== 'string') continue;
-      const value = valueOf(String(from), bytesOf(input));
+      const value = floatOf(String(from), bytesOf(input));
       const { elementBytes, family } = dataTypeInfo(parseDataType(String(to)) ?? 0);
       const bits = BigInt(elementBytes * 8);
       const least = family === 'int' ? -(1n << (bits - 1n)) : 0n;
@@ -94,7 +94,7 @@ function readLittle(bytes: Uint8Array): bigint {
   return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
 
-function valueOf(name: string, bytes: Uint8Array): number {
+function floatOf(name: string, bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (name === 'fp64') return view.getFloat64(0, true);
   if (name === 'fp32') return view.getFloat32(0, true);
