@@ -217,7 +217,7 @@ const shapes = {
   // Our own: upstreams.
   upstreamEvents: counter(
     'inferflow_upstream_events_total',
-    'What happened to connections and addresses: connected, connect-failed, retry, set-aside, …',
+    'What happened to connections and addresses: connected, connect-failed, retry, set-aside and so on.',
     {
       labels: ['ext_service', 'event'],
     },

@@ -1,10 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
 
 /** Fits an Ethernet frame with IPv6 and some room, as agents expect. */
 const MAX_PACKET_BYTES = 1432;
 /** Packets kept while the address is not known yet. */
-const MAX_WAITING = 64;
+const MAX_WAITING = 256;
 const LOOKUP_AGAIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 1000;
 
@@ -17,7 +18,7 @@ export interface StatsdSocketOptions {
 
 /**
  * Lines to UDP packets. Never blocks and never throws: a packet that cannot be sent is lost and counted.
- * The host is looked up again from time to time, because agents move. Keeps no process alive.
+ * The host is looked up again from time to time, because agents move; IPv4 first, as Go does. Keeps no process alive.
  */
 export class StatsdSocket {
   readonly #options: StatsdSocketOptions;
@@ -34,7 +35,13 @@ export class StatsdSocket {
 
   constructor(options: StatsdSocketOptions) {
     this.#options = options;
-    this.#refreshAddress();
+    const version = isIP(options.host);
+    if (version === 0) {
+      this.#refreshAddress();
+      return;
+    }
+    this.#lookedUpAt = Number.POSITIVE_INFINITY;
+    this.#use(options.host, version === 6 ? 'udp6' : 'udp4');
   }
 
   /** Adds a line; full packets leave at once. */
@@ -85,7 +92,7 @@ export class StatsdSocket {
     const now = performance.now();
     if (this.#isLookingUp || this.#isClosed || now - this.#lookedUpAt < LOOKUP_AGAIN_MS) return;
     this.#isLookingUp = true;
-    lookup(this.#options.host, (error, address, family) => {
+    lookup(this.#options.host, { verbatim: false }, (error, address, family) => {
       this.#isLookingUp = false;
       if (error === null) {
         this.#lookedUpAt = now;

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { createTelemetry } from './create-telemetry.js';
+import { collectProcessMetrics } from './process-metrics.js';
+
+describe('collectProcessMetrics', () => {
+  it('reports memory, CPU, handles, loop delay and garbage collections until it is stopped', async () => {
+    const telemetry = createTelemetry();
+    const stop = collectProcessMetrics(telemetry, { loopDelayResolutionMs: 1 });
+    let kept: number[][] = [];
+    const value = async (start: string) => {
+      const line = (await telemetry.prometheusText()).split('\n').find((candidate) => candidate.startsWith(start));
+      return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
+    };
+    await expect
+      .poll(
+        async () => {
+          kept = Array.from({ length: 2000 }, () => new Array<number>(100).fill(1));
+          return value('nodejs_gc_duration_seconds_count{kind="minor"}');
+        },
+        { timeout: 5000 },
+      )
+      .toBeGreaterThan(0);
+    expect(kept).toHaveLength(2000);
+    await expect.poll(() => value('nodejs_eventloop_lag_seconds{quantity="max"}'), { timeout: 3000 }).toBeGreaterThan(0);
+    expect(await value('process_resident_memory_bytes')).toBeGreaterThan(10e6);
+    expect(await value('process_cpu_user_seconds_total')).toBeGreaterThan(0);
+    expect(await value('nodejs_active_resources{type=')).toBeGreaterThanOrEqual(0);
+    expect(Math.abs((await value('process_start_time_seconds'))! - (Date.now() / 1000 - process.uptime()))).toBeLessThan(2);
+    stop();
+    const cpu = await value('process_cpu_user_seconds_total');
+    for (let at = performance.now(); performance.now() - at < 20; );
+    expect(await value('process_cpu_user_seconds_total')).toBe(cpu);
+  });
+});
