@@ -1,3 +1,4 @@
+export { ConfigError, ConfigErrorCode } from './errors.js';
 export { sameMeaning } from './hash.js';
 export type { JsonObject, JsonValue } from './json.js';
 export { lintModel } from './lint/lint-model.js';
@@ -23,6 +24,7 @@ export type {
 } from './model-config.js';
 export { FEATURE_INITIALIZER } from './model-config.js';
 export { type ParseResult, parseModelConfig } from './parse/parse-model-config.js';
+export { parseServiceConfig, type ServiceResult } from './parse/parse-service-config.js';
 export type { Assumption, Problem, Severity } from './problem.js';
 export { hasErrors } from './problem.js';
 export { type ProblemCode, type ProblemDefinition, problemTable } from './problem-codes.js';
@@ -30,6 +32,10 @@ export { type FieldDefinition, fieldTable } from './schema/fields.js';
 export { type ObjectKind, objectKinds } from './schema/object-kinds.js';
 export { type ScoreColumnType, scoreColumnType } from './score-column-type.js';
 export type { ConfigSnapshot, ModelEntry, ServiceConfig } from './snapshot.js';
-export type { ConfigSource } from './source.js';
+export { createDirectorySource, type DirectorySourceOptions } from './source/directory-source.js';
+export { type ConfigDocument, type DocumentFormat, type DocumentValue, modelsIn, readDocument } from './source/model-document.js';
+export { createObjectSource, type ModelsById, type ObjectSource } from './source/object-source.js';
+export { SnapshotBuilder, type SnapshotBuilderOptions } from './source/snapshot-builder.js';
+export type { AcceptModel, ConfigSource } from './source.js';
 export { type Conversion, convertModel, toDeployed, toDocumented } from './write/convert.js';
 export { CONFIG_ID_COLUMN, calibrationColumns, type WrittenColumn, writtenColumns } from './written-columns.js';

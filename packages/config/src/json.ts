@@ -32,7 +32,8 @@ export function emptyRecord<T>(): Record<string, T> {
  */
 export function copyJson(value: unknown, refuse: (reason: NotJson) => void, path: readonly (string | number)[] = []): JsonValue {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  // Adding 0 makes -0 the 0 that JSON text would hold.
+  if (typeof value === 'number' && Number.isFinite(value)) return value + 0;
   if (typeof value !== 'object') {
     refuse({ code: 'INFERFLOW_CONFIG_WRONG_TYPE', path, found: typeof value === 'number' ? String(value) : typeof value });
     return null;

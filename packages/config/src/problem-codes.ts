@@ -15,6 +15,7 @@ const hint = (meaning: string, remedy: string): ProblemDefinition => ({ severity
 export const problemTable = {
   INFERFLOW_CONFIG_SYNTAX: error('The document is not JSON (or YAML).', 'Correct the syntax at the named position.'),
   INFERFLOW_CONFIG_UNREADABLE: error('The document could not be read.', 'Check that the file exists and that the service may read it.'),
+  INFERFLOW_CONFIG_TWO_FILES: error('Two files define one model.', 'Remove one.'),
   INFERFLOW_CONFIG_TOO_DEEP: error('Values are nested deeper than 100 levels.', 'Flatten the document.'),
   INFERFLOW_CONFIG_WRONG_TYPE: error('A value has the wrong JSON type.', 'Write the expected type.'),
   INFERFLOW_CONFIG_MISSING: error('A required setting is missing or empty.', 'Add it.'),
@@ -57,6 +58,10 @@ export const problemTable = {
   INFERFLOW_CONFIG_TWO_ROUTE_TABLES: warning('model_end_points and route_config differ; model_end_points is used.', 'Keep one.'),
   INFERFLOW_CONFIG_CACHE_VERSION: warning('cache_version does not fit the log metadata (1–15).', 'Use 1–15.'),
   INFERFLOW_CONFIG_ORDER: warning('order mentions an unknown component or one twice.', 'Correct the list.'),
+  INFERFLOW_CONFIG_LOGGING_TYPE: warning(
+    'The logging type of the service settings is unknown: nothing is logged.',
+    'Use proto, arrow or parquet.',
+  ),
   INFERFLOW_CONFIG_EMPTY_ANSWER: warning('response_config.features is empty: answers hold no columns.', 'List the columns to answer.'),
   INFERFLOW_CONFIG_SLATE_NOT_ANSWERED: warning(
     'A slate component’s scores are not among the response features, so they are not answered.',

@@ -31,4 +31,6 @@ export interface ConfigSnapshot {
   readonly revision: string;
   readonly models: ReadonlyMap<string, ModelEntry>;
   readonly service: ServiceConfig;
+  /** Problems of the newest service settings; with an error among them, `service` holds the last good ones. */
+  readonly serviceProblems: readonly Problem[];
 }

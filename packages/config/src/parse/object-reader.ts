@@ -139,6 +139,13 @@ export class ObjectReader {
     return readTexts(this.context, this.list(key), this.pathOf(key));
   }
 
+  /** Texts of which none may be empty. */
+  names(key: string, what: string): readonly string[] {
+    const names = this.texts(key);
+    if (names.includes('')) this.invalid(key, `${what} has an empty name in ${this.#label(key)}`, { found: '""' });
+    return names;
+  }
+
   integers(key: string): readonly number[] {
     return readIntegers(this.context, this.list(key), this.pathOf(key));
   }

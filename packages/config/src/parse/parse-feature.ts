@@ -95,8 +95,8 @@ function readKey(reader: ObjectReader): readonly Key[] {
   const isDocumented = reader.context.dialect === 'documented';
   const isSchemaList = isDocumented && Array.isArray(reader.raw('schema'));
   const isColumnList = isDocumented && Array.isArray(reader.raw('column'));
-  const schemas = isSchemaList ? reader.texts('schema') : [reader.requiredText('schema', 'a key')];
-  const columns = isColumnList ? reader.texts('column') : [reader.requiredText('column', 'a key')];
+  const schemas = isSchemaList ? reader.names('schema', 'a key') : [reader.requiredText('schema', 'a key')];
+  const columns = isColumnList ? reader.names('column', 'a key') : [reader.requiredText('column', 'a key')];
   if (schemas.length === 0) reader.missing('schema', 'a key');
   if (columns.length === schemas.length) return schemas.map((schema, index) => ({ schema, column: columns[index] as string }));
   if (columns.length !== 1) {
@@ -174,7 +174,8 @@ function readColumns(
 ): readonly FeatureColumn[] {
   return groups.flatMap((group, index) =>
     group.features.map((requestLabel): FeatureColumn => {
-      const { name, typeText } = splitType(`${start}:${group.label}:${requestLabel}`);
+      const { name: feature, typeText } = splitType(requestLabel);
+      const name = `${start}:${group.label}:${feature}`;
       const path = query?.pathOf('groups') ?? reader.pathOf('query');
       const dataType = typeText === undefined ? group.dataType : readDataType(reader.context, typeText, joinPath(path, index));
       return { name, requestLabel, group: index, dataType, groupDataType: group.dataType };

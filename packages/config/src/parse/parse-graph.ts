@@ -17,7 +17,7 @@ export function parseGraph(reader: ObjectReader): Readonly<Record<string, readon
   const entries = reader.map('dependency');
   for (const [key, value] of entries) {
     const path = joinPath(reader.pathOf('dependency'), key);
-    if (key === '') reader.context.report('INFERFLOW_CONFIG_MISSING', path, 'a component of the graph has no name');
+    if (key === '') reportNameless(reader, path);
     if (key !== FEATURE_INITIALIZER) dependenciesOf(key);
     for (const listed of new Set(readList(reader, value, path))) {
       const [component, dependency] = reader.context.dialect === 'documented' ? [listed, key] : [key, listed];
@@ -36,9 +36,17 @@ export function parseGraph(reader: ObjectReader): Readonly<Record<string, readon
 
 function readList(reader: ObjectReader, value: JsonValue, path: string): readonly string[] {
   if (value === null) return [];
-  if (Array.isArray(value)) return readTexts(reader.context, value, path);
+  if (Array.isArray(value)) {
+    const names = readTexts(reader.context, value, path);
+    if (names.includes('')) reportNameless(reader, path);
+    return names;
+  }
   reportType(reader.context, path, value, 'a list of component names');
   return [];
+}
+
+function reportNameless(reader: ObjectReader, path: string): void {
+  reader.context.report('INFERFLOW_CONFIG_MISSING', path, 'a component of the graph has no name', { found: '""' });
 }
 
 function reportInverted(reader: ObjectReader, key: string, listed: string, path: string): void {

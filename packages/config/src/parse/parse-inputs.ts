@@ -46,6 +46,7 @@ export function readDocumentedInputs(reader: ObjectReader, what: string): readon
 function readFeatureMap(inputs: ObjectReader): ReadonlyMap<string, string> {
   const types = new Map<string, string>();
   for (const [column, value] of inputs.map('featureMap')) {
+    if (column === '') inputs.invalid('featureMap', 'feature_map has an entry without a column name', { found: '""' });
     if (typeof value === 'string') types.set(column, value);
     else reportType(inputs.context, joinPath(inputs.pathOf('featureMap'), column), value, 'a data type');
   }
@@ -54,7 +55,7 @@ function readFeatureMap(inputs: ObjectReader): ReadonlyMap<string, string> {
 
 function readInput(reader: ObjectReader, types: ReadonlyMap<string, string>): ModelInput {
   const name = reader.requiredText('name', 'an input tensor');
-  const features = reader.texts('features');
+  const features = reader.names('features', `input tensor ${JSON.stringify(name)}`);
   const isDocumented = reader.context.dialect === 'documented';
   if (features.length === 0) reader.missing('features', `input tensor ${JSON.stringify(name)}`);
   const dataTypeText = reader.text('dataType') || (isDocumented ? (types.get(features[0] ?? '') ?? 'FP32') : '');

@@ -61,6 +61,8 @@ function readDocumentedVariables(reader: ObjectReader): readonly NumerixVariable
   const entries = reader.map('mapping');
   if (entries.length > 0)
     reader.context.assume(path, entries.map(([column]) => column).join(', '), 'variables are named like their columns');
+  if (entries.some(([column]) => column === ''))
+    reader.invalid('mapping', 'score_mapping has an entry without a column name', { found: '""' });
   return entries.flatMap(([column, value], index) =>
     readMapped(reader, column, value, joinPath(path, column), `${reader.place}/variables/${index}`),
   );

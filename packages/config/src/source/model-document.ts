@@ -1,0 +1,64 @@
+import { parse as parseYaml } from 'yaml';
+import { contentHash } from '../hash.js';
+import { canonicalJson, copyJson, isJsonObject } from '../json.js';
+import { createProblem } from '../parse/parse-context.js';
+import type { Problem } from '../problem.js';
+import { fieldNames } from '../schema/fields.js';
+
+/** How a text is written. */
+export type DocumentFormat = 'json' | 'yaml';
+
+/** A document as a source delivers it: text to be parsed, a value, or why neither could be had. */
+export type ConfigDocument =
+  | { readonly text: string; readonly format: DocumentFormat }
+  | { readonly value: unknown }
+  | { readonly problem: Problem };
+
+/** A parsed document, or what is wrong with it. */
+export type DocumentValue = { readonly value: unknown } | { readonly problem: Problem };
+
+const modelFields = new Set([...fieldNames('model', 'documented'), ...fieldNames('model', 'deployed')].map((name) => name.toLowerCase()));
+
+/** Parses a document; syntax errors become a problem. */
+export function readDocument(document: ConfigDocument): DocumentValue {
+  if (!('text' in document)) return document;
+  try {
+    return { value: document.format === 'yaml' ? parseYaml(document.text) : JSON.parse(stripMark(document.text)) };
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const message = `not valid ${document.format === 'yaml' ? 'YAML' : 'JSON'}: ${reason.slice(0, 200)}`;
+    return { problem: createProblem('INFERFLOW_CONFIG_SYNTAX', '$', message, { expected: document.format === 'yaml' ? 'YAML' : 'JSON' }) };
+  }
+}
+
+/** True for a document that counts as absent: text without anything in it, or an undefined value. */
+export function isAbsent(document: ConfigDocument): boolean {
+  if ('text' in document) return document.text.trim() === '';
+  return 'value' in document && document.value === undefined;
+}
+
+/** Content hash of a document: equal for equal texts, and for values with equal JSON. */
+export function documentRevision(document: ConfigDocument): string {
+  if ('text' in document) return contentHash(document.text);
+  if ('problem' in document) return contentHash(`${document.problem.code} ${document.problem.message}`);
+  return contentHash(canonicalJson(copyJson(document.value, () => undefined)));
+}
+
+/**
+ * The models in a document: one model's own object, or an object of models keyed by id. A model's object is known by its fields.
+ * @param modelConfigId id of a model that is not wrapped
+ */
+export function modelsIn(value: unknown, modelConfigId: string): ReadonlyMap<string, unknown> {
+  if (!isJsonObject(value) || looksLikeModel(value)) return new Map([[modelConfigId, value]]);
+  const entries = Object.entries(value);
+  const isWrapper = entries.length > 0 && entries.every(([, model]) => isJsonObject(model) && looksLikeModel(model));
+  return isWrapper ? new Map(entries) : new Map([[modelConfigId, value]]);
+}
+
+function looksLikeModel(value: object): boolean {
+  return Object.keys(value).some((key) => modelFields.has(key.toLowerCase()));
+}
+
+function stripMark(text: string): string {
+  return text.startsWith('\uFEFF') ? text.slice(1) : text;
+}
