@@ -30,6 +30,14 @@ describe('compileTopology', () => {
     ['diamond', { a: [], left: ['a'], right: ['a'], z: ['left', 'right'] }, [['a'], ['left', 'right'], ['z']]],
     ['two roots', { a: [], b: [], z: ['a', 'b'] }, [['a', 'b'], ['z']]],
     ['isolated nodes', { b: [], a: [] }, [['b', 'a']]],
+    [
+      'a level in the order of declaration',
+      { p: [], q: [], x: ['q'], y: ['p'] },
+      [
+        ['p', 'q'],
+        ['x', 'y'],
+      ],
+    ],
     ['repeated dependency', { a: [], b: ['a', 'a', 'a'] }, [['a'], ['b']]],
     ['names that objects have', { constructor: [], toString: ['constructor'] }, [['constructor'], ['toString']]],
   ];
