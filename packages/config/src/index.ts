@@ -1,3 +1,4 @@
+export { checkModelConfig } from './check-model-config.js';
 export { ConfigError, ConfigErrorCode } from './errors.js';
 export { sameMeaning } from './hash.js';
 export type { JsonObject, JsonValue } from './json.js';
@@ -32,6 +33,7 @@ export { type FieldDefinition, fieldTable } from './schema/fields.js';
 export { type ObjectKind, objectKinds } from './schema/object-kinds.js';
 export { type ScoreColumnType, scoreColumnType } from './score-column-type.js';
 export type { ConfigSnapshot, ModelEntry, ServiceConfig } from './snapshot.js';
+export { listModelFiles, parseFileName } from './source/directory-files.js';
 export { createDirectorySource, type DirectorySourceOptions } from './source/directory-source.js';
 export { type ConfigDocument, type DocumentFormat, type DocumentValue, modelsIn, readDocument } from './source/model-document.js';
 export { createObjectSource, type ModelsById, type ObjectSource } from './source/object-source.js';

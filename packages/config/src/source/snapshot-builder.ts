@@ -1,8 +1,7 @@
+import { checkModelConfig } from '../check-model-config.js';
 import { contentHash } from '../hash.js';
-import { lintModel } from '../lint/lint-model.js';
 import type { ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
-import { parseModelConfig } from '../parse/parse-model-config.js';
 import { defaultServiceConfig, parseServiceConfig, type ServiceResult } from '../parse/parse-service-config.js';
 import { hasErrors, type Problem } from '../problem.js';
 import type { ConfigSnapshot, ModelEntry } from '../snapshot.js';
@@ -75,12 +74,11 @@ export class SnapshotBuilder {
     const read = readDocument(document);
     if ('problem' in read) return { config: null, problems: [read.problem] };
     const models = modelsIn(read.value, modelConfigId);
-    const parsed = parseModelConfig(modelConfigId, models.size === 1 && models.has(modelConfigId) ? models.get(modelConfigId) : read.value);
-    if (parsed.config === null) return { config: null, problems: parsed.problems };
-    const problems = [...parsed.problems, ...lintModel(parsed.config)];
-    if (hasErrors(problems)) return { config: null, problems };
-    problems.push(...this.#askAcceptance(parsed.config));
-    return { config: hasErrors(problems) ? null : parsed.config, problems };
+    const raw = models.size === 1 && models.has(modelConfigId) ? models.get(modelConfigId) : read.value;
+    const { config, problems } = checkModelConfig(modelConfigId, raw);
+    if (config === null) return { config, problems };
+    const all = [...problems, ...this.#askAcceptance(config)];
+    return { config: hasErrors(all) ? null : config, problems: all };
   }
 
   #askAcceptance(config: ModelConfig): readonly Problem[] {

@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CommandIo } from './command-io.js';
+import { createConvertCommand } from './convert-command.js';
+import { createLintCommand } from './lint-command.js';
+
+let directory = '';
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'inferflow-cli-'));
+});
+
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function run(create: (io: CommandIo) => ReturnType<typeof createLintCommand>, args: readonly string[], stdin = '') {
+  const result = { out: '', error: '', code: -1 };
+  const command = create({
+    readStdin: async () => stdin,
+    out: (text) => {
+      result.out += text;
+    },
+    error: (text) => {
+      result.error += text;
+    },
+    exitWith: (code) => {
+      result.code = code;
+    },
+  });
+  await command.parseAsync([...args], { from: 'user' });
+  return result;
+}
+
+const good = {
+  dag_execution_config: { component_dependency: { p1: ['feature_initializer'] } },
+  component_config: {
+    cache_version: 1,
+    owner: 'team-a',
+    predator_components: [
+      {
+        component: 'p1',
+        component_id: 'item',
+        model_name: 'm',
+        model_end_point: 'host',
+        deadline: 100,
+        batch_size: 50,
+        inputs: [{ name: 'x', features: ['price'], shape: [1], data_type: 'FP32' }],
+        outputs: [{ name: 'o', model_scores: ['s'], model_scores_dims: [[1]], data_type: 'FP32' }],
+      },
+    ],
+  },
+  response_config: { features: ['item', 's'] },
+};
+const cyclic = { ...good, dag_execution_config: { component_dependency: { p1: ['p1'] } } };
+
+describe('inferflow lint', () => {
+  it('accepts a good model, with hints', async () => {
+    const { out, code } = await run(createLintCommand, ['-'], JSON.stringify(good));
+    expect(code).toBe(0);
+    expect(out).toContain('model is accepted (0 errors, 0 warnings, 1 hint)');
+    expect(out).toContain('INFERFLOW_CONFIG_REQUEST_COLUMN');
+  });
+
+  it('checks every model of a configuration directory and fails if one is bad', async () => {
+    await mkdir(join(directory, 'models'));
+    await writeFile(join(directory, 'models', 'good.json'), JSON.stringify(good));
+    await writeFile(join(directory, 'models', 'cyclic.yaml'), JSON.stringify(cyclic));
+    await writeFile(join(directory, 'models', 'torn.json'), '{"a":');
+    const { out, code } = await run(createLintCommand, [directory, '--format', 'json']);
+    expect(code).toBe(1);
+    const report = JSON.parse(out);
+    expect(report.accepted).toBe(false);
+    const byId = Object.fromEntries(report.models.map((model: { model_config_id: string }) => [model.model_config_id, model]));
+    expect(byId.good).toMatchObject({ accepted: true, dialect: 'deployed' });
+    expect(byId.cyclic.problems.map((problem: { code: string }) => problem.code)).toContain('INFERFLOW_CONFIG_CYCLE');
+    expect(byId.torn.problems[0].code).toBe('INFERFLOW_CONFIG_SYNTAX');
+  });
+
+  it('says that there is nothing to check', async () => {
+    expect(await run(createLintCommand, [join(directory, 'absent.json')])).toMatchObject({
+      code: 2,
+      out: '',
+      error: expect.stringContaining('absent.json'),
+    });
+    expect(await run(createLintCommand, [directory])).toMatchObject({ code: 2, error: expect.stringContaining('no model files') });
+  });
+});
+
+describe('inferflow convert', () => {
+  it('rewrites one model from stdin and loses nothing', async () => {
+    const there = await run(createConvertCommand, ['--to', 'documented', '-'], JSON.stringify(good));
+    expect(there).toMatchObject({ code: 0, error: '' });
+    const documented = JSON.parse(there.out);
+    expect(documented.component_config).toMatchObject({
+      owner: 'team-a',
+      order: ['p1'],
+      predator_component_config: { p1: { model_endpoint: 'host' } },
+    });
+    expect(documented.request_values).toBe('text');
+    const back = await run(createConvertCommand, ['--to', 'deployed'], there.out);
+    expect(JSON.parse(back.out).component_config.predator_components).toEqual(good.component_config.predator_components);
+  });
+
+  it('keeps the wrapper of several models', async () => {
+    const file = join(directory, 'all.json');
+    await writeFile(file, JSON.stringify({ one: good, 'two-b': good }));
+    const { out, code } = await run(createConvertCommand, ['--to', 'documented', file]);
+    expect(code).toBe(0);
+    expect(Object.keys(JSON.parse(out))).toEqual(['one', 'two-b']);
+  });
+
+  it('refuses a config with errors: problems on stderr, nothing on stdout', async () => {
+    for (const bad of [JSON.stringify(cyclic), '{"a":', '[]', JSON.stringify({ one: good, two: cyclic })]) {
+      const { out, error, code } = await run(createConvertCommand, ['--to', 'documented', '-'], bad);
+      expect([out, code]).toEqual(['', 1]);
+      expect(error).toContain('INFERFLOW_CONFIG_');
+    }
+  });
+
+  it('says that its input cannot be read', async () => {
+    expect(await run(createConvertCommand, ['--to', 'deployed', join(directory, 'absent.json')])).toMatchObject({ code: 2, out: '' });
+  });
+});

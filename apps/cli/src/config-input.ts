@@ -1,0 +1,76 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type DocumentFormat, listModelFiles, modelsIn, type Problem, parseFileName, readDocument } from '@inferflow/config';
+import type { CommandIo } from './command-io.js';
+
+/** One model of an input, or why its document could not be parsed. */
+export interface InputModel {
+  /** As given, or `stdin`. */
+  readonly file: string;
+  readonly modelConfigId: string;
+  readonly value: unknown;
+  readonly problem?: Problem;
+}
+
+/** A file with its models. */
+export interface ConfigInput {
+  readonly models: readonly InputModel[];
+  /** True if the document was an object of models keyed by id. */
+  readonly isWrapped: boolean;
+}
+
+/** The input cannot be read at all: a usage error. */
+export class InputError extends Error {
+  override readonly name = 'InputError';
+}
+
+/** Reads a file, or stdin for `-`: one model's object, or several keyed by id. */
+export async function readConfigInput(path: string, io: CommandIo): Promise<ConfigInput> {
+  const named = path === '-' ? undefined : parseFileName(basename(path));
+  const file = path === '-' ? 'stdin' : path;
+  const modelConfigId = named?.modelConfigId ?? (path === '-' ? 'model' : basename(path));
+  const content = path === '-' ? await io.readStdin() : await readText(path);
+  const read = readDocument({ text: content, format: named?.format ?? guessFormat(content) });
+  if ('problem' in read) return { models: [{ file, modelConfigId, value: undefined, problem: read.problem }], isWrapped: false };
+  const models = modelsIn(read.value, modelConfigId);
+  return {
+    models: [...models].map(([id, value]) => ({ file, modelConfigId: id, value })),
+    isWrapped: models.get(modelConfigId) !== read.value,
+  };
+}
+
+/** Reads a file, or all model files of a directory (of its folder `models` if it has one). */
+export async function readConfigInputs(path: string, io: CommandIo): Promise<readonly InputModel[]> {
+  if (path === '-' || !(await isDirectory(path))) return (await readConfigInput(path, io)).models;
+  const folder = (await isDirectory(join(path, 'models'), false)) ? join(path, 'models') : path;
+  const names = await listModelFiles(folder);
+  if (names.length === 0) throw new InputError(`${folder} holds no model files (<model config id>.json, .yaml or .yml)`);
+  const inputs = await Promise.all(names.map((name) => readConfigInput(join(folder, name), io)));
+  return inputs.flatMap(({ models }) => models);
+}
+
+async function isDirectory(path: string, mustExist = true): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    if (!mustExist) return false;
+    throw new InputError(`${path} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new InputError(`${path} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Without a telling file name: a JSON object begins with a brace. */
+function guessFormat(content: string): DocumentFormat {
+  return content.trimStart().startsWith('{') || content.trim() === '' ? 'json' : 'yaml';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
