@@ -6,6 +6,7 @@ import { type CallHead, createCallHead, createUpstream, type TlsOptions, type Up
 import { authorityOf, type Endpoint, localEndpoint, parseEndpoint } from './endpoint.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
+import type { ServerLogger } from './logger.js';
 import { upstreamEvents } from './upstream-events.js';
 
 /** Services in this process, where a setting or an endpoint says `local`. */
@@ -31,7 +32,13 @@ type Metadata = readonly (readonly [string, string])[];
  * Wires the three services. An unset host is no backend: a model that needs it is refused with that reason.
  * @throws ServerStartError when a host is malformed, a TLS file cannot be read, or `local` has nothing behind it
  */
-export function createBackends(environment: Environment, local: LocalServices, telemetry: Telemetry, isDemo: boolean): ServerBackends {
+export function createBackends(
+  environment: Environment,
+  local: LocalServices,
+  telemetry: Telemetry,
+  logger: ServerLogger,
+  isDemo: boolean,
+): ServerBackends {
   const problems: string[] = [];
   const descriptions: string[] = [];
   const open = new Set<Upstream>();
@@ -42,7 +49,7 @@ export function createBackends(environment: Environment, local: LocalServices, t
       host: endpoint.host,
       port: endpoint.port,
       tls: tlsOf(environment, prefix, problems),
-      onEvent: upstreamEvents(telemetry, service),
+      onEvent: upstreamEvents(telemetry, logger, service),
     });
     open.add(upstream);
     return upstream;

@@ -2,10 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { ConfigSource } from '@inferflow/config';
 import { createEngine, type Engine } from '@inferflow/engine';
-import { createTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
+import { collectProcessMetrics, createTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort } from '@inferflow/transport';
 import { type CallerCheck, createFileCallerCheck } from './auth.js';
-import { createBackends, type ServerBackends } from './backends.js';
+import { createBackends } from './backends.js';
 import { configSourceOf } from './config-source.js';
 import { loadEmbedded } from './embedded.js';
 import type { Environment } from './env.js';
@@ -18,6 +18,7 @@ import type { ServerLogger } from './logger.js';
 import { loadPlugins } from './plugins.js';
 import { createRoutes } from './routes.js';
 import { sessionEvents, warnOfResetLimit } from './session-events.js';
+import { shutDown } from './shutdown.js';
 import { toGrpcStatus } from './to-connect-error.js';
 
 /** A listening server. */
@@ -36,9 +37,9 @@ export interface Server {
 export async function createServer(environment: Environment, logger: ServerLogger): Promise<Server> {
   for (const notice of environment.notices) logger.warn({}, notice);
   const telemetry = createServerTelemetry(environment);
-  const embedded = await loadEmbedded(environment, telemetry);
+  const embedded = await loadEmbedded(environment);
   const registry = await loadPlugins(environment.list('INFERFLOW_PLUGINS'), process.cwd());
-  const backends = createBackends(environment, embedded.services, telemetry, embedded.isDemo);
+  const backends = createBackends(environment, embedded.services, telemetry, logger, embedded.isDemo);
   for (const description of [...embedded.descriptions, ...backends.descriptions]) logger.info({}, description);
   const callerCheck = createCallerCheck(environment, logger);
 
@@ -88,13 +89,20 @@ export async function createServer(environment: Environment, logger: ServerLogge
       cause: error,
     });
   }
+  const inFlight = telemetry.gauge(Metric.requestsInFlight);
+  const stopInFlight = telemetry.onCollect(() => inFlight.set(port.inFlight));
+  const stopProcess = collectProcessMetrics(telemetry);
+  const stopMetrics = (): void => {
+    stopInFlight();
+    stopProcess();
+  };
   logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
   let stopping: Promise<void> | undefined;
   return {
     port: bound.port,
     engine,
     shutdown() {
-      stopping ??= stop(environment, readiness, port, engine, backends, telemetry, logger);
+      stopping ??= shutDown({ environment, readiness, port, engine, backends, embedded, telemetry, logger, stopMetrics });
       return stopping;
     },
   };
@@ -163,26 +171,4 @@ const unauthenticated = { code: 16, message: 'caller id or token is missing or w
 
 function firstOf(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
-}
-
-async function stop(
-  environment: Environment,
-  readiness: Readiness,
-  port: OnePort,
-  engine: Engine,
-  backends: ServerBackends,
-  telemetry: Telemetry,
-  logger: ServerLogger,
-): Promise<void> {
-  readiness.drain();
-  logger.info({ inFlight: port.inFlight }, 'shutting down');
-  const delayMs = environment.number('INFERFLOW_DRAIN_DELAY_MS');
-  if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-  const graceMs = environment.number('INFERFLOW_SHUTDOWN_GRACE_MS');
-  await port.drain(graceMs);
-  await engine.close(graceMs);
-  await backends.close(1000);
-  telemetry.flush();
-  await telemetry.close();
-  logger.info({}, 'stopped');
 }

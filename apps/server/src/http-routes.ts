@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Telemetry } from '@inferflow/telemetry';
 import type { Readiness } from './health.js';
 
@@ -19,9 +18,9 @@ const allowedHeaders =
 const exposedHeaders = 'Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin';
 
 /** A request over HTTP/1.1 or HTTP/2. */
-export type NodeServerRequest = IncomingMessage | Http2ServerRequest;
+export type NodeServerRequest = Parameters<ReturnType<typeof connectNodeAdapter>>[0];
 /** Its response. */
-export type NodeServerResponse = ServerResponse | Http2ServerResponse;
+export type NodeServerResponse = Parameters<ReturnType<typeof connectNodeAdapter>>[1];
 
 /** Wraps the RPC listener: CORS in front of it, health, metrics and 404 beside it. */
 export function createHttpListener(

@@ -23,6 +23,10 @@ export function logSnapshot(
     const count = [...snapshot.models.values()].filter((entry) => entry.state === state).length;
     telemetry.gauge(Metric.configModels, { state }).set(count);
   }
+  telemetry.counter(Metric.configSnapshots).add(1);
+  telemetry.gauge(Metric.configSnapshotTime).set(Date.now() / 1000);
+  if (previous !== undefined && previous.hash !== snapshot.hash) telemetry.gauge(Metric.configSnapshotInfo, { hash: previous.hash }).set(0);
+  telemetry.gauge(Metric.configSnapshotInfo, { hash: snapshot.hash }).set(1);
 }
 
 function logEntry(modelConfigId: string, entry: ModelEntry, logger: ServerLogger): void {

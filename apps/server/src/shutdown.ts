@@ -1,0 +1,39 @@
+import type { Engine } from '@inferflow/engine';
+import type { Telemetry } from '@inferflow/telemetry';
+import type { OnePort } from '@inferflow/transport';
+import type { ServerBackends } from './backends.js';
+import type { Embedded } from './embedded.js';
+import type { Environment } from './env.js';
+import type { Readiness } from './health.js';
+import type { ServerLogger } from './logger.js';
+
+/** Everything that has to be closed. */
+export interface RunningServer {
+  readonly environment: Environment;
+  readonly readiness: Readiness;
+  readonly port: OnePort;
+  readonly engine: Engine;
+  readonly backends: ServerBackends;
+  readonly embedded: Embedded;
+  readonly telemetry: Telemetry;
+  readonly logger: ServerLogger;
+  readonly stopMetrics: () => void;
+}
+
+/** Not ready → drain delay → GOAWAY → requests in flight finish, bounded → upstreams and embedded services closed → last metrics sent. */
+export async function shutDown(server: RunningServer): Promise<void> {
+  const { environment, logger } = server;
+  server.readiness.drain();
+  logger.info({ inFlight: server.port.inFlight }, 'shutting down');
+  const delayMs = environment.number('INFERFLOW_DRAIN_DELAY_MS');
+  if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+  const graceMs = environment.number('INFERFLOW_SHUTDOWN_GRACE_MS');
+  await server.port.drain(graceMs);
+  await server.engine.close(graceMs);
+  await server.backends.close(1000);
+  await server.embedded.close(1000);
+  server.stopMetrics();
+  server.telemetry.flush();
+  await server.telemetry.close();
+  logger.info({}, 'stopped');
+}
