@@ -80,7 +80,8 @@ describe('Block', () => {
         const pool = new MemoryPool();
         const block = Block.create(pool, shape, rowCount, { heapBytes: 16 });
         const model = new Map<string, NaiveCell>();
-        for (let row = 0; row < rowCount; row++) for (let slot = 0; slot < slots.length; slot++) model.set(`${row}/${slot}`, naiveCell(slot));
+        for (let row = 0; row < rowCount; row++)
+          for (let slot = 0; slot < slots.length; slot++) model.set(`${row}/${slot}`, naiveCell(slot));
         for (const action of steps) apply(action, model, block, rowCount);
         const counts = new Array<number>(16).fill(0);
         for (const [key, cell] of model) {
@@ -116,9 +117,13 @@ describe('Block', () => {
     block.setRange(0, 1, 2, 6, CellStatus.provided);
     expect(block.cellSource(1)).toBe(message);
     expect([block.cellStart(0, 1), block.cellLength(0, 1)]).toEqual([2, 6]);
-    expect(() => block.setRange(0, 1, 8, 6, CellStatus.provided)).toThrow(expect.objectContaining({ code: 'INFERFLOW_MATRIX_OUT_OF_RANGE' }));
+    expect(() => block.setRange(0, 1, 8, 6, CellStatus.provided)).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_MATRIX_OUT_OF_RANGE' }),
+    );
     expect(() => block.setBytes(0, 1, message, 0, 2, CellStatus.provided)).toThrow(MatrixError);
-    expect(() => block.setRange(0, 0, 0, 4, CellStatus.provided)).toThrow(expect.objectContaining({ code: 'INFERFLOW_MATRIX_TYPE_MISMATCH' }));
+    expect(() => block.setRange(0, 0, 0, 4, CellStatus.provided)).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_MATRIX_TYPE_MISMATCH' }),
+    );
   });
 
   it('shows nothing of what reused memory held before', () => {
@@ -128,7 +133,8 @@ describe('Block', () => {
     first.release(pool);
     const second = Block.create(pool, shape, 3);
     expect(pool.created).toBe(1);
-    for (let row = 0; row < 3; row++) for (let slot = 0; slot < slots.length; slot++) expect(second.cellLength(row, slot)).toBe(slots[slot]?.width ?? 0);
+    for (let row = 0; row < 3; row++)
+      for (let slot = 0; slot < slots.length; slot++) expect(second.cellLength(row, slot)).toBe(slots[slot]?.width ?? 0);
     expect(second.memory.bytes.subarray(0, 4 * shape.stride).every((byte) => byte === 0)).toBe(true);
   });
 
@@ -171,7 +177,9 @@ describe('createBlockShape', () => {
   });
 
   it('refuses a width that does not fit the type', () => {
-    expect(() => createBlockShape([{ name: 'price', type: DataType.FP32, width: 2 }])).toThrow('column "price" is DataTypeFP32: its width must be 4 bytes, not 2');
+    expect(() => createBlockShape([{ name: 'price', type: DataType.FP32, width: 2 }])).toThrow(
+      'column "price" is DataTypeFP32: its width must be 4 bytes, not 2',
+    );
     expect(() => createBlockShape([{ name: 'emb', type: DataType.FP32Vector, width: 6 }])).toThrow(MatrixError);
   });
 });

@@ -27,7 +27,9 @@ describe('IdentityTable', () => {
     const table = new IdentityTable();
     fc.assert(
       fc.property(
-        fc.integer({ min: 1, max: 3 }).chain((parts) => fc.array(fc.array(part, { minLength: parts, maxLength: parts }), { minLength: 1, maxLength: 80 })),
+        fc
+          .integer({ min: 1, max: 3 })
+          .chain((parts) => fc.array(fc.array(part, { minLength: parts, maxLength: parts }), { minLength: 1, maxLength: 80 })),
         fc.array(fc.nat(), { maxLength: 100 }),
         fc.boolean(),
         (keys, picks, all) => {

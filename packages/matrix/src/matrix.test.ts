@@ -113,7 +113,12 @@ describe('ColumnReader', () => {
     expect([0, 1, 2].map((row) => genre.number(row))).toEqual([7, 1234567, 1234567]);
     expect([...genre.toFloat32Array()]).toEqual([7, 1234567, 1234567]);
     const count = matrix.reader(sourceOf(layout.require('count')));
-    expect([count.bigint(1), count.hasValue(0), count.status(0), count.number(0)]).toEqual([9007199254740993n, false, CellStatus.unwritten, Number.NaN]);
+    expect([count.bigint(1), count.hasValue(0), count.status(0), count.number(0)]).toEqual([
+      9007199254740993n,
+      false,
+      CellStatus.unwritten,
+      Number.NaN,
+    ]);
     expect([...count.toFloat64Array()]).toEqual([0, 9007199254740992, 9007199254740992]);
     const emb = matrix.reader(sourceOf(layout.require('emb')));
     expect([emb.number(0), emb.text(0), [...emb.bytes(0)]]).toEqual([1.5, '1.5,2', [...encodeValue(DataType.FP32Vector, [1.5, 2])]]);
@@ -132,11 +137,25 @@ describe('ColumnWriter', () => {
     const pool = new MemoryPool();
     const block = Block.create(pool, fetched, 4);
     const genre = new ColumnWriter(block, 0);
-    expect([genre.setNumber(0, 0.5), genre.setText(1, '1e3'), genre.setText(2, 'x'), genre.setBytes(3, Uint8Array.of(1))]).toEqual([true, true, false, false]);
-    expect([0, 1, 2, 3].map((row) => block.status(row, 0))).toEqual([CellStatus.fresh, CellStatus.fresh, CellStatus.failed, CellStatus.failed]);
+    expect([genre.setNumber(0, 0.5), genre.setText(1, '1e3'), genre.setText(2, 'x'), genre.setBytes(3, Uint8Array.of(1))]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect([0, 1, 2, 3].map((row) => block.status(row, 0))).toEqual([
+      CellStatus.fresh,
+      CellStatus.fresh,
+      CellStatus.failed,
+      CellStatus.failed,
+    ]);
     genre.setNull(0);
     genre.fail(1);
-    expect([block.status(0, 0), block.status(1, 0), block.memory.view.getFloat32(0, true)]).toEqual([CellStatus.null, CellStatus.failed, 0]);
+    expect([block.status(0, 0), block.status(1, 0), block.memory.view.getFloat32(0, true)]).toEqual([
+      CellStatus.null,
+      CellStatus.failed,
+      0,
+    ]);
     const count = new ColumnWriter(block, 2);
     count.setNumber(0, 1e30);
     count.setNumber(1, -2.7);

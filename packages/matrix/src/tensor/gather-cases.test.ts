@@ -20,11 +20,22 @@ interface Input {
 }
 interface FeatureComponent {
   readonly fs_keys: readonly { readonly col: string }[];
-  readonly fs_request: { readonly label: string; readonly featureGroups?: readonly { readonly label: string; readonly data_type: string; readonly features: readonly string[] }[] };
+  readonly fs_request: {
+    readonly label: string;
+    readonly featureGroups?: readonly { readonly label: string; readonly data_type: string; readonly features: readonly string[] }[];
+  };
 }
 interface Case {
   readonly models: Readonly<
-    Record<string, { readonly component_config: { readonly feature_components: readonly FeatureComponent[]; readonly predator_components: readonly { readonly inputs: readonly Input[] }[] } }>
+    Record<
+      string,
+      {
+        readonly component_config: {
+          readonly feature_components: readonly FeatureComponent[];
+          readonly predator_components: readonly { readonly inputs: readonly Input[] }[];
+        };
+      }
+    >
   >;
   readonly steps: readonly {
     readonly request: {
@@ -35,14 +46,21 @@ interface Case {
   }[];
 }
 interface Expected {
-  readonly steps: readonly { readonly upstream: readonly { readonly service: string; readonly request: { readonly inputs: readonly { readonly name: string; readonly raw: string; readonly shape: readonly number[] }[] } }[] }[];
+  readonly steps: readonly {
+    readonly upstream: readonly {
+      readonly service: string;
+      readonly request: { readonly inputs: readonly { readonly name: string; readonly raw: string; readonly shape: readonly number[] }[] };
+    }[];
+  }[];
 }
 
 const folder = new URL('../../../../conformance/wire/', import.meta.url);
 const { featureBytes } = (await import(new URL('lib/values.mjs', folder).href)) as {
   featureBytes(entity: string, keys: readonly string[], group: string, label: string): Uint8Array;
 };
-const names = readdirSync(new URL('cases/', folder)).filter((name) => /^(convert-|type-|default-|same-text-|input-shape-inferred|missing-entities-and-holes)/.test(name));
+const names = readdirSync(new URL('cases/', folder)).filter((name) =>
+  /^(convert-|type-|default-|same-text-|input-shape-inferred|missing-entities-and-holes)/.test(name),
+);
 
 function read<T>(name: string, file: string): T | null {
   try {
@@ -53,13 +71,19 @@ function read<T>(name: string, file: string): T | null {
 }
 
 /** The columns that this request's feature components fetch: per column the cell of each row. */
-function fetchColumns(config: Case['models'][string], ids: readonly string[]): { readonly specs: SlotSpec[]; readonly cells: Uint8Array[][] } {
+function fetchColumns(
+  config: Case['models'][string],
+  ids: readonly string[],
+): { readonly specs: SlotSpec[]; readonly cells: Uint8Array[][] } {
   const specs: SlotSpec[] = [];
   const cells: Uint8Array[][] = [];
   for (const component of config.component_config.feature_components) {
     for (const group of component.fs_request.featureGroups ?? []) {
       for (const feature of group.features) {
-        specs.push({ name: `${component.fs_request.label}:${group.label}:${feature}`, type: parseDataType(group.data_type) ?? DataType.Unknown });
+        specs.push({
+          name: `${component.fs_request.label}:${group.label}:${feature}`,
+          type: parseDataType(group.data_type) ?? DataType.Unknown,
+        });
         cells.push(ids.map((id) => new Uint8Array(featureBytes(component.fs_request.label, [id], group.label, feature))));
       }
     }
@@ -84,7 +108,12 @@ function blockOf(pool: MemoryPool, specs: readonly SlotSpec[], cells: readonly (
   return block;
 }
 
-function inputsOf(name: string, stepIndex: number, isTight: boolean, compat: boolean): { readonly config: readonly Input[]; readonly tensors: ReadonlyMap<string, string> } {
+function inputsOf(
+  name: string,
+  stepIndex: number,
+  isTight: boolean,
+  compat: boolean,
+): { readonly config: readonly Input[]; readonly tensors: ReadonlyMap<string, string> } {
   const given = read<Case>(name, 'case.json') as Case;
   const config = Object.values(given.models)[0] as Case['models'][string];
   const request = (given.steps[stepIndex] as Case['steps'][number]).request;
@@ -93,7 +122,9 @@ function inputsOf(name: string, stepIndex: number, isTight: boolean, compat: boo
   const fetched = fetchColumns(config, ids);
   const fetchedSpecs = isTight ? fetched.specs.map((spec, index) => tighten(spec, fetched.cells[index] as Uint8Array[])) : fetched.specs;
   const texts = (request.target_input_schema ?? []).map(({ name: column }) => ({ name: column, type: DataType.String }));
-  const textCells = texts.map((_, index) => (request.targets ?? []).map((target) => new Uint8Array(Buffer.from(target.feature_values?.[index] ?? '', 'base64'))));
+  const textCells = texts.map((_, index) =>
+    (request.targets ?? []).map((target) => new Uint8Array(Buffer.from(target.feature_values?.[index] ?? '', 'base64'))),
+  );
   const blocks = [blockOf(pool, texts, textCells, ids.length), blockOf(pool, fetchedSpecs, fetched.cells, ids.length)];
   const layout = new Layout(blocks.map((block) => block.shape));
   const matrix = new Matrix(layout, ids.length, pool);
@@ -133,13 +164,16 @@ describe('recorded model inputs', () => {
       if (compat && name === 'same-text-two-types') continue;
       const expected = read<Expected>(name, file) ?? read<Expected>(name, 'expected.json');
       if (given === null || expected === null) continue;
-      const cases = expected.steps.flatMap((step, index) => step.upstream.filter((call) => call.service === 'predator').map((call) => ({ index, call })));
+      const cases = expected.steps.flatMap((step, index) =>
+        step.upstream.filter((call) => call.service === 'predator').map((call) => ({ index, call })),
+      );
       if (cases.length === 0) continue;
       for (const isTight of [true, false]) {
         it(`${name}${compat ? ', as the original' : ''}${isTight ? ', vectors inline' : ', vectors in the heap'}`, () => {
           for (const { index, call } of cases) {
             const { tensors } = inputsOf(name, index, isTight, compat);
-            for (const input of call.request.inputs) expect([name, index, input.name, tensors.get(input.name)]).toEqual([name, index, input.name, input.raw]);
+            for (const input of call.request.inputs)
+              expect([name, index, input.name, tensors.get(input.name)]).toEqual([name, index, input.name, input.raw]);
           }
         });
       }
