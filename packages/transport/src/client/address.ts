@@ -32,6 +32,8 @@ export class Address implements ConnectionOwner {
   readonly #draining = new Set<Connection>();
   /** Failures in a row, of connecting as well as of calls. */
   #failures = 0;
+  /** Connections in a row that failed or were lost before a call on them succeeded. */
+  #connectFailures = 0;
   #setAsideUntil = 0;
   #setAsideLevel = 0;
   #retryTimer: NodeJS.Timeout | null = null;
@@ -114,7 +116,7 @@ export class Address implements ConnectionOwner {
     this.#draining.add(connection);
     if (now - this.#openedAt < quickGoodbyeMs) this.#quickGoodbyes++;
     // A peer that says goodbye again and again right after the greeting is treated as one that cannot be reached.
-    if (this.#quickGoodbyes >= mostQuickGoodbyes) this.#countFailure(now);
+    if (this.#quickGoodbyes >= mostQuickGoodbyes) this.#connectFailures++;
     // An idle connection is replaced when the next call comes.
     if (connection.openStreams > 0) this.#reconnect(now, true);
   }
@@ -128,7 +130,10 @@ export class Address implements ConnectionOwner {
       this.#owner.hopeFaded(failure);
       return;
     }
-    if (!hadGoodbye) this.#countFailure(now);
+    if (!hadGoodbye) {
+      this.#connectFailures++;
+      this.#countFailure(now);
+    }
     this.#owner.addressSuspect();
     const retryInMs = hadGoodbye ? 0 : this.#reconnect(now, wasReady);
     const event = wasReady
@@ -166,10 +171,10 @@ export class Address implements ConnectionOwner {
     if (this.#isRetired || this.#connecting > 0 || this.#retryTimer !== null || this.isUp || !this.#owner.isUsed(now)) return 0;
     const { backoffMs, maxBackoffMs } = this.#owner.options;
     // The first loss is followed at once: most often the peer was restarted or the connection aged.
-    const isFirstLoss = wasReady && this.#failures <= 1;
+    const isFirstLoss = wasReady && this.#connectFailures <= 1;
     const delayMs = isFirstLoss
       ? 0
-      : Math.max(jitter(Math.min(backoffMs * 2 ** (this.#failures - 1), maxBackoffMs)), this.#setAsideUntil - now);
+      : Math.max(jitter(Math.min(backoffMs * 2 ** (this.#connectFailures - 1), maxBackoffMs)), this.#setAsideUntil - now);
     if (delayMs === 0) {
       this.#open();
       return 0;
@@ -195,6 +200,7 @@ export class Address implements ConnectionOwner {
   #recover(): void {
     const wasSetAside = this.#setAsideLevel > 0;
     this.#failures = 0;
+    this.#connectFailures = 0;
     this.#quickGoodbyes = 0;
     this.#setAsideUntil = 0;
     this.#setAsideLevel = 0;

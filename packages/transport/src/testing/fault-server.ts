@@ -52,7 +52,8 @@ export class FaultServer {
   #sockets = new Set<net.Socket>();
   #port = 0;
 
-  constructor(settings: http2.Settings = {}, tlsOptions: tls.TlsOptions | null = null) {
+  constructor(settings: http2.Settings = {}, tlsOptions: tls.TlsOptions | null = null, port = 0) {
+    this.#port = port;
     this.#settings = settings;
     this.#tlsOptions = tlsOptions;
   }
@@ -96,14 +97,17 @@ export class FaultServer {
     this.#server = null;
     if (server === null) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.cut();
     for (const session of this.sessions) session.destroy();
     await closed;
   }
 
   /** Cuts every connection, keeps listening. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      if (socket instanceof tls.TLSSocket) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   #request(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void {

@@ -1,0 +1,140 @@
+import http2 from 'node:http2';
+import { gzipSync } from 'node:zlib';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import {
+  connectNodeAdapter,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  createConnectTransport as createHttpTransport,
+} from '@connectrpc/connect-node';
+import { Client, compressionAlgorithms, credentials, Metadata } from '@grpc/grpc-js';
+import { Health, HealthCheckResponse_ServingStatus } from '@inferflow/proto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createOnePort } from '../server/one-port.js';
+import type { OnePort } from '../server/one-port-options.js';
+import { frame } from '../testing/fault-server.js';
+import { sleep } from '../testing/probe-call.js';
+import { createConnectTransport } from './connect-transport.js';
+import { createUpstream, type GrpcUpstream } from './upstream.js';
+
+const { SERVING } = HealthCheckResponse_ServingStatus;
+const seen: (string | null)[] = [];
+let server: OnePort;
+let port: number;
+let upstream: GrpcUpstream;
+
+beforeAll(async () => {
+  const listener = connectNodeAdapter({
+    routes: (router) =>
+      router.service(Health, {
+        async check(request, context) {
+          seen.push(context.requestHeader.get('x-caller'));
+          if (request.service === 'none') throw new ConnectError('no such service', Code.NotFound);
+          if (request.service === 'slow') await sleep(500);
+          return { status: SERVING };
+        },
+        async *watch() {
+          yield { status: SERVING };
+        },
+      }),
+  });
+  server = createOnePort({
+    hot: [{ path: '/test.Echo/Echo', maxMessageBytes: 1000, handle: (call) => call.fail({ code: 9, message: 'hot' }) }],
+    listener,
+    maxInFlight: 100,
+  });
+  port = (await server.listen(0, '127.0.0.1')).port;
+  upstream = createUpstream({ name: 'health', host: '127.0.0.1', port });
+});
+
+afterAll(async () => {
+  await upstream.close(0);
+  await server.drain(1000);
+});
+
+describe('createConnectTransport', () => {
+  it('serves a generated client: headers, errors, deadline, signal', async () => {
+    const transport = createConnectTransport(upstream, { authority: 'health', metadata: [['x-caller', 'me']] });
+    const client = createClient(Health, transport);
+    expect((await client.check({})).status).toBe(SERVING);
+    expect(seen.at(-1)).toBe('me');
+    await client.check({}, { headers: { 'x-caller': 'you' } });
+    expect(seen.at(-1)).toMatch(/^me, ?you$/);
+    await expect(client.check({ service: 'none' })).rejects.toMatchObject({ code: Code.NotFound, rawMessage: 'no such service' });
+    await expect(client.check({ service: 'slow' }, { timeoutMs: 30 })).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+    const abort = new AbortController();
+    const aborted = client.check({ service: 'slow' }, { signal: abort.signal });
+    setTimeout(() => abort.abort(), 20);
+    await expect(aborted).rejects.toMatchObject({ code: Code.Canceled });
+    await expect(client.check({}, { signal: abort.signal })).rejects.toMatchObject({ code: Code.Canceled });
+    expect(upstream.inFlight).toBe(0);
+  });
+
+  it('refuses streams clearly', async () => {
+    const client = createClient(Health, createConnectTransport(upstream, { authority: 'health' }));
+    const read = async () => {
+      for await (const _ of client.watch({})) throw new Error('not reached');
+    };
+    await expect(read()).rejects.toMatchObject({ code: Code.Unimplemented });
+  });
+});
+
+describe('createOnePort with connect-node behind it', () => {
+  it.each([
+    ['gRPC', () => createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` })],
+    ['gRPC-Web over HTTP/1.1', () => createGrpcWebTransport({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: '1.1' })],
+    ['gRPC-Web over HTTP/2', () => createGrpcWebTransport({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: '2' })],
+    [
+      'Connect JSON over HTTP/1.1',
+      () => createHttpTransport({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: '1.1', useBinaryFormat: false }),
+    ],
+    ['Connect over HTTP/2', () => createHttpTransport({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: '2' })],
+  ])('serves %s', async (_name, make) => {
+    const client = createClient(Health, make());
+    expect((await client.check({})).status).toBe(SERVING);
+    await expect(client.check({ service: 'none' })).rejects.toMatchObject({ code: Code.NotFound });
+    const statuses = [];
+    for await (const answer of client.watch({})) statuses.push(answer.status);
+    expect(statuses).toEqual([SERVING]);
+  });
+
+  it('leaves a compressed gRPC request to the listener, untouched', async () => {
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    const status = await new Promise<unknown>((resolve) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/grpc.health.v1.Health/Check',
+        'content-type': 'application/grpc',
+        'grpc-encoding': 'gzip',
+        te: 'trailers',
+      });
+      stream.on('trailers', (trailers) => resolve(trailers['grpc-status']));
+      stream.resume();
+      stream.end(frame(gzipSync(Buffer.alloc(0)), 1));
+    });
+    expect(status).toBe('0');
+    session.close();
+
+    const grpc = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+      'grpc.default_compression_algorithm': compressionAlgorithms.gzip,
+    });
+    const same = (value: Buffer) => value;
+    const answer = await new Promise<string>((resolve) =>
+      grpc.makeUnaryRequest('/grpc.health.v1.Health/Check', same, same, Buffer.alloc(0), new Metadata(), (error, value) =>
+        resolve(error === null ? (value?.toString('hex') ?? '') : String(error)),
+      ),
+    );
+    expect(answer).toBe('0801');
+    grpc.close();
+  });
+
+  it('answers UNIMPLEMENTED for unknown methods', async () => {
+    const grpc = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    const same = (value: Buffer) => value;
+    const code = await new Promise((resolve) =>
+      grpc.makeUnaryRequest('/no.Such/Method', same, same, Buffer.alloc(0), (error) => resolve(error?.code)),
+    );
+    expect(code).toBe(12);
+    grpc.close();
+  });
+});
