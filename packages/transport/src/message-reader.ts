@@ -63,9 +63,12 @@ export class MessageReader {
     return this.#length;
   }
 
-  /** The message. Valid until {@link MessageReader.release} when there is a pool, else as long as somebody holds it. */
-  get message(): Buffer {
-    return this.#target.length === this.#length ? this.#target : this.#target.subarray(0, this.#length);
+  /**
+   * A view of the message. Valid until {@link MessageReader.release} when there is a pool, else as long as somebody holds it. Never a
+   * `Buffer`: whoever copies it with `slice()` must get a copy.
+   */
+  get message(): Uint8Array {
+    return new Uint8Array(this.#target.buffer, this.#target.byteOffset, this.#length);
   }
 
   /** Takes the next chunk. After anything but OK the reader must not be used but for `release`. */

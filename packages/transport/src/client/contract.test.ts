@@ -89,6 +89,19 @@ describe.each([
     expect(Buffer.compare((await run(upstream, new ProbeCall(long))).answer ?? Buffer.alloc(0), long)).toBe(0);
   });
 
+  it('hands out plain bytes: slice() is a copy', async () => {
+    for (const size of [3, 300_000]) {
+      const call = new ProbeCall(Buffer.alloc(size, 1));
+      let isPlain = false;
+      call.succeeded = (message) => {
+        isPlain = Object.getPrototypeOf(message) === Uint8Array.prototype;
+        call.onEnd?.();
+      };
+      await run(upstream, call);
+      expect(isPlain).toBe(true);
+    }
+  });
+
   it('ends every one of many calls exactly once, none inside start', async () => {
     const calls = Array.from({ length: 200 }, (_, i) => new ProbeCall(i % 3 === 0 ? `status ${1 + (i % 16)}` : `slow ${i % 7} ${i}`));
     await Promise.all(calls.map((call) => run(upstream, call)));

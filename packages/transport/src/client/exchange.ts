@@ -5,6 +5,7 @@ import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { parseGrpcStatus } from '../grpc-status.js';
 import { MessageReader, ReadState } from '../message-reader.js';
+import { plainView } from '../plain-view.js';
 import { bodyFailure, headFailure, incompleteFailure, resetFailure, statusFailure } from './answer.js';
 import { CallFate } from './connection.js';
 import type { UnaryCall } from './unary-call.js';
@@ -78,7 +79,7 @@ export class Exchange {
     buffer[0] = 0;
     buffer.writeUInt32BE(length, 1);
     try {
-      call.write(buffer, 5);
+      call.write(plainView(buffer), 5);
     } catch (error) {
       if (size >= pooledFrom) messageBuffers.give(buffer);
       throw error;
@@ -157,7 +158,7 @@ export class Exchange {
     if (!this.#stream.writableFinished && !this.#stream.closed) this.#stream.close(nghttp2Cancel);
   }
 
-  #succeed(message: Buffer): void {
+  #succeed(message: Uint8Array): void {
     const call = this.call;
     if (call === null) return;
     this.call = null;
@@ -203,7 +204,7 @@ export class Exchange {
     const maxBytes = this.call?.maxAnswerBytes ?? 0;
     gunzip(this.#reader.message, { maxOutputLength: maxBytes }, (error, message) => {
       this.#isInflating = false;
-      if (error === null) this.#succeed(message);
+      if (error === null) this.#succeed(plainView(message));
       else {
         const isTooLarge = 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
         const failure = isTooLarge

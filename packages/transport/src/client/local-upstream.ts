@@ -2,6 +2,7 @@ import type { ScopeEnd } from '../call-scope.js';
 import { GrpcError, TransportError } from '../errors.js';
 import { type CallFailure, createFailure, failureReasonOf } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
+import { plainView } from '../plain-view.js';
 import { CallLedger } from './call-ledger.js';
 import { deliverAnswer } from './deliver.js';
 import { CallState, type UnaryCall, type Upstream } from './unary-call.js';
@@ -158,7 +159,7 @@ class HandlerUpstream implements LocalUpstream {
       return;
     }
     this.#ledger.end(call);
-    deliverAnswer(call, bytes);
+    deliverAnswer(call, plainView(bytes));
   }
 
   #threw(attempt: LocalAttempt, error: unknown): void {

@@ -6,6 +6,7 @@ import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { GrpcCode } from '../grpc-code.js';
 import { type GrpcStatus, statusTrailers } from '../grpc-status.js';
 import { MessageReader, ReadState } from '../message-reader.js';
+import { plainView } from '../plain-view.js';
 import type { RefusalReason } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { HotMethod, ServerCall } from './server-call.js';
@@ -22,6 +23,8 @@ const okProtoHead = Object.freeze({ ':status': 200, 'content-type': 'application
 const okTrailers = Object.freeze({ 'grpc-status': '0' });
 const withTrailers = Object.freeze({ waitForTrailers: true, sendDate: false });
 const withoutBody = Object.freeze({ endStream: true, sendDate: false });
+
+const nothing = new Uint8Array(0);
 
 const callOf: unique symbol = Symbol('inferflow.server-call');
 
@@ -49,6 +52,7 @@ export function refuseStream(stream: ServerHttp2Stream, status: GrpcStatus): voi
  */
 export class NodeCall implements ServerCall, DeadlineEntry, ScopeLink {
   readonly scope: CallScope;
+  message: Uint8Array = nothing;
   deadlineAt = 0;
   deadlineSlot = -1;
   deadlinePrevious: DeadlineEntry | null = null;
@@ -92,10 +96,6 @@ export class NodeCall implements ServerCall, DeadlineEntry, ScopeLink {
     stream.on('close', onClose);
   }
 
-  get message(): Uint8Array {
-    return this.#reader.message;
-  }
-
   header(name: string): string | undefined {
     const raw = this.#rawHeaders;
     for (let i = 0; i < raw.length; i += 2) if (raw[i] === name) return raw[i + 1];
@@ -118,7 +118,7 @@ export class NodeCall implements ServerCall, DeadlineEntry, ScopeLink {
     frame[0] = 0;
     frame.writeUInt32BE(length, 1);
     try {
-      body.write(frame, 5);
+      body.write(plainView(frame), 5);
     } catch (error) {
       if (size >= pooledFrom) messageBuffers.give(frame);
       this.#broke(error);
@@ -185,6 +185,7 @@ export class NodeCall implements ServerCall, DeadlineEntry, ScopeLink {
       this.#malformed('the request message is marked as compressed, but grpc-encoding names no compression');
       return;
     }
+    this.message = reader.message;
     try {
       this.#method.handle(this);
     } catch (error) {
