@@ -19,6 +19,7 @@ function componentReads(config: ModelConfig, columns: ReadonlyMap<string, Column
     const path = componentPath(config, component);
     const isTarget = component.kind === 'feature' || component.scope === 'target';
     return readColumns(component).flatMap((name) => {
+      if (name === config.response.idColumn) return [];
       const facts = columns.get(name);
       if (facts === undefined) return fromRequest(config, columns, name, path, `component ${JSON.stringify(component.componentName)}`);
       return isTarget && facts.scope === 'slate' ? [slateColumn(name, path, component.componentName)] : [];
@@ -44,7 +45,10 @@ function responseReads(config: ModelConfig, columns: ReadonlyMap<string, ColumnF
       ? []
       : fromRequest(config, columns, name, joinPath(path, index), 'the answer');
   });
-  const logged = typeof logFeatures === 'boolean' ? [] : logFeatures.filter((name) => !columns.has(name) && !features.includes(name));
+  const logged =
+    typeof logFeatures === 'boolean'
+      ? []
+      : logFeatures.filter((name) => name !== config.response.idColumn && !columns.has(name) && !features.includes(name));
   return [...answered, ...logged.flatMap((name) => fromRequest(config, columns, name, '$.response_config.log_features', 'the log'))];
 }
 

@@ -67,7 +67,9 @@ function checkVariables(
   const variables = component.variables.flatMap(({ variable, column }) => {
     const facts = columns.get(column);
     if (facts === undefined || facts.dataType === DataType.Unknown) return [];
-    return checkConversion(config, column, facts.dataType, DataType.FP32, path, `variable ${JSON.stringify(variable)}`);
+    // A vector of one value is as good as a scalar.
+    const from = facts.elements === 1 ? dataTypeInfo(facts.dataType).elementType : facts.dataType;
+    return checkConversion(config, column, from, DataType.FP32, path, `variable ${JSON.stringify(variable)}`);
   });
   return [...result, ...variables];
 }
@@ -80,8 +82,14 @@ function checkConversion(
   path: string,
   reader: string,
 ): readonly Problem[] {
-  if (from === to || resolveConversion(from, to, config.compat) !== null) return [];
+  if (from === to || isConvertible(from, to, config.compat)) return [];
   const [found, expected] = [dataTypeInfo(from).name, dataTypeInfo(to).name];
   const message = `${reader} needs ${expected}, but column ${JSON.stringify(column)} is ${found}, which cannot be converted`;
   return [createProblem('INFERFLOW_CONFIG_NO_CONVERSION', path, message, { found, expected })];
+}
+
+/** Conversions work on elements: a vector stays a vector, and text of several values has no numbers in it. */
+function isConvertible(from: DataType, to: DataType, compat: boolean): boolean {
+  if (dataTypeInfo(from).isVector !== dataTypeInfo(to).isVector || from === DataType.StringVector) return false;
+  return resolveConversion(from, to, compat) !== null;
 }

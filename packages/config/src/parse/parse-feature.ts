@@ -116,14 +116,14 @@ function readGroups(query: ObjectReader): readonly FeatureGroupConfig[] {
     .map((group) => {
       const features = readFeatures(group);
       const label = features.length === 0 ? group.text('label') : group.requiredText('label', 'a feature group');
-      return { label, ...readGroupType(group, label), features };
+      return { label, ...readGroupType(group, label, features.length === 0), features };
     });
 }
 
-function readGroupType(group: ObjectReader, label: string): Pick<FeatureGroupConfig, 'dataType' | 'dataTypeText'> {
+function readGroupType(group: ObjectReader, label: string, isEmpty: boolean): Pick<FeatureGroupConfig, 'dataType' | 'dataTypeText'> {
   const given = group.text('dataType');
-  if (given === '' && group.context.dialect === 'documented') {
-    group.context.assume(group.pathOf('dataType'), 'FP32', `type of feature group ${JSON.stringify(label)}`);
+  if (given === '' && (isEmpty || group.context.dialect === 'documented')) {
+    if (!isEmpty) group.context.assume(group.pathOf('dataType'), 'FP32', `type of feature group ${JSON.stringify(label)}`);
     return { dataType: readDataType(group.context, 'FP32', group.pathOf('dataType')), dataTypeText: 'FP32' };
   }
   return { dataType: readDataType(group.context, given, group.pathOf('dataType')), dataTypeText: given };

@@ -54,7 +54,7 @@ function parseObject(modelConfigId: string, json: JsonObject): ParseResult {
   const context = new ParseContext(dialect);
   if (problem !== undefined) context.problems.push(problem);
   const reader = new ObjectReader(context, 'model', json, '$', '$');
-  const compat = reader.choice('compat', ['go-1.0', ''], '') === 'go-1.0';
+  const compat = reader.has('compat') && reader.raw('compat') !== '' && reader.choice('compat', ['go-1.0'], 'go-1.0') === 'go-1.0';
   const requestValues = reader.choice('requestValues', ['text', 'typed'], dialect === 'documented' ? 'typed' : 'text');
   const deadlineMs = reader.positive('deadline', 'ms');
   const graph = readMember(reader, 'graph');
