@@ -1,1 +1,2 @@
-export {};
+export { type RankedRows, rankedRows } from './ranked-rows.js';
+export { type Cell, renderTable } from './render-table.js';

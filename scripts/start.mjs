@@ -1,0 +1,67 @@
+// npm start [-- --once]: starts the server on its embedded defaults, sends one real request over gRPC, prints the ranked answer and what
+// to try next, and keeps serving. With --once it exits 0 after the answer, non-zero when there is none.
+import { readFileSync } from 'node:fs';
+import { createServer as createProbe } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { rankedRows, renderTable } from '../apps/cli/dist/index.js';
+import { createLogger, createServer, readEnvironment, ServerStartError } from '../apps/server/dist/index.js';
+import { createNodeInferflowClient } from '../packages/client/dist/node/index.js';
+
+const once = process.argv.includes('--once');
+const requestFile = 'examples/movies/requests/rank-drama.json';
+const readJson = (path) => JSON.parse(readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8'));
+
+const isFree = (port) =>
+  new Promise((resolve) => {
+    const probe = createProbe();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, () => probe.close(() => resolve(true)));
+  });
+
+async function portToUse() {
+  if (process.env.APP_PORT) return process.env.APP_PORT;
+  if (once) return '0';
+  if (await isFree(8085)) return '8085';
+  console.log('Port 8085 is taken; using a free one.');
+  return '0';
+}
+
+let server;
+try {
+  const environment = readEnvironment({ APP_LOG_LEVEL: 'WARN', ...process.env, APP_PORT: await portToUse() });
+  const logger = createLogger(environment.text('APP_LOG_LEVEL'), 'inferflow');
+  server = await createServer(environment, logger);
+  const client = createNodeInferflowClient({ host: '127.0.0.1', port: server.port, requestValues: 'typed', timeoutMs: 20_000 });
+  const request = readJson(requestFile);
+  const answer = await client.inferPointWise(request);
+  await client.close(0);
+  if (answer.targets.length !== request.targets.length) throw new Error('the answer does not have a row for every target');
+  const ranked = rankedRows(answer.targetColumns.map((column) => column.name), answer.targets);
+  const url = `http://localhost:${server.port}`;
+  console.log(`\n${request.modelConfigId}: ${answer.targets.length} films, best first\n`);
+  console.log(renderTable(ranked.columns, ranked.rows));
+  const slow = answer.quality?.components.map((component) => `${component.name} ${component.status}`).join(', ');
+  console.log(`\ncomponents: ${slow}`);
+  console.log(`
+Serving on ${url} (gRPC, gRPC-Web, Connect, HTTP). Try:
+
+  node apps/cli/dist/main.js infer ${requestFile} -s localhost:${server.port}
+
+  curl -s ${url}/Predict/InferPointWise -H 'content-type: application/json' -d @examples/movies/requests/rank-drama.connect.json
+
+  npx buf curl --http2-prior-knowledge --protocol grpc ${url}/Predict/InferPointWise -d @examples/movies/requests/rank-drama.connect.json
+
+  metrics: ${url}/metrics    readiness: ${url}/health/ready
+`);
+  if (once) {
+    await server.shutdown();
+    process.exit(0);
+  }
+  const stop = () => void server.shutdown().then(() => process.exit(0));
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+} catch (error) {
+  const problems = error instanceof ServerStartError ? error.problems : [error.message];
+  for (const problem of problems) console.error(problem);
+  process.exit(1);
+}
