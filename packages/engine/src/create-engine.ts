@@ -1,4 +1,149 @@
-import type { Engine } from './engine.js';
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { builtIns, createFeatureCache, createRegistry, type Registry } from '@inferflow/components';
+import type { ConfigSnapshot } from '@inferflow/config';
+import { MemoryPool } from '@inferflow/matrix';
+import {
+  InferflowRequestProtoSchema,
+  InferflowResponseProtoSchema,
+  PairWiseRequestSchema,
+  PairWiseResponseSchema,
+  PointWiseRequestSchema,
+  PointWiseResponseSchema,
+  SlateWiseRequestSchema,
+  SlateWiseResponseSchema,
+} from '@inferflow/proto';
+import { createNoTelemetry, Metric } from '@inferflow/telemetry';
+import { explainPlan } from './compile/explain-plan.js';
+import { resolveBackends } from './embed/embedded-backends.js';
+import type { CallOptions, Engine, EngineMethod } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
+import { EngineError } from './errors.js';
+import { createHotMethods } from './hot-methods.js';
+import { createEngineMetrics } from './metrics.js';
+import { ModelTable } from './model-table.js';
+import { rank } from './rank.js';
+import { RequestDoor } from './request-door.js';
+import { type ResolvedEngineOptions, resolveEngineOptions } from './resolve-engine-options.js';
+import { callInfoOf, transcode } from './transcode.js';
 
-export declare function createEngine(options: EngineOptions): Promise<Engine>;
+/**
+ * Starts an engine: reads the configuration, compiles every model, and is ready to answer when the promise settles. A model that cannot
+ * be compiled is refused alone.
+ * @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID, and what the config source throws when it cannot be read at all
+ */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const resolved = resolveEngineOptions(options);
+  const backendsFor = resolveBackends(options, resolved.defaults);
+  const telemetry = options.telemetry ?? createNoTelemetry();
+  const metrics = createEngineMetrics(telemetry);
+  const pool = new MemoryPool();
+  const evicted = telemetry.counter(Metric.featureCacheEvictions);
+  const cache = resolved.featureCacheBytes === 0 ? null : createFeatureCache({ maxBytes: resolved.featureCacheBytes, evicted });
+  const table = new ModelTable({
+    registry: registryOf(options.registry),
+    backendsFor,
+    pool,
+    cache,
+    shareFetches: resolved.shareFetches,
+    featureParallelBatches: resolved.defaults.featureParallelBatches,
+    componentLimits: { maxAnswerBytes: resolved.maxAnswerBytes, maxParallelCalls: resolved.defaults.slateParallelCalls },
+    compat: resolved.compat,
+    metrics,
+    boundPlansPerModel: resolved.boundPlansPerModel,
+  });
+  const door = new RequestDoor({
+    table,
+    limits: resolved.limits,
+    defaults: resolved.defaults,
+    metrics,
+    pool,
+    idleRuns: resolved.idleRunsPerPlan,
+    logTap: options.logTap ?? null,
+    logger: options.logger ?? null,
+    now: resolved.now,
+  });
+  const stopCollecting = telemetry.onCollect(() => {
+    telemetry.gauge(Metric.requestsInFlight).set(door.inFlight);
+    if (cache === null) return;
+    telemetry.gauge(Metric.featureCacheLimit).set(resolved.featureCacheBytes);
+    const stats = cache.stats();
+    telemetry.gauge(Metric.featureCacheBytes).set(stats.bytes);
+    telemetry.gauge(Metric.featureCacheRows).set(stats.entries);
+  });
+  const listeners = new Set<(snapshot: ConfigSnapshot) => void>();
+  const publish = (snapshot: ConfigSnapshot): void => {
+    table.publish(snapshot);
+    for (const listener of listeners) listener(snapshot);
+  };
+  table.publish(await options.configSource.start(publish, (config) => table.accept(config)));
+  return buildEngine(options, resolved, table, door, listeners, stopCollecting);
+}
+
+function registryOf(given: Registry | undefined): Registry {
+  const registry = given ?? createRegistry();
+  if (!registry.frozen) for (const definition of builtIns) if (registry.get(definition.type) === undefined) registry.register(definition);
+  registry.freeze();
+  return registry;
+}
+
+function buildEngine(
+  options: EngineOptions,
+  resolved: ResolvedEngineOptions,
+  table: ModelTable,
+  door: RequestDoor,
+  listeners: Set<(snapshot: ConfigSnapshot) => void>,
+  stopCollecting: () => void,
+): Engine {
+  let closing: Promise<void> | null = null;
+  const call = async <I extends DescMessage, O extends DescMessage>(
+    method: EngineMethod,
+    input: I,
+    output: O,
+    request: MessageShape<I>,
+    callOptions: CallOptions | undefined,
+  ): Promise<MessageShape<O>> => fromBinary(output, await transcode(door, method, toBinary(input, request), callInfoOf(callOptions)));
+  return {
+    inferPointWise: (request, callOptions) => call('InferPointWise', PointWiseRequestSchema, PointWiseResponseSchema, request, callOptions),
+    inferPairWise: (request, callOptions) => call('InferPairWise', PairWiseRequestSchema, PairWiseResponseSchema, request, callOptions),
+    inferSlateWise: (request, callOptions) => call('InferSlateWise', SlateWiseRequestSchema, SlateWiseResponseSchema, request, callOptions),
+    retrieveModelScore: (request, callOptions) =>
+      call('RetrieveModelScore', InferflowRequestProtoSchema, InferflowResponseProtoSchema, request, callOptions),
+    rank(modelConfigId, request) {
+      const plan = table.get(modelConfigId)?.plan ?? null;
+      return rank(modelConfigId, request, plan, (message, info) => transcode(door, 'InferPointWise', message, info), callInfoOf(request));
+    },
+    hotMethods: (toGrpcStatus) => createHotMethods(door, resolved.limits.maxMessageBytes, toGrpcStatus),
+    handle: (method, requestBytes, info) => transcode(door, method, requestBytes, info),
+    explainPlan(modelConfigId) {
+      const plan = table.get(modelConfigId)?.plan;
+      return plan == null ? undefined : explainPlan(plan);
+    },
+    get snapshot() {
+      if (table.snapshot === null) throw new EngineError('INFERFLOW_ENGINE_NOT_READY', 'the engine has no configuration yet');
+      return table.snapshot;
+    },
+    get ready() {
+      return this.readyReason === '';
+    },
+    get readyReason() {
+      if (closing !== null) return 'the engine is closed';
+      if (table.models.size === 0) return 'there is no model';
+      return [...table.models.values()].some(({ plan }) => plan !== null) ? '' : 'every model was refused';
+    },
+    onSnapshot(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    get inFlight() {
+      return door.inFlight;
+    },
+    close(graceMs = 5_000) {
+      closing ??= (async () => {
+        await options.configSource.close();
+        await door.close(graceMs);
+        stopCollecting();
+      })();
+      return closing;
+    },
+  };
+}

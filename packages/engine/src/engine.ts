@@ -12,7 +12,7 @@ import type {
 import type { GrpcStatus, HotMethod } from '@inferflow/transport';
 import type { ExplainedPlan } from './compile/explain-plan.js';
 import type { EngineError } from './errors.js';
-import type { RankRequest, RankResult } from './rank.js';
+import type { RankRequest, RankResult } from './rank-request.js';
 
 /** The four RPCs of the service. */
 export type EngineMethod = 'InferPointWise' | 'InferPairWise' | 'InferSlateWise' | 'RetrieveModelScore';

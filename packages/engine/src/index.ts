@@ -18,5 +18,5 @@ export type {
   RankRequest,
   RankResult,
   RankTarget,
-} from './rank.js';
+} from './rank-request.js';
 export type { Limits } from './request/limits.js';

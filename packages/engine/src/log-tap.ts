@@ -19,6 +19,8 @@ export interface LoggedRequest {
   readonly tenantId: string;
   readonly rowCount: number;
   header(name: string): string | undefined;
+  /** Whether this user (without one: this request) is among `percent` % today, by the rule of the model's configuration. */
+  isSampled(percent: number): boolean;
 }
 
 /** A finished request as it is handed to logging. The matrices stay readable until `release` is called, once. */

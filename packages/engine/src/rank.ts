@@ -1,78 +1,148 @@
-import type { DataType } from '@inferflow/matrix';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type DataType, decodeValue } from '@inferflow/matrix';
+import {
+  ComponentOutcome_Status,
+  PointWiseRequestSchema,
+  type PointWiseResponse,
+  PointWiseResponseSchema,
+  type Quality,
+} from '@inferflow/proto';
+import type { ModelPlan } from './compile/model-plan.js';
+import type { CallInfo } from './engine.js';
+import { EngineError } from './errors.js';
+import { inferDataType, toTextBytes, toTypedBytes } from './feature-bytes.js';
+import type { FeatureValue, RankComponentQuality, RankedRow, RankedValue, RankQuality, RankRequest, RankResult } from './rank-request.js';
 
-/** A feature value as an embedder has it. Numbers become FP32 for `typed` models unless `types` says otherwise. */
-export type FeatureValue =
-  | string
-  | number
-  | bigint
-  | boolean
-  | Uint8Array
-  | ArrayLike<number>
-  | readonly string[]
-  | readonly boolean[]
-  | readonly bigint[];
+const noBytes = new Uint8Array(0);
 
-/** One thing to rank. */
-export interface RankTarget {
-  readonly id: string;
-  readonly features?: Readonly<Record<string, FeatureValue>>;
+/** A ranking question as the bytes of a `PointWiseRequest`. @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID */
+export function encodeRankRequest(modelConfigId: string, request: RankRequest, plan: ModelPlan | null): Uint8Array {
+  const isText = plan?.config.requestValues !== 'typed';
+  const types = new Map<string, DataType>();
+  for (const { features = {} } of request.targets) {
+    for (const [name, value] of Object.entries(features))
+      if (!types.has(name)) types.set(name, request.types?.[name] ?? inferDataType(value));
+  }
+  const names = [...types.keys()];
+  const bytesOf = (name: string, value: FeatureValue | undefined, type: DataType): Uint8Array => {
+    if (value === undefined) return noBytes;
+    try {
+      return isText ? toTextBytes(value) : toTypedBytes(value, type);
+    } catch (cause) {
+      throw new EngineError(
+        'INFERFLOW_ENGINE_OPTIONS_INVALID',
+        `feature "${name}": ${cause instanceof Error ? cause.message : 'it cannot be encoded'}`,
+        { cause },
+      );
+    }
+  };
+  return toBinary(
+    PointWiseRequestSchema,
+    create(PointWiseRequestSchema, {
+      modelConfigId,
+      trackingId: request.trackingId ?? '',
+      contextFeatures: Object.entries(request.context ?? {}).map(([name, value]) => {
+        const dataType = request.types?.[name] ?? inferDataType(value);
+        return { name, dataType, value: bytesOf(name, value, dataType) };
+      }),
+      targetInputSchema: names.map((name) => ({ name, dataType: types.get(name) as DataType })),
+      targets: request.targets.map(({ id, features }) => ({
+        id,
+        featureValues: names.map((name) => bytesOf(name, features?.[name], types.get(name) as DataType)),
+      })),
+    }),
+  );
 }
 
-/** What `rank` is asked. */
-export interface RankRequest {
-  readonly targets: readonly RankTarget[];
-  /** Features of the request: the same for every row. */
-  readonly context?: Readonly<Record<string, FeatureValue>>;
-  /** Data types of features, where the default for the value is not right. */
-  readonly types?: Readonly<Record<string, DataType>>;
-  /** Column to sort by, largest first. @default the last score column among the model's response features */
-  readonly sortBy?: string;
-  /** Request metadata such as `user-id`. */
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  readonly trackingId?: string;
-  readonly deadlineMs?: number;
-  readonly signal?: AbortSignal;
+/** Asks through the given door and turns the answer into sorted rows. @throws EngineError */
+export async function rank(
+  modelConfigId: string,
+  request: RankRequest,
+  plan: ModelPlan | null,
+  handle: (message: Uint8Array, call: CallInfo) => Promise<Uint8Array>,
+  call: CallInfo,
+): Promise<RankResult> {
+  const sortedBy = plan === null ? '' : sortColumn(plan, request.sortBy);
+  const answer = fromBinary(PointWiseResponseSchema, await handle(encodeRankRequest(modelConfigId, request, plan), call));
+  const rows = rowsOf(answer, request, sortedBy).sort(byScore);
+  return { rows, sortedBy, quality: qualityOf(answer.quality), errorCount: rows.filter(({ error }) => error !== '').length };
 }
 
-/** A value of an answered column; null where there is none. */
-export type RankedValue = number | bigint | boolean | string | readonly (number | bigint | boolean | string)[] | null;
-
-/** One ranked target. */
-export interface RankedRow {
-  readonly id: string;
-  /** Position in the request. */
-  readonly index: number;
-  /** The value it was sorted by; null where there is none (such rows are last). */
-  readonly score: number | null;
-  /** All response columns by name. */
-  readonly values: Readonly<Record<string, RankedValue>>;
-  /** Why this row's score is not from real inputs, or ''. */
-  readonly error: string;
+/** The column to sort by: the one asked for, else the last response column that a model, an expression or a plugin writes. */
+function sortColumn(plan: ModelPlan, asked: string | undefined): string {
+  const { features } = plan.config.response;
+  if (asked !== undefined) {
+    if (features.includes(asked)) return asked;
+    throw new EngineError(
+      'INFERFLOW_ENGINE_OPTIONS_INVALID',
+      `sortBy "${asked}" is not among the response features of model "${plan.modelConfigId}": ${features.join(', ')}`,
+    );
+  }
+  const scores = new Set(
+    plan.components.flatMap(({ component, config, shape }) =>
+      config.kind === 'feature' || component.scope === 'slate' ? [] : (shape?.slots.map(({ name }) => name) ?? []),
+    ),
+  );
+  return features.findLast((name) => scores.has(name)) ?? '';
 }
 
-/** How good the inputs of an answer were. */
-export interface RankQuality {
-  readonly components: readonly RankComponentQuality[];
+function rowsOf(answer: PointWiseResponse, request: RankRequest, sortedBy: string): RankedRow[] {
+  const columns = answer.targetOutputSchema;
+  return answer.targetScores.map(({ error, outputValues }, index) => {
+    const values: Record<string, RankedValue> = {};
+    columns.forEach(({ name, dataType }, column) => {
+      const bytes = outputValues[column] ?? noBytes;
+      // The enum of the protocol and the table of types have the same numbers.
+      values[name] = bytes.length === 0 ? null : decodeValue(dataType as number as DataType, bytes);
+    });
+    return { id: request.targets[index]?.id ?? '', index, score: scoreOf(values[sortedBy]), values, error };
+  });
 }
 
-/** Quality of one component: how it ended and how many cells it wrote with each status. */
-export interface RankComponentQuality {
-  readonly componentName: string;
-  /** `ok`, `partial`, `failed`, `skipped` or `abandoned`. */
-  readonly status: string;
-  /** Why, for anything but `ok`. */
-  readonly reason: string;
-  readonly cells: Readonly<Record<string, number>>;
-  /** Model inputs that were filled by a default. */
-  readonly defaultedInputs: number;
+function scoreOf(value: RankedValue | undefined): number | null {
+  const first = Array.isArray(value) ? value[0] : value;
+  if (typeof first !== 'number' && typeof first !== 'bigint') return null;
+  const score = Number(first);
+  return Number.isNaN(score) ? null : score;
 }
 
-/** The ranked answer. */
-export interface RankResult {
-  readonly rows: readonly RankedRow[];
-  /** Column the rows are sorted by, or '' when the model answers no score. */
-  readonly sortedBy: string;
-  readonly quality: RankQuality;
-  /** Rows whose `error` is not empty. */
-  readonly errorCount: number;
+/** Largest first; rows without a score last; ties in the order of the request. */
+function byScore(left: RankedRow, right: RankedRow): number {
+  if (left.score === right.score) return left.index - right.index;
+  if (left.score === null) return 1;
+  if (right.score === null) return -1;
+  return right.score - left.score;
+}
+
+const statusNames: Readonly<Partial<Record<ComponentOutcome_Status, RankComponentQuality['status']>>> = {
+  [ComponentOutcome_Status.OK]: 'ok',
+  [ComponentOutcome_Status.FAILED]: 'failed',
+  [ComponentOutcome_Status.SKIPPED]: 'skipped',
+  [ComponentOutcome_Status.ABANDONED]: 'abandoned',
+  [ComponentOutcome_Status.DEFAULTED]: 'defaulted',
+};
+
+function qualityOf(quality: Quality | undefined): RankQuality {
+  const defaulted = new Map(quality?.inputsDefaulted.map(({ component, count }) => [component, count]));
+  const cells = quality?.cells;
+  return {
+    components: (quality?.components ?? []).map(({ name, status, reason, durationUs }) => ({
+      componentName: name,
+      status: statusNames[status] ?? 'failed',
+      reason,
+      durationMs: durationUs / 1000,
+      defaultedInputs: defaulted.get(name) ?? 0,
+    })),
+    cells: {
+      provided: cells?.provided ?? 0,
+      fresh: cells?.fresh ?? 0,
+      cached: cells?.cached ?? 0,
+      stale: cells?.stale ?? 0,
+      defaulted: cells?.defaulted ?? 0,
+      missing: cells?.missing ?? 0,
+      null: cells?.null ?? 0,
+      failed: cells?.failed ?? 0,
+      skipped: cells?.skipped ?? 0,
+    },
+  };
 }

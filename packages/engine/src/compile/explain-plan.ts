@@ -1,3 +1,10 @@
+import { type BlockShape, DataType, dataTypeInfo, MemoryPool, NONE, refBlock, refSlot } from '@inferflow/matrix';
+import type { RequestSchema } from '../request/request-schema.js';
+import { textColumn } from '../request/request-schema.js';
+import { Violations } from '../request/violations.js';
+import { type BoundPlan, bindPlan } from './bind-plan.js';
+import { type ModelPlan, type PlanComponent, TargetBlock } from './model-plan.js';
+
 /** How one component's read gets its bytes. */
 export interface ExplainedEdge {
   readonly componentName: string;
@@ -15,6 +22,7 @@ export interface ExplainedBlock {
   readonly writer: string;
   readonly matrix: 'target' | 'slate';
   readonly strideBytes: number;
+  /** `widthBytes` 0 = variable. */
   readonly columns: readonly { readonly name: string; readonly dataType: string; readonly widthBytes: number }[];
 }
 
@@ -26,4 +34,100 @@ export interface ExplainedPlan {
   readonly levels: readonly (readonly string[])[];
   readonly blocks: readonly ExplainedBlock[];
   readonly edges: readonly ExplainedEdge[];
+}
+
+/** Explains a plan for requests that bring every column nobody writes, as texts. */
+export function explainPlan(plan: ModelPlan): ExplainedPlan {
+  const bound = bindForExplanation(plan);
+  return {
+    modelConfigId: plan.modelConfigId,
+    configHash: plan.config.hash,
+    levels: plan.topology.levels.map((level) => level.map((index) => plan.topology.componentIds[index] ?? '')),
+    blocks: explainBlocks(plan, bound),
+    edges: plan.components.flatMap((component) => explainEdges(bound, component)),
+  };
+}
+
+function bindForExplanation(plan: ModelPlan): BoundPlan {
+  const written = new Set(plan.components.flatMap(({ shape }) => shape?.slots.map(({ name }) => name) ?? []));
+  const given = new Set([plan.config.response.idColumn]);
+  for (const { component } of plan.components) {
+    for (const read of Object.values(component.reads)) for (const name of read.columns) if (!written.has(name)) given.add(name);
+  }
+  const schema: RequestSchema = {
+    method: 'InferSlateWise',
+    rows: [...given].map(textColumn),
+    broadcast: [],
+    slates: [],
+    userIdSlot: -1,
+    appVersionSlot: -1,
+    predict: null,
+    inferflow: null,
+  };
+  const bound = bindPlan(plan, schema, new MemoryPool({ maxIdleBytes: 0 }), 0, new Violations());
+  if (bound === null) throw new TypeError('a plan without slate features cannot be ambiguous');
+  return bound;
+}
+
+function explainBlocks(plan: ModelPlan, bound: BoundPlan): readonly ExplainedBlock[] {
+  const blocks: ExplainedBlock[] = [explainBlock('request', 'target', bound.rowsShape)];
+  if (plan.constants.shape !== null) blocks.push(explainBlock('constants', 'target', plan.constants.shape));
+  for (const { name, component, shape } of plan.components) if (shape !== null) blocks.push(explainBlock(name, component.scope, shape));
+  return blocks;
+}
+
+function explainBlock(writer: string, matrix: 'target' | 'slate', shape: BlockShape): ExplainedBlock {
+  return {
+    writer,
+    matrix,
+    strideBytes: shape.stride,
+    columns: shape.slots.map(({ name, type, isVariable }, slot) => ({
+      name,
+      dataType: dataTypeInfo(type).name,
+      widthBytes: isVariable ? 0 : (shape.widths[slot] as number),
+    })),
+  };
+}
+
+function explainEdges(bound: BoundPlan, component: PlanComponent): readonly ExplainedEdge[] {
+  const binding = bound.bindings[component.index];
+  return (binding?.reads ?? []).map((read): ExplainedEdge => {
+    const edge = { componentName: component.name, read: read.name, columns: read.spec.columns };
+    if (read.spec.kind === 'keys') return { ...edge, how: 'text', why: 'keys are compared and sent as text' };
+    if (read.program === null || read.spec.kind !== 'tensor') return { ...edge, how: 'column', why: 'read cell by cell or as a whole' };
+    const how = read.program.describe();
+    return { ...edge, how, why: how === 'copy' ? '' : whyNotCopy(bound, read.spec.columns, read.spec.type) };
+  });
+}
+
+/** What keeps a tensor from being one copy of a block. */
+function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string): string {
+  const reasons: string[] = [];
+  const blocks = new Set<number>();
+  const fromRequest: string[] = [];
+  const converted: string[] = [];
+  const variable: string[] = [];
+  const nowhere: string[] = [];
+  for (const name of columns) {
+    const source = bound.resolver.target(name) ?? bound.resolver.slate(name);
+    const ref = source?.first ?? NONE;
+    const slot = bound.resolver.targetLayout.shapes[refBlock(ref)]?.slots[refSlot(ref)];
+    if (slot === undefined) {
+      nowhere.push(name);
+      continue;
+    }
+    blocks.add(refBlock(ref));
+    if (refBlock(ref) < TargetBlock.firstComponent) fromRequest.push(name);
+    else if (dataTypeInfo(dataTypeInfo(slot.type).elementType).v2Name !== v2Type)
+      converted.push(`${name} (${dataTypeInfo(slot.type).name} → ${v2Type})`);
+    else if (slot.isVariable && slot.type !== DataType.String) variable.push(name);
+  }
+  if (fromRequest.length > 0) reasons.push(`given by the request as text: ${fromRequest.join(', ')}`);
+  if (converted.length > 0) reasons.push(`of another type: ${converted.join(', ')}`);
+  if (variable.length > 0) reasons.push(`vectors whose length the configuration does not state: ${variable.join(', ')}`);
+  if (nowhere.length > 0) reasons.push(`not in the target matrix: ${nowhere.join(', ')}`);
+  if (blocks.size > 1) reasons.push(`columns of ${blocks.size} blocks`);
+  if (reasons.length === 0)
+    reasons.push(v2Type === 'BYTES' ? 'texts are written with their lengths' : 'the block has other columns too, or another order');
+  return reasons.join('; ');
 }

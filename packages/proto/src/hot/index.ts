@@ -25,6 +25,37 @@ export {
   tagSize,
   varintSize,
 } from '../wire/write.js';
+export {
+  COMPUTE_PATH,
+  ComputeAnswer,
+  type ComputeRequestHead,
+  type ComputeRequestTemplate,
+  compileComputeRequest,
+  computeRequestSize,
+  computeRowSize,
+  putComputeHead,
+  putComputeRow,
+  putComputeTail,
+} from './compute.js';
+export { type AnsweredFeature, findFeatureRows, readFeatureSchema, TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
+export {
+  encodeFeatureQueryHead,
+  type FeatureQueryHead,
+  keyPartSize,
+  putKeyHead,
+  putKeyPart,
+  RETRIEVE_FEATURES_PATH,
+} from './feature-query.js';
+export {
+  compileInferRequest,
+  type InferRequestHead,
+  type InferRequestTemplate,
+  inferRequestSize,
+  MODEL_INFER_PATH,
+  putInferHead,
+  putRawInputHead,
+} from './infer-request.js';
+export { InferAnswer, MAX_RANK } from './infer-response.js';
 export { InferflowRequestScan, NamedTextsScan, placeTexts } from './inferflow-request.js';
 export { encodeHeaderRow, InferflowResponseBody } from './inferflow-response.js';
 export { encodeOutputSchemas, type OutputColumn } from './output-schema.js';
@@ -42,3 +73,5 @@ export {
 export { PredictResponseBody } from './predict-response.js';
 export { ComponentStatus, cellCountFields, QualityWriter } from './quality.js';
 export { measureScoreRows, putScoreRows, ScoreTable } from './score-table.js';
+export { RawScratch, readTypedContents } from './typed-contents.js';
+export { compileWalk, type WalkColumn, WalkKind, type WalkLayout, type WalkSpec, type WalkStatuses } from './walk-spec.js';

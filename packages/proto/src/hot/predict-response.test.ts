@@ -19,14 +19,12 @@ const encoder = new TextEncoder();
 const name = fc.string({ unit: 'grapheme', maxLength: 10 }).map((text) => text.toWellFormed());
 const cell = fc.uint8Array({ maxLength: 200 });
 const column = fc.record({ name, dataType: fc.nat(30), width: fc.nat(500) });
-const table = fc
-  .tuple(fc.nat(5), fc.nat(4))
-  .chain(([rows, columns]) =>
-    fc.record({
-      rows: fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { minLength: rows, maxLength: rows }),
-      errors: fc.array(name, { minLength: rows, maxLength: rows }),
-    }),
-  );
+const table = fc.tuple(fc.nat(5), fc.nat(4)).chain(([rows, columns]) =>
+  fc.record({
+    rows: fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { minLength: rows, maxLength: rows }),
+    errors: fc.array(name, { minLength: rows, maxLength: rows }),
+  }),
+);
 
 function fill(into: ScoreTable, rows: readonly (readonly Uint8Array[])[], errors: readonly string[] | null): void {
   const columns = rows[0]?.length ?? 0;

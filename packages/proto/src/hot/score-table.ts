@@ -28,12 +28,14 @@ export class ScoreTable {
 
   /** Lets go of the sources, and of memory that one large answer needed. */
   close(): void {
-    this.sources.length = 0;
+    this.sources.fill(empty);
     this.errors = null;
     this.rowCount = 0;
     if (this.ranges.length > 1 << 18) this.ranges = new Int32Array(0);
   }
 }
+
+const empty = new Uint8Array(0);
 
 /**
  * Bytes of all rows as the repeated message field `field`: cells in a field below 16, the error (where there is one) in

@@ -1,0 +1,99 @@
+import { DataType, decodeValue, encodeValue, parseDataType, v2ElementBytes } from '@inferflow/matrix';
+import type { ModelInput, ModelOutput } from './model-functions.js';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Raw tensor bytes as the array that a model function sees. Half floats arrive as Float32Array. Throws for a type without values. */
+export function tensorToArray(v2Type: string, raw: Uint8Array): ModelInput['data'] {
+  if (v2Type === 'BYTES') return readTexts(raw);
+  const elementBytes = v2ElementBytes(v2Type);
+  if (elementBytes <= 0 || raw.length % elementBytes !== 0) throw new TypeError(`${raw.length} bytes are no ${v2Type} tensor`);
+  // The message is only borrowed, and a typed array needs its own alignment.
+  const buffer = raw.slice().buffer;
+  switch (v2Type) {
+    case 'FP32':
+      return new Float32Array(buffer);
+    case 'FP64':
+      return new Float64Array(buffer);
+    case 'INT8':
+      return new Int8Array(buffer);
+    case 'INT16':
+      return new Int16Array(buffer);
+    case 'INT32':
+      return new Int32Array(buffer);
+    case 'INT64':
+      return new BigInt64Array(buffer);
+    case 'UINT8':
+    case 'BOOL':
+      return new Uint8Array(buffer);
+    case 'UINT16':
+      return new Uint16Array(buffer);
+    case 'UINT32':
+      return new Uint32Array(buffer);
+    case 'UINT64':
+      return new BigUint64Array(buffer);
+    case 'FP16':
+      return Float32Array.from(decodeValue(DataType.FP16Vector, raw) as readonly number[]);
+    case 'BF16':
+      return readBf16(raw);
+    default:
+      throw new TypeError(`a model input of type ${v2Type} has no values`);
+  }
+}
+
+/** What a model function answered as raw tensor bytes. Throws when a value is not of the type. */
+export function arrayToTensor(v2Type: string, values: ModelOutput): Uint8Array {
+  if (v2Type === 'BYTES') return writeTexts(values);
+  if (v2Type === 'BF16') return writeBf16(values as ArrayLike<number>);
+  const type = parseDataType(v2Type);
+  if (type === undefined) throw new TypeError(`a model output of type ${v2Type} has no values`);
+  const width = v2ElementBytes(v2Type);
+  const raw = new Uint8Array(width * values.length);
+  for (let index = 0; index < values.length; index++) raw.set(encodeValue(type, values[index] as number), index * width);
+  return raw;
+}
+
+function readTexts(raw: Uint8Array): readonly string[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const texts: string[] = [];
+  for (let at = 0; at < raw.length; ) {
+    const length = at + 4 <= raw.length ? view.getUint32(at, true) : raw.length;
+    if (at + 4 + length > raw.length) throw new TypeError('a BYTES tensor is cut off');
+    texts.push(decoder.decode(raw.subarray(at + 4, at + 4 + length)));
+    at += 4 + length;
+  }
+  return texts;
+}
+
+function writeTexts(values: ModelOutput): Uint8Array {
+  const texts = Array.from(values as ArrayLike<unknown>, (value) => encoder.encode(String(value)));
+  const raw = new Uint8Array(texts.reduce((sum, text) => sum + 4 + text.length, 0));
+  const view = new DataView(raw.buffer);
+  let at = 0;
+  for (const text of texts) {
+    view.setUint32(at, text.length, true);
+    raw.set(text, at + 4);
+    at += 4 + text.length;
+  }
+  return raw;
+}
+
+/** The upper half of a float. */
+function readBf16(raw: Uint8Array): Float32Array {
+  const words = new Uint32Array(raw.length / 2);
+  for (let index = 0; index < words.length; index++)
+    words[index] = ((raw[index * 2] as number) | ((raw[index * 2 + 1] as number) << 8)) << 16;
+  return new Float32Array(words.buffer);
+}
+
+function writeBf16(values: ArrayLike<number>): Uint8Array {
+  const floats = Float32Array.from(values);
+  const words = new Uint32Array(floats.buffer);
+  const raw = new Uint8Array(words.length * 2);
+  words.forEach((word, index) => {
+    raw[index * 2] = word >>> 16;
+    raw[index * 2 + 1] = word >>> 24;
+  });
+  return raw;
+}

@@ -1,0 +1,72 @@
+import type { Matrix, Slate, Source } from '@inferflow/matrix';
+import type { Caller } from './caller.js';
+import type { BoundPlan } from './compile/bind-plan.js';
+import type { EngineMethod } from './engine.js';
+import type { LoggedPlan, RequestRecord } from './log-tap.js';
+import type { RequestRun } from './run/request-run.js';
+import { isSampled } from './sampling.js';
+
+/** A run as logging sees it, first to decide, then to keep: it holds the matrices until `release`. */
+export class LoggedRun implements RequestRecord {
+  readonly plan: LoggedPlan;
+  readonly method: EngineMethod;
+  readonly rowCount: number;
+  readonly startedAtMs: number;
+  readonly trackingId: string;
+  readonly userId: string;
+  readonly tenantId: string;
+  readonly matrix: Matrix;
+  readonly slate: Slate | null;
+  readonly #bound: BoundPlan;
+  readonly #caller: Caller | null;
+  readonly #routeHash: number;
+  readonly #nowMs: number;
+  #isHeld = false;
+
+  constructor(run: RequestRun, plan: LoggedPlan, nowMs: number, startedAtMs: number) {
+    this.plan = plan;
+    this.method = run.method;
+    this.rowCount = run.rowCount;
+    this.startedAtMs = startedAtMs;
+    this.trackingId = run.trackingId;
+    this.userId = run.userId;
+    this.tenantId = run.tenantId;
+    this.matrix = run.matrix;
+    this.slate = run.slate;
+    this.#bound = run.bound;
+    this.#caller = run.caller;
+    this.#routeHash = run.routeHash;
+    this.#nowMs = nowMs;
+  }
+
+  header(name: string): string | undefined {
+    return this.#caller?.header(name);
+  }
+
+  isSampled(percent: number): boolean {
+    const compat = this.#bound.plan.compat;
+    return isSampled(percent, { userId: this.userId, routeHash: this.#routeHash, nowMs: this.#nowMs, compat });
+  }
+
+  target(name: string): Source | null {
+    return this.#bound.targetSource(name);
+  }
+
+  slateColumn(name: string): Source | null {
+    return this.#bound.slateSource(name);
+  }
+
+  /** Takes the references that `release` gives back. */
+  hold(): void {
+    this.#isHeld = true;
+    this.matrix.retain();
+    this.slate?.matrix.retain();
+  }
+
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.matrix.release();
+    this.slate?.matrix.release();
+  }
+}

@@ -1,0 +1,172 @@
+import type { Block } from '@inferflow/matrix';
+import {
+  FeatureScan,
+  type IndexList,
+  PredictKind,
+  type PredictRequestScan,
+  placedCells,
+  placeSlate,
+  placeTarget,
+} from '@inferflow/proto/hot';
+import { markProvided, putBroadcastBytes } from './request-blocks.js';
+import type { PredictTables, ValueCheck } from './request-schema.js';
+import type { Violations } from './violations.js';
+
+const feature = new FeatureScan();
+const ID_WORD = 0;
+const noWords = new Int32Array(0);
+
+/** Puts the targets of a request into block 0. False = malformed. Values that break a rule go to `violations`. */
+export function adaptTargets(
+  message: Uint8Array,
+  scan: PredictRequestScan,
+  tables: PredictTables,
+  checksCounts: boolean,
+  block: Block,
+  violations: Violations,
+): boolean {
+  const { targets } = scan;
+  const { valueWords, targetChecks } = tables;
+  const stride = block.shape.stride >>> 2;
+  const words = block.memory.words;
+  let filled = 0;
+  for (let row = 0, at = 0; row < targets.count; row++, at += stride) {
+    const values = placeTarget(message, targets.start(row), targets.end(row), words, at, ID_WORD, valueWords);
+    if (values < 0) return false;
+    filled += placedCells;
+    if (targetChecks !== null) checkRow('targets', row, values, words, at, valueWords, targetChecks, checksCounts, violations);
+  }
+  markProvided(block, filled);
+  return true;
+}
+
+/**
+ * Puts the values of pairs or slates into block 0 of the slate matrix (null = they bring none) and collects their target indices,
+ * unchecked, with the start of each slate in `offsets`. False = malformed.
+ */
+export function adaptSlates(
+  message: Uint8Array,
+  scan: PredictRequestScan,
+  kind: PredictKind,
+  tables: PredictTables,
+  checksCounts: boolean,
+  block: Block | null,
+  indices: IndexList,
+  offsets: Int32Array,
+  violations: Violations,
+): boolean {
+  const { slates } = scan;
+  const { slateWords, slateChecks } = tables;
+  const stride = block === null ? 0 : block.shape.stride >>> 2;
+  const words = block === null ? noWords : block.memory.words;
+  const field = kind === PredictKind.pairWise ? 'pairs' : 'slates';
+  let filled = 0;
+  indices.clear();
+  for (let row = 0, at = 0; row < slates.count; row++, at += stride) {
+    offsets[row] = indices.count;
+    const values = placeSlate(message, slates.start(row), slates.end(row), kind, indices, words, at, slateWords);
+    if (values < 0) return false;
+    filled += placedCells;
+    if (slateChecks !== null) checkRow(field, row, values, words, at, slateWords, slateChecks, checksCounts, violations);
+  }
+  offsets[slates.count] = indices.count;
+  if (block !== null) markProvided(block, filled);
+  return true;
+}
+
+/** Copies the context features into the broadcast block. False = malformed. */
+export function adaptContext(
+  message: Uint8Array,
+  scan: PredictRequestScan,
+  tables: PredictTables,
+  block: Block,
+  violations: Violations,
+): boolean {
+  const contexts = scan.contextFeatures;
+  for (let index = 0; index < contexts.count; index++) {
+    if (!feature.readContext(message, contexts.start(index), contexts.end(index))) return false;
+    putBroadcastBytes(block, tables.contextSlots[index] as number, message, feature.valueStart, feature.valueEnd);
+    const check = tables.contextChecks?.[index];
+    if (check === undefined) continue;
+    const length = feature.valueEnd - feature.valueStart;
+    if (!fits(check, length))
+      violations.add(`context_features[${index}].value`, widthText(`context_features[${index}].value`, check, length));
+  }
+  return true;
+}
+
+/** Pairs and slates may name only targets that exist. */
+export function checkIndices(
+  kind: PredictKind,
+  indices: IndexList,
+  offsets: Int32Array,
+  slateCount: number,
+  targetCount: number,
+  violations: Violations,
+): void {
+  const values = indices.values;
+  // One unsigned compare finds negative and too large ones; texts are made only for what is wrong.
+  let worst = 0;
+  for (let at = 0; at < indices.count; at++) if ((values[at] as number) >>> 0 >= targetCount) worst++;
+  if (worst === 0) return;
+  for (let slate = 0; slate < slateCount; slate++) {
+    const from = offsets[slate] as number;
+    const to = offsets[slate + 1] as number;
+    for (let at = from; at < to; at++) {
+      const index = values[at] as number;
+      if (index >>> 0 < targetCount) continue;
+      if (!violations.hasRoom) violations.addUnlisted();
+      else if (kind === PredictKind.pairWise) {
+        const name = at === from ? 'first_target_index' : 'second_target_index';
+        violations.add(
+          `pairs[${slate}].${name}`,
+          `pairwise request has out-of-range ${name}=${index} at pair index ${slate} (target count=${targetCount})`,
+        );
+      } else {
+        const place = `slates[${slate}].target_indices[${at - from}]`;
+        violations.add(place, `slatewise request has out-of-range target index=${index} at ${place} (target count=${targetCount})`);
+      }
+    }
+  }
+}
+
+function checkRow(
+  field: string,
+  row: number,
+  valueCount: number,
+  words: Int32Array,
+  at: number,
+  valueWords: Int32Array,
+  checks: readonly ValueCheck[],
+  checksCounts: boolean,
+  violations: Violations,
+): void {
+  if (checksCounts && valueCount !== checks.length) {
+    if (violations.hasRoom) {
+      violations.add(
+        `${field}[${row}].feature_values`,
+        `${field}[${row}].feature_values has ${valueCount} values, its schema has ${checks.length} features`,
+      );
+    } else violations.addUnlisted();
+  }
+  const count = Math.min(valueCount, checks.length);
+  for (let index = 0; index < count; index++) {
+    const word = valueWords[index] as number;
+    if (word < 0) continue;
+    const length = words[at + word + 1] as number;
+    const check = checks[index] as ValueCheck;
+    if (fits(check, length)) continue;
+    const place = `${field}[${row}].feature_values[${index}]`;
+    if (violations.hasRoom) violations.add(place, widthText(place, check, length));
+    else violations.addUnlisted();
+  }
+}
+
+/** An empty value is an absent one. */
+function fits(check: ValueCheck, length: number): boolean {
+  return length === 0 || (check.width > 0 ? length === check.width : length % check.elementBytes === 0);
+}
+
+function widthText(place: string, check: ValueCheck, length: number): string {
+  return `${place} has ${length} bytes; ${check.text}`;
+}

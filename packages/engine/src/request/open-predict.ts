@@ -1,0 +1,155 @@
+import { IndexList, PredictKind, PredictRequestScan, placeSlate, readUtf8 } from '@inferflow/proto/hot';
+import type { Caller } from '../caller.js';
+import { type BoundPlan, bindPlan } from '../compile/bind-plan.js';
+import type { ModelPlan } from '../compile/model-plan.js';
+import type { EngineMethod } from '../engine.js';
+import { EngineError } from '../errors.js';
+import type { RequestRun } from '../run/request-run.js';
+import { adaptContext, adaptSlates, adaptTargets, checkIndices } from './adapt-predict.js';
+import { budgetOf } from './budget.js';
+import { checkPredictLimits, checkSlateTargets } from './check-limits.js';
+import { findPlan, malformedRequest } from './find-model.js';
+import { headerFlagsOf, keyHead, type OpenServices, putHeaderEntities } from './open-services.js';
+import { addPredictKey, parsePredictSchema } from './predict-schema.js';
+import type { PredictTables } from './request-schema.js';
+import { SchemaKey } from './schema-key.js';
+import { Violations } from './violations.js';
+
+const noWords = new Int32Array(0);
+
+/** Turns the three typed requests into runs whose blocks are filled. One at a time: it works in place. */
+export class PredictOpener {
+  readonly #services: OpenServices;
+  readonly #scan = new PredictRequestScan();
+  readonly #key = new SchemaKey();
+  readonly #violations = new Violations();
+  readonly #schemaViolations = new Violations();
+  readonly #indices = new IndexList();
+
+  constructor(services: OpenServices) {
+    this.#services = services;
+  }
+
+  /** An open run, or why there is none. */
+  open(method: EngineMethod, kind: PredictKind, caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
+    const scan = this.#scan;
+    const { table, limits, metrics } = this.#services;
+    if (!scan.scan(message, kind)) return malformedRequest(method, '');
+    const plan = findPlan(table, method, readUtf8(message, scan.modelConfigIdStart, scan.modelConfigIdEnd));
+    if (plan instanceof EngineError) {
+      metrics.unknownModel(method);
+      return plan;
+    }
+    plan.metrics.requested(method);
+    const limit = checkPredictLimits(scan, limits);
+    if (limit !== null) return limit;
+    const bound = this.#bound(plan, method, kind, caller, message);
+    if (bound instanceof EngineError) return bound;
+    const violations = this.#violations;
+    violations.clear();
+    this.#checkCounts(kind, violations);
+    if (violations.count > 0) return violations.toError(plan.modelConfigId);
+    return this.#fill(bound, kind, caller, message, startedAt);
+  }
+
+  #fill(bound: BoundPlan, kind: PredictKind, caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
+    const scan = this.#scan;
+    const { plan } = bound;
+    const { defaults, limits } = this.#services;
+    const budget = budgetOf(startedAt, caller.scope.deadline, plan.config.deadlineMs, defaults.deadlineMs, defaults.reserveMs);
+    const run = this.#services.takeRun(bound);
+    run.open({
+      caller,
+      message,
+      rowCount: scan.targets.count,
+      slateCount: scan.slates.count,
+      startedAt,
+      deadline: budget.deadline,
+      reserveMs: budget.reserveMs,
+    });
+    run.trackingIdStart = scan.trackingIdStart;
+    run.trackingIdEnd = scan.trackingIdEnd;
+    run.tenantIdStart = scan.tenantIdStart;
+    run.tenantIdEnd = scan.tenantIdEnd;
+    run.omitQuality = scan.options.omitQuality ?? false;
+    run.includeConfigHash = scan.options.includeConfigHash;
+    const violations = this.#violations;
+    const malformed = this.#adapt(run, bound.schema.predict as PredictTables, kind, message);
+    const error =
+      malformed ?? (violations.count > 0 ? violations.toError(plan.modelConfigId) : checkSlateTargets(this.#indices.count, limits));
+    if (error === null) return run;
+    run.close();
+    return error;
+  }
+
+  /** Slates first: their recorded texts come before ours. null = well-formed. */
+  #adapt(run: RequestRun, tables: PredictTables, kind: PredictKind, message: Uint8Array): EngineError | null {
+    const scan = this.#scan;
+    const violations = this.#violations;
+    const { plan, schema } = run.bound;
+    const checksCounts = !plan.compat;
+    const indices = this.#indices;
+    indices.clear();
+    if (schema.slates !== null) {
+      const offsets = new Int32Array(scan.slates.count + 1);
+      if (!adaptSlates(message, scan, kind, tables, checksCounts, run.slateRowsBlock, indices, offsets, violations)) {
+        return malformedRequest(schema.method, kind === PredictKind.pairWise ? 'pairs' : 'slates', plan.modelConfigId);
+      }
+      checkIndices(kind, indices, offsets, scan.slates.count, scan.targets.count, violations);
+      run.setSlates(offsets, indices.values.slice(0, indices.count));
+    }
+    if (!adaptTargets(message, scan, tables, checksCounts, run.rowsBlock, violations))
+      return malformedRequest(schema.method, 'targets', plan.modelConfigId);
+    if (run.broadcastBlock !== null) {
+      if (!adaptContext(message, scan, tables, run.broadcastBlock, violations))
+        return malformedRequest(schema.method, 'context_features', plan.modelConfigId);
+      putHeaderEntities(run, schema);
+    }
+    return null;
+  }
+
+  #bound(plan: ModelPlan, method: EngineMethod, kind: PredictKind, caller: Caller, message: Uint8Array): BoundPlan | EngineError {
+    const key = this.#key;
+    const headers = headerFlagsOf(caller);
+    key.begin(keyHead(method, headers));
+    if (!addPredictKey(key, message, this.#scan)) return malformedRequest(method, 'context_features', plan.modelConfigId);
+    const known = plan.boundPlans.find(key);
+    if (known !== null) return known;
+    const schemaViolations = this.#schemaViolations;
+    schemaViolations.clear();
+    const settings = { idColumn: plan.config.response.idColumn, requestValues: plan.config.requestValues };
+    const schema = parsePredictSchema(method, settings, message, this.#scan, headers, schemaViolations);
+    if (schema === null) return malformedRequest(method, 'schema', plan.modelConfigId);
+    const { pool, idleRuns } = this.#services;
+    const bound = schemaViolations.count > 0 ? null : bindPlan(plan, schema, pool, idleRuns, schemaViolations);
+    if (bound === null) return this.#refusal(plan, kind, message);
+    plan.boundPlans.add(key, bound);
+    return bound;
+  }
+
+  /** What the original would have said goes first; then what is wrong with the schema. */
+  #refusal(plan: ModelPlan, kind: PredictKind, message: Uint8Array): EngineError {
+    const violations = this.#violations;
+    violations.clear();
+    this.#checkCounts(kind, violations);
+    const { slates, targets } = this.#scan;
+    const indices = this.#indices;
+    indices.clear();
+    const offsets = new Int32Array(slates.count + 1);
+    for (let slate = 0; slate < slates.count; slate++) {
+      if (placeSlate(message, slates.start(slate), slates.end(slate), kind, indices, noWords, 0, noWords) < 0) break;
+      offsets[slate + 1] = indices.count;
+    }
+    if (targets.count > 0) checkIndices(kind, indices, offsets, slates.count, targets.count, violations);
+    violations.addAll(this.#schemaViolations);
+    return violations.toError(plan.modelConfigId);
+  }
+
+  #checkCounts(kind: PredictKind, violations: Violations): void {
+    const { targets, slates } = this.#scan;
+    const word = kind === PredictKind.pairWise ? 'pairwise' : kind === PredictKind.slateWise ? 'slatewise' : 'pointwise';
+    if (kind === PredictKind.pairWise && slates.count === 0) violations.add('pairs', 'pairwise request must have at least one pair');
+    if (kind === PredictKind.slateWise && slates.count === 0) violations.add('slates', 'slatewise request must have at least one slate');
+    if (targets.count === 0) violations.add('targets', `${word} request must have at least one target`);
+  }
+}

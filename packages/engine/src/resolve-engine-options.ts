@@ -1,0 +1,54 @@
+import type { EngineDefaults, EngineOptions } from './engine-options.js';
+import { EngineError } from './errors.js';
+import { type Limits, resolveLimits } from './request/limits.js';
+
+/** Engine options with all defaults filled in, as the inside uses them. */
+export interface ResolvedEngineOptions {
+  readonly limits: Limits;
+  readonly defaults: EngineDefaults;
+  readonly compat: boolean;
+  readonly featureCacheBytes: number;
+  readonly shareFetches: boolean;
+  readonly boundPlansPerModel: number;
+  readonly idleRunsPerPlan: number;
+  readonly maxAnswerBytes: number;
+  readonly now: () => number;
+}
+
+const engineDefaults: EngineDefaults = {
+  deadlineMs: 5_000,
+  reserveMs: 15,
+  modelDeadlineMs: 1_000,
+  modelBatchSize: 100,
+  featureParallelBatches: 16,
+  slateParallelCalls: 32,
+};
+
+/** @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID */
+export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
+  return {
+    limits: resolveLimits(options.limits),
+    defaults: resolveDefaults(options.defaults),
+    compat: options.compat ?? false,
+    featureCacheBytes: count('featureCacheBytes', options.featureCacheBytes ?? 64 * 1024 * 1024, 0),
+    shareFetches: options.shareFetches ?? true,
+    boundPlansPerModel: count('boundPlansPerModel', options.boundPlansPerModel ?? 64, 1),
+    idleRunsPerPlan: count('idleRunsPerPlan', options.idleRunsPerPlan ?? 64, 0),
+    maxAnswerBytes: 32 * 1024 * 1024,
+    now: options.now ?? Date.now,
+  };
+}
+
+function resolveDefaults(given: Partial<EngineDefaults> = {}): EngineDefaults {
+  const resolved: Record<keyof EngineDefaults, number> = { ...engineDefaults };
+  for (const name of Object.keys(engineDefaults) as (keyof EngineDefaults)[]) {
+    const value = given[name];
+    if (value !== undefined) resolved[name] = count(`defaults.${name}`, value, name === 'reserveMs' || name === 'modelBatchSize' ? 0 : 1);
+  }
+  return resolved;
+}
+
+function count(name: string, value: number, least: number): number {
+  if (Number.isFinite(value) && value >= least) return value;
+  throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', `${name} must be a number of at least ${least}`);
+}

@@ -1,0 +1,62 @@
+import { hasValue, type Matrix, refSlot, type Source, type TextStyle } from '@inferflow/matrix';
+import type { ScoreTable } from '@inferflow/proto/hot';
+import type { AnswerColumn } from '../compile/answer-columns.js';
+
+const nothing = new Uint8Array(0);
+
+/** Points a table of byte strings at the stored bytes of some columns. Nothing is copied. */
+export function fillBytes(table: ScoreTable, matrix: Matrix, columns: readonly AnswerColumn[]): void {
+  table.open(matrix.rowCount, columns.length);
+  for (let column = 0; column < columns.length; column++) fillColumn(table, column, matrix, (columns[column] as AnswerColumn).source);
+}
+
+function fillColumn(table: ScoreTable, column: number, matrix: Matrix, source: Source | null): void {
+  const { ranges, columnCount, rowCount } = table;
+  const step = columnCount * 2;
+  const block = source === null ? null : matrix.blockOf(source.first);
+  if (source === null || block === null) {
+    table.sources[column] = nothing;
+    for (let row = 0, at = column * 2; row < rowCount; row++, at += step) ranges[at + 1] = 0;
+    return;
+  }
+  const slot = refSlot(source.first);
+  const { shape, memory, statusAt } = block;
+  const slotCount = shape.slots.length;
+  const isVariable = shape.slots[slot]?.isVariable === true;
+  const offset = shape.offsets[slot] as number;
+  const width = shape.widths[slot] as number;
+  const isComplete = block.withoutValue === 0;
+  table.sources[column] = isVariable ? block.heap : memory.bytes;
+  for (let row = 0, at = column * 2; row < rowCount; row++, at += step) {
+    const blockRow = block.blockRowOf(row);
+    if (blockRow < 0 || (!isComplete && !hasValue(memory.bytes[statusAt + blockRow * slotCount + slot] as number))) {
+      ranges[at + 1] = 0;
+      continue;
+    }
+    const start = blockRow * shape.stride + offset;
+    if (isVariable) {
+      ranges[at] = memory.view.getUint32(start, true);
+      ranges[at + 1] = memory.view.getUint32(start + 4, true);
+    } else {
+      ranges[at] = start;
+      ranges[at + 1] = width;
+    }
+  }
+}
+
+/** Points a table of texts at the text of some columns: given in the request, or derived once per stored value. */
+export function fillTexts(table: ScoreTable, matrix: Matrix, columns: readonly AnswerColumn[], style: TextStyle): void {
+  const { rowCount } = matrix;
+  table.open(rowCount, columns.length);
+  const { ranges } = table;
+  const step = columns.length * 2;
+  for (let column = 0; column < columns.length; column++) {
+    const { source } = columns[column] as AnswerColumn;
+    const text = source === null ? null : matrix.text(source, style);
+    table.sources[column] = text?.bytes ?? nothing;
+    for (let row = 0, at = column * 2; row < rowCount; row++, at += step) {
+      ranges[at] = text?.ranges[row * 2] ?? 0;
+      ranges[at + 1] = text?.ranges[row * 2 + 1] ?? 0;
+    }
+  }
+}

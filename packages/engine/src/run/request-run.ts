@@ -1,0 +1,382 @@
+import { ComponentRunState, createFailure, type Failure, type RequestInfo, type RunHost } from '@inferflow/components';
+import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferflow/dag';
+import { Block, CellStatus, Matrix, type RowSet, rowsOfSlates, type Slate } from '@inferflow/matrix';
+import { readUtf8 } from '@inferflow/proto/hot';
+import { CallScope, type DeadlineEntry, deadlines, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
+import type { Caller } from '../caller.js';
+import type { BoundPlan } from '../compile/bind-plan.js';
+import { SlateBlock, TargetBlock } from '../compile/model-plan.js';
+import type { EngineMethod } from '../engine.js';
+import { createRequestError, type EngineError } from '../errors.js';
+import { entityHeaders } from '../request/request-schema.js';
+import { routeHashOf } from './route-hash.js';
+
+/** What a run reports to its engine. */
+export interface RunObserver {
+  /** All components have ended, or the time is up: send the answer. Must not throw; the matrices are valid until it returns. */
+  answer(run: RequestRun): void;
+  /** There will be no answer; `error` null = the caller is gone and wants none. */
+  refused(run: RequestRun, error: EngineError | null): void;
+  componentEnded(run: RequestRun, index: number, failure: Failure | null, durationMs: number): void;
+}
+
+/** When and for whom a run runs. */
+export interface RunStart {
+  readonly caller: Caller;
+  readonly message: Uint8Array;
+  readonly rowCount: number;
+  readonly slateCount: number;
+  /** `performance.now()` clock. */
+  readonly startedAt: number;
+  readonly deadline: number;
+  readonly reserveMs: number;
+}
+
+class Rows implements RowSet {
+  count = 0;
+  readonly rows = null;
+  readonly slateOf = null;
+}
+
+/**
+ * One request from its blocks to its answer. Pooled per bound plan: `open`, fill the blocks, `start`, … `close`. It is given back
+ * only when nothing outside can reach it any more (see {@link RequestRun.close}).
+ */
+export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, RequestInfo {
+  readonly bound: BoundPlan;
+  readonly scope = new CallScope();
+  readonly execution: Execution;
+  readonly outcomes: Outcomes;
+  /** Per component; null = a slate component of a request without slates. */
+  readonly states: readonly (ComponentRunState | null)[];
+  readonly failures: (Failure | null)[];
+  /** Per component: the one whose failure kept it from running; −1 = none. */
+  readonly skippedBecause: Int32Array;
+  matrix: Matrix;
+  slate: Slate | null = null;
+  rowsBlock = new Block();
+  broadcastBlock: Block | null = null;
+  slateRowsBlock: Block | null = null;
+  caller: Caller | null = null;
+  omitQuality = false;
+  includeConfigHash = false;
+  startedAt = 0;
+  deadline = Number.POSITIVE_INFINITY;
+  reserveMs = 0;
+  trackingIdStart = 0;
+  trackingIdEnd = 0;
+  tenantIdStart = 0;
+  tenantIdEnd = 0;
+  /** Place in the engine's list of open runs. */
+  openIndex = -1;
+  scopePrevious: ScopeLink | null = null;
+  scopeNext: ScopeLink | null = null;
+  deadlineAt = 0;
+  deadlineSlot = -1;
+  deadlinePrevious: DeadlineEntry | null = null;
+  deadlineNext: DeadlineEntry | null = null;
+  readonly #observer: RunObserver;
+  readonly #targetRows = new Rows();
+  #slateRows: RowSet = this.#targetRows;
+  #slateMatrix: Matrix | null = null;
+  #message: Uint8Array = new Uint8Array(0);
+  #trackingId: string | null = null;
+  #routeHash = -1;
+  #isOpen = false;
+
+  constructor(bound: BoundPlan, observer: RunObserver) {
+    this.bound = bound;
+    this.#observer = observer;
+    const count = bound.bindings.length;
+    this.execution = new Execution(bound.plan.topology);
+    this.outcomes = new Outcomes(count);
+    this.states = bound.bindings.map((binding, index) => (binding === null ? null : new ComponentRunState(binding, index)));
+    this.failures = new Array<Failure | null>(count).fill(null);
+    this.skippedBecause = new Int32Array(count).fill(-1);
+    this.matrix = new Matrix(bound.resolver.targetLayout, 0, bound.pool);
+    this.matrix.release();
+    this.scope.end('done');
+  }
+
+  /** Takes a request and makes its blocks; the caller fills them before {@link RequestRun.start}. */
+  open(start: RunStart): void {
+    const { bound } = this;
+    this.caller = start.caller;
+    this.#message = start.message;
+    this.startedAt = start.startedAt;
+    this.deadline = start.deadline;
+    this.reserveMs = start.reserveMs;
+    this.scope.reset(start.deadline);
+    // Logging may still hold the matrix of the last request: then this one gets a new one, blocks included.
+    if (this.matrix.references > 0) {
+      this.matrix = new Matrix(bound.resolver.targetLayout, start.rowCount, bound.pool);
+      this.rowsBlock = new Block();
+      this.broadcastBlock = null;
+    } else this.matrix.reopen(start.rowCount);
+    this.#targetRows.count = start.rowCount;
+    const { matrix } = this;
+    matrix.setBlock(TargetBlock.rows, this.rowsBlock.open(bound.pool, bound.rowsShape, start.rowCount, { externalHeap: start.message }));
+    if (bound.broadcastShape !== null) {
+      this.broadcastBlock ??= new Block();
+      matrix.setBlock(TargetBlock.broadcast, this.broadcastBlock.open(bound.pool, bound.broadcastShape, 1));
+    }
+    if (bound.plan.constants.block !== null) matrix.setBlock(TargetBlock.constants, bound.plan.constants.block);
+    if (bound.resolver.slateLayout !== null) this.#openSlates(start);
+    this.#isOpen = true;
+  }
+
+  #openSlates(start: RunStart): void {
+    const { bound } = this;
+    const layout = bound.resolver.slateLayout;
+    if (layout === null) return;
+    if (this.#slateMatrix === null || this.#slateMatrix.references > 0) {
+      this.#slateMatrix = new Matrix(layout, start.slateCount, bound.pool);
+      this.slateRowsBlock = null;
+    } else this.#slateMatrix.reopen(start.slateCount);
+    if (bound.slatesShape === null) return;
+    this.slateRowsBlock ??= new Block();
+    const block = this.slateRowsBlock.open(bound.pool, bound.slatesShape, start.slateCount, { externalHeap: start.message });
+    this.#slateMatrix.setBlock(SlateBlock.rows, block);
+  }
+
+  /** Says which targets the slates are made of; for requests with slates, before `start`. */
+  setSlates(offsets: Int32Array, targets: Int32Array): void {
+    const matrix = this.#slateMatrix;
+    if (matrix === null) return;
+    this.slate = { matrix, offsets, targets };
+    this.#slateRows = rowsOfSlates(this.slate);
+  }
+
+  /** Runs the components; the observer hears how it ends, perhaps before this returns. */
+  start(): void {
+    const caller = this.caller as Caller;
+    caller.scope.attach(this);
+    if (!this.#isOpen) return;
+    deadlines.add(this, this.deadline - this.reserveMs);
+    if (this.matrix.rowCount === 0) this.#endWithoutRows();
+    else this.execution.start(this);
+  }
+
+  /** No target: nothing is asked of anybody. */
+  #endWithoutRows(): void {
+    for (let index = 0; index < this.states.length; index++) {
+      this.outcomes.ended(index, OutcomeStatus.skipped, 0, this.startedAt);
+      this.states[index]?.skip(this.matrix, this.slate);
+    }
+    this.#finish();
+    this.#observer.answer(this);
+  }
+
+  // ExecutionHost
+
+  run(index: number): void {
+    const state = this.states[index];
+    if (state === null || state === undefined || (state.binding.component.scope === 'slate' && this.#slateRows.count === 0)) {
+      this.outcomes.ended(index, OutcomeStatus.skipped, 0, performance.now());
+      state?.skip(this.matrix, this.slate);
+      this.execution.finish(index, true);
+      return;
+    }
+    this.outcomes.started(index, performance.now());
+    const rows = state.binding.component.scope === 'slate' ? this.#slateRows : this.#targetRows;
+    state.begin(this, this.matrix, this.slate, rows, this.scope, this);
+  }
+
+  skipped(index: number, because: number): void {
+    this.outcomes.ended(index, OutcomeStatus.skipped, 0, performance.now());
+    this.skippedBecause[index] = because;
+    this.states[index]?.skip(this.matrix, this.slate);
+  }
+
+  ended(): void {
+    const { failedBy } = this.execution;
+    if (failedBy >= 0) this.#refuse(this.#failedError(failedBy));
+    else this.#answer();
+  }
+
+  // RunHost
+
+  componentEnded(index: number, failure: Failure | null): void {
+    const now = performance.now();
+    this.failures[index] = failure;
+    const isBusy = failure !== null && this.states[index]?.busy === true;
+    const status = failure === null ? OutcomeStatus.ok : isBusy ? OutcomeStatus.abandoned : OutcomeStatus.failed;
+    this.outcomes.ended(index, status, 0, now);
+    this.#observer.componentEnded(this, index, failure, this.outcomes.durationMs(index));
+    this.execution.finish(index, failure === null);
+  }
+
+  // DeadlineEntry and ScopeLink
+
+  /** The budget less its reserve is used up: what runs is ended as `deadline`, what has not begun will not, and the answer leaves. */
+  deadlinePassed(): void {
+    if (!this.#isOpen) return;
+    this.execution.stop();
+    this.#cancelComponents('deadline');
+    const now = performance.now();
+    let failedBy = -1;
+    for (let index = 0; index < this.states.length; index++) {
+      if (this.outcomes.status(index) === OutcomeStatus.pending) this.#endUnstarted(index, now);
+      if (this.failures[index] !== null && this.bound.plan.topology.onFailure[index] === 'fail' && failedBy < 0) failedBy = index;
+    }
+    if (failedBy >= 0) this.#refuse(this.#failedError(failedBy));
+    else this.#answer();
+  }
+
+  /** The caller left, or its own deadline passed. */
+  scopeEnded(reason: ScopeEnd): void {
+    if (!this.#isOpen || reason === 'done') return;
+    this.execution.stop();
+    this.#cancelComponents('cancelled');
+    this.#refuse(reason === 'deadline' ? this.#deadlineError() : null);
+  }
+
+  /** Ends the request from the engine's side. */
+  abort(error: EngineError): void {
+    if (!this.#isOpen) return;
+    this.execution.stop();
+    this.#cancelComponents('cancelled');
+    this.#refuse(error);
+  }
+
+  #endUnstarted(index: number, now: number): void {
+    const componentName = this.bound.plan.components[index]?.name ?? '';
+    const failure = createFailure(
+      'deadline',
+      'the request ran out of time before the component began',
+      componentName,
+      GrpcCode.DEADLINE_EXCEEDED,
+    );
+    this.failures[index] = failure;
+    this.outcomes.ended(index, OutcomeStatus.failed, 0, now);
+    this.states[index]?.skip(this.matrix, this.slate, CellStatus.failed);
+    this.#observer.componentEnded(this, index, failure, 0);
+  }
+
+  /** First the calls, silently; then the components, which end as failed before `cancel` returns. */
+  #cancelComponents(reason: ScopeEnd): void {
+    this.scope.end(reason);
+    for (let index = 0; index < this.states.length; index++) this.states[index]?.cancel(reason);
+  }
+
+  #answer(): void {
+    if (!this.#isOpen) return;
+    if (performance.now() >= this.deadline) {
+      this.#refuse(this.#deadlineError());
+      return;
+    }
+    this.#finish();
+    this.#observer.answer(this);
+  }
+
+  #refuse(error: EngineError | null): void {
+    if (!this.#isOpen) return;
+    if (this.scope.ended === null) this.#cancelComponents('cancelled');
+    this.#finish();
+    this.#observer.refused(this, error);
+  }
+
+  /** From here on nothing that happens to the caller or the clock concerns this run. */
+  #finish(): void {
+    this.#isOpen = false;
+    deadlines.remove(this);
+    this.caller?.scope.detach(this);
+  }
+
+  #failedError(index: number): EngineError {
+    const failure = this.failures[index];
+    const name = this.bound.plan.components[index]?.name ?? '';
+    if (failure?.reason === 'deadline') {
+      return createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', `component "${name}" did not end in time: ${failure.message}`, {
+        modelConfigId: this.modelConfigId,
+        componentName: name,
+      });
+    }
+    return createRequestError(
+      'INFERFLOW_ENGINE_COMPONENT_FAILED',
+      `component "${name}" failed (${failure?.reason ?? 'exception'}): ${failure?.message ?? ''}`,
+      {
+        modelConfigId: this.modelConfigId,
+        componentName: name,
+      },
+    );
+  }
+
+  #deadlineError(): EngineError {
+    return createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', 'the deadline of the request passed before an answer could be sent', {
+      modelConfigId: this.modelConfigId,
+    });
+  }
+
+  /**
+   * Gives everything back. The run returns to its pool only if no component can still reach it; otherwise it, its matrices and its
+   * blocks are left to the garbage collector, so that a late writer never meets another request. Returns whether it was pooled.
+   */
+  close(): boolean {
+    this.#isOpen = false;
+    deadlines.remove(this);
+    if (this.scope.ended === null) this.scope.end('done');
+    const { runs } = this.bound;
+    let isBusy = this.execution.running > 0;
+    for (let index = 0; index < this.states.length; index++) if (this.states[index]?.busy === true) isBusy = true;
+    if (isBusy) {
+      runs.abandoned++;
+      return false;
+    }
+    for (let index = 0; index < this.states.length; index++) this.states[index]?.end();
+    this.matrix.release();
+    if (this.#slateMatrix !== null && this.#slateMatrix.references > 0) this.#slateMatrix.release();
+    this.execution.reset();
+    this.outcomes.reset();
+    this.failures.fill(null);
+    this.skippedBecause.fill(-1);
+    this.slate = null;
+    this.#slateRows = this.#targetRows;
+    this.caller = null;
+    this.#message = nothing;
+    this.#trackingId = null;
+    this.#routeHash = -1;
+    this.omitQuality = false;
+    this.includeConfigHash = false;
+    runs.give(this);
+    return true;
+  }
+
+  // RequestInfo
+
+  get modelConfigId(): string {
+    return this.bound.plan.modelConfigId;
+  }
+
+  get method(): EngineMethod {
+    return this.bound.schema.method;
+  }
+
+  get rowCount(): number {
+    return this.matrix.rowCount;
+  }
+
+  get trackingId(): string {
+    this.#trackingId ??= readUtf8(this.#message, this.trackingIdStart, this.trackingIdEnd);
+    return this.#trackingId;
+  }
+
+  get tenantId(): string {
+    return readUtf8(this.#message, this.tenantIdStart, this.tenantIdEnd);
+  }
+
+  get userId(): string {
+    return this.header(entityHeaders.userId) ?? '';
+  }
+
+  header(name: string): string | undefined {
+    return this.caller?.header(name);
+  }
+
+  get routeHash(): number {
+    if (this.#routeHash < 0) this.#routeHash = routeHashOf(this.userId, this.trackingId);
+    return this.#routeHash;
+  }
+}
+
+const nothing = new Uint8Array(0);
