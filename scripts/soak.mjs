@@ -1,0 +1,100 @@
+// npm run soak -- <suite…> [--minutes N] [--short] | --list | --short
+//
+// Fault and load suites against the built server. Every suite runs in a process group of its own, which is killed when the suite ends,
+// fails, hangs or this process goes away: nothing stays behind. One line per check, then "N passed, N failed"; exit code 0 only if
+// nothing failed. `--short` alone runs every suite in its short form (what `.ci/run` uses).
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'tests/soak');
+const names = readdirSync(folder)
+  .filter((file) => file.endsWith('.mjs'))
+  .map((file) => file.slice(0, -4))
+  .sort();
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    minutes: { type: 'string' },
+    short: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+  },
+});
+const load = (name) => import(pathToFileURL(join(folder, `${name}.mjs`)).href);
+
+if (options.list) {
+  for (const name of names) console.log(`${name.padEnd(18)} ${(await load(name)).about}`);
+  process.exit(0);
+}
+const unknown = positionals.filter((name) => !names.includes(name));
+const minutes = options.minutes === undefined ? undefined : Number(options.minutes);
+if (unknown.length > 0 || (positionals.length === 0 && !options.short) || (minutes !== undefined && !(minutes > 0))) {
+  if (unknown.length > 0) console.error(`no such suite: ${unknown.join(', ')}`);
+  console.error(`usage: npm run soak -- <suite…> [--minutes N] [--short] | --short | --list\nsuites: ${names.join(' ')}`);
+  process.exit(2);
+}
+if (!existsSync(join(root, 'apps/server/dist/main.js'))) {
+  console.error('apps/server is not built: npm run build');
+  process.exit(2);
+}
+
+const suites = positionals.length > 0 ? positionals : names;
+let active;
+const killGroup = () => {
+  try {
+    if (active?.pid !== undefined) process.kill(-active.pid, 'SIGKILL');
+  } catch {
+    // The group has ended.
+  }
+};
+process.on('exit', killGroup);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
+
+let passed = 0;
+let failed = 0;
+for (const name of suites) {
+  const started = performance.now();
+  const result = await runSuite(name);
+  passed += result.passed;
+  failed += result.failed;
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  console.log(`-- ${name}: ${result.passed} passed, ${result.failed} failed, ${seconds} s`);
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
+
+/** Runs one suite in a child that leads its own process group. */
+async function runSuite(name) {
+  const suite = await load(name);
+  console.log(`\n-- ${name}: ${suite.about}`);
+  const limitMs = (options.short ? (suite.shortLimitMinutes ?? 4) : (minutes ?? 0) + (suite.longLimitMinutes ?? 45)) * 60_000;
+  const child = spawn(
+    process.execPath,
+    [join(folder, 'lib/child.mjs'), name, options.short ? 'short' : 'long', ...(minutes === undefined ? [] : [String(minutes)])],
+    { cwd: root, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  );
+  active = child;
+  const tally = { passed: 0, failed: 0 };
+  let isFinished = false;
+  child.on('message', (message) => {
+    if (message.kind === 'finished') isFinished = true;
+    else if (message.ok) tally.passed++;
+    else tally.failed++;
+  });
+  const timer = setTimeout(() => {
+    console.log(`FAIL  ${name}: not finished after ${limitMs / 60_000} minutes`);
+    killGroup();
+  }, limitMs);
+  const [code, signal] = await new Promise((resolve) => child.once('exit', (...ended) => resolve(ended)));
+  clearTimeout(timer);
+  killGroup();
+  active = undefined;
+  if (!isFinished || code !== 0) {
+    tally.failed++;
+    console.log(`FAIL  ${name}: the suite ended with ${signal ?? code}`);
+  }
+  return tally;
+}

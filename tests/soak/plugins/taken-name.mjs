@@ -1,0 +1,1 @@
+export const components = [{ type: 'predator', apiVersion: 1, parseConfig: (raw) => raw, create: () => ({}) }];
