@@ -84,7 +84,7 @@ export class BoundColumns {
       case 'columns':
         return Object.freeze(read.sources.map((source) => this.#makeReader(source ?? noSource)));
       case 'tensor': {
-        const tensor = new BoundTensor(binding.compileTensor(read), faults);
+        const tensor = new BoundTensor((read.program as GatherProgram).fork(), faults);
         this.#tensors.push(tensor);
         return tensor;
       }
@@ -137,6 +137,7 @@ class BoundTensor implements TensorInput {
     this.#matrix = null;
     this.#slate = null;
     this.#rows = null;
+    this.#program.clear();
   }
 
   prepare(): number {
@@ -154,8 +155,8 @@ class BoundTensor implements TensorInput {
     this.#program.write(this.#matrix ?? ended(), this.#slate, this.#rows ?? ended(), from, to, target, at);
   }
 
-  elementsPerRow(from: number, to: number): number {
-    return this.#program.elementsPerRow(this.#matrix ?? ended(), this.#slate, this.#rows ?? ended(), from, to);
+  elementsPerRow(): number {
+    return this.#program.elementsPerRow();
   }
 }
 
@@ -164,6 +165,7 @@ class BoundKeys implements KeySet {
   readonly #compat: boolean;
   readonly #table = new IdentityTable();
   readonly #parts: TextColumn[] = [];
+  #hasParts = false;
   #matrix: Matrix | null = null;
   #rows: RowSet | null = null;
   #isBuilt = false;
@@ -178,7 +180,11 @@ class BoundKeys implements KeySet {
   }
 
   get parts(): readonly TextColumn[] {
-    this.identities();
+    if (this.#hasParts) return this.#parts;
+    const matrix = this.#matrix ?? ended();
+    this.#parts.length = 0;
+    for (const source of this.#sources) this.#parts.push(matrix.text(source, this.#compat ? 'compat-key' : 'key'));
+    this.#hasParts = true;
     return this.#parts;
   }
 
@@ -186,21 +192,21 @@ class BoundKeys implements KeySet {
     this.#matrix = matrix;
     this.#rows = rows;
     this.#isBuilt = false;
+    this.#hasParts = false;
   }
 
   unbind(): void {
     this.#matrix = null;
     this.#rows = null;
     this.#parts.length = 0;
+    this.#table.clear();
     this.#isBuilt = false;
+    this.#hasParts = false;
   }
 
   identities(): IdentityTable {
     if (this.#isBuilt) return this.#table;
-    const matrix = this.#matrix ?? ended();
-    this.#parts.length = 0;
-    for (const source of this.#sources) this.#parts.push(matrix.text(source, this.#compat ? 'compat-key' : 'key'));
-    this.#table.build(this.#parts, this.rows);
+    this.#table.build(this.parts, this.rows);
     this.#isBuilt = true;
     return this.#table;
   }

@@ -37,7 +37,7 @@ export interface WriteTarget {
   readonly pool: MemoryPool;
 }
 
-/** A declared read with its names resolved. `program` is there for tensors. */
+/** A declared read with its names resolved. `program` is there for tensors; a run forks its own. */
 export interface ResolvedRead {
   readonly name: string;
   readonly spec: ReadSpec;
@@ -78,11 +78,14 @@ export class ComponentBinding {
     return this.reads.flatMap((read) => (read.program === null ? [] : [read.program]));
   }
 
-  /** A tensor program of its own for a run: programs keep what `prepare` found, so runs must not share one. */
-  compileTensor(read: ResolvedRead): GatherProgram {
-    const spec = read.spec as TensorRead; // callers hand in tensor reads only
+  #resolve(name: string, spec: ReadSpec): ResolvedRead {
+    const sources = spec.columns.map((column) => this.#sourceOf(column, spec.kind === 'keys'));
+    return { name, spec, sources, program: spec.kind === 'tensor' ? this.#compileTensor(spec, sources) : null };
+  }
+
+  #compileTensor(spec: TensorRead, sources: readonly (Source | null)[]): GatherProgram {
     return compileGather({
-      sources: read.sources,
+      sources,
       layout: this.resolver.targetLayout,
       slateLayout: this.resolver.slateLayout,
       v2Type: spec.type,
@@ -90,12 +93,6 @@ export class ComponentBinding {
       compat: this.compat,
       texts: spec.columns.map((column) => this.resolver.isRequestText(column)),
     });
-  }
-
-  #resolve(name: string, spec: ReadSpec): ResolvedRead {
-    const sources = spec.columns.map((column) => this.#sourceOf(column, spec.kind === 'keys'));
-    const read: ResolvedRead = { name, spec, sources, program: null };
-    return spec.kind === 'tensor' ? { ...read, program: this.compileTensor(read) } : read;
   }
 
   #sourceOf(column: string, isKey: boolean): Source | null {

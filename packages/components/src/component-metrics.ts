@@ -22,11 +22,16 @@ export interface ComponentMetrics {
   /** Rows or keys in those calls. */
   readonly externalRows: MetricCounter;
   readonly externalLatency: MetricTimer;
-  /** Model inputs that had to be converted or filled by default. */
-  readonly conversions: MetricCounter;
+  /** Calls to models and the compute service that ended, by gRPC code 0–16. */
+  readonly callsByStatus: readonly MetricCounter[];
+  /** Chunks of model rows that failed. */
+  readonly failedChunks: MetricCounter;
+  /** Looking up and converting the inputs of a model. */
+  readonly assemblyLatency: MetricTimer;
+  /** A model component's calls, all chunks. */
+  readonly modelLatency: MetricTimer;
+  /** Model inputs filled by default. */
   readonly defaultedInputs: MetricCounter;
-  /** `done()`, `failed()` or a promise after the component had ended. */
-  readonly lateEnds: MetricCounter;
 }
 
 const nothing = Object.freeze({ add(): void {}, observeMs(): void {} });
@@ -41,7 +46,9 @@ export const noComponentMetrics: ComponentMetrics = Object.freeze({
   externalCalls: nothing,
   externalRows: nothing,
   externalLatency: nothing,
-  conversions: nothing,
+  callsByStatus: Object.freeze(Array.from({ length: 17 }, () => nothing)),
+  failedChunks: nothing,
+  assemblyLatency: nothing,
+  modelLatency: nothing,
   defaultedInputs: nothing,
-  lateEnds: nothing,
 });

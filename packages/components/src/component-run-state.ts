@@ -93,7 +93,7 @@ export class ComponentRunState implements ComponentRun {
     this.#request = request;
     this.#scope = scope;
     this.rows = rows;
-    this.slate = slate;
+    this.slate = component.scope === 'slate' ? slate : null;
     this.#matrix = component.scope === 'slate' ? (slate?.matrix ?? null) : matrix;
     this.#isRunning = true;
     if (component.scope === 'slate' && slate === null) {
@@ -102,7 +102,7 @@ export class ComponentRunState implements ComponentRun {
     }
     let result: void | Promise<void> | typeof PENDING;
     try {
-      this.#columns.bind(matrix, slate, rows);
+      this.#columns.bind(matrix, this.slate, rows);
       if (component.rows === 'rows' && this.binding.write.shape !== null) this.#openBlock((this.#matrix as Matrix).rowCount, undefined);
       result = component.execute(this);
     } catch (error) {
@@ -147,7 +147,7 @@ export class ComponentRunState implements ComponentRun {
   cancel(reason: ScopeEnd): void {
     if (!this.#isRunning) return;
     const { component } = this.binding;
-    if (component.cancelled !== null && this.#isOut) {
+    if (component.letsGo && this.#isOut) {
       try {
         component.cancelled(this, reason);
         this.#isOut = false;

@@ -72,7 +72,9 @@ export interface Component<R extends Reads = Reads, W extends Writes = Writes, S
   readonly rows: WriteRows;
   createState(): S;
   execute(run: ComponentRun<R, W, S>): void | Promise<void> | typeof PENDING;
-  cancelled: ((run: ComponentRun<R, W, S>, reason: ScopeEnd) => void) | null;
+  /** Whether `cancelled` lets go of the run, so that it may be used again. */
+  readonly letsGo: boolean;
+  cancelled(run: ComponentRun<R, W, S>, reason: ScopeEnd): void;
 }
 
 /** What an author hands to {@link component}. */
@@ -115,7 +117,8 @@ export function component<const R extends Reads, const W extends Writes, S = und
     // Without the function, S is undefined: nothing else infers it.
     createState: () => spec.createState?.() as S,
     execute: (run: ComponentRun<R, W, S>) => spec.execute(run),
-    cancelled: spec.cancelled === undefined ? null : (run: ComponentRun<R, W, S>, reason: ScopeEnd) => spec.cancelled?.(run, reason),
+    letsGo: spec.cancelled !== undefined,
+    cancelled: (run: ComponentRun<R, W, S>, reason: ScopeEnd) => spec.cancelled?.(run, reason),
   });
 }
 

@@ -6,6 +6,7 @@ export {
   noBackends,
   type ServiceBackend,
 } from './backends.js';
+export { builtIns } from './built-ins.js';
 export { CacheFind, createFeatureCache, FeatureCache, type FeatureCacheOptions, type FeatureCacheStats } from './cache/feature-cache.js';
 export { type ColumnResolver, ComponentBinding, type WriteTarget } from './component-binding.js';
 export { type ComponentMetrics, type MetricCounter, type MetricTimer, noComponentMetrics } from './component-metrics.js';
@@ -28,6 +29,7 @@ export {
 export { ComponentError, type ComponentErrorCode } from './errors.js';
 export { createFailure, type Failure, type FailureReason, failureOfCall } from './failure.js';
 export type { KeySet } from './key-set.js';
+export { chooseRoute, type RouteShare, routePoint, routeSeed } from './predator/routing.js';
 export {
   type BoundRead,
   type BoundReads,

@@ -18,6 +18,8 @@ export interface FeatureCacheStats {
   /** Finds of entries past their time to live, kept for failures. */
   readonly staleFinds: number;
   readonly evicted: number;
+  /** Entries dropped because their time was over. */
+  readonly expired: number;
   /** Entries too large to be kept. */
   readonly refused: number;
   readonly entries: number;
@@ -83,6 +85,7 @@ export class FeatureCache {
   #misses = 0;
   #staleFinds = 0;
   #evicted = 0;
+  #expired = 0;
   #refused = 0;
 
   constructor(options: FeatureCacheOptions) {
@@ -117,6 +120,7 @@ export class FeatureCache {
     if (now >= (slab.times[unit + Time.staleUntil] as number)) {
       slab.words[unit * 2 + Word.flags] = Flag.dead;
       this.#index.removeAt(place);
+      this.#expired++;
       this.#misses++;
       return CacheFind.miss;
     }
@@ -196,6 +200,7 @@ export class FeatureCache {
       misses: this.#misses,
       staleFinds: this.#staleFinds,
       evicted: this.#evicted,
+      expired: this.#expired,
       refused: this.#refused,
       entries: this.#index.size,
       bytes: this.#slabs.length * this.#slabBytes + this.#index.byteLength,
@@ -258,6 +263,7 @@ export class FeatureCache {
         } else {
           this.#index.removeAt(place);
           if (isAlive) dropped++;
+          else this.#expired++;
         }
       }
       unit += units;

@@ -1,0 +1,196 @@
+import type { IdentityTable } from '@inferflow/matrix';
+import { keyPartSize, putKeyHead, putKeyPart } from '@inferflow/proto/hot';
+import { HashIndex } from '../cache/hash-index.js';
+import type { FeatureBatchCall } from './feature-batch-call.js';
+import type { FeatureLayout } from './feature-layout.js';
+import type { FeatureLookup } from './feature-lookup.js';
+
+/** Keys of one call to the store, and who waits for which of them. Pooled by its source; owns all its bytes. */
+export class FeatureBatch {
+  layout: FeatureLayout | null = null;
+  call: FeatureBatchCall | null = null;
+  /** Place in the source's list of batches under way. */
+  place = -1;
+  startedAt = 0;
+  keyCount = 0;
+  /** The keys as fields of the query, ready to be sent. */
+  bytes = new Uint8Array(1024);
+  byteLength = 0;
+  /** Per key: where its parts begin and end in `bytes`. Equal parts mean an equal key. */
+  keyRanges = new Int32Array(128);
+  /** Per key, its hash. */
+  hashes = new Int32Array(64);
+  /** Lookups that wait; null = left. */
+  readonly members: (FeatureLookup | null)[] = [];
+  memberCount = 0;
+  /** Per wait: member, key, identity of the member. */
+  waits = new Int32Array(192);
+  waitCount = 0;
+  /** Per key, the answered row; −1 = none. Filled by `matchRows`. */
+  rowOf = new Int32Array(64);
+  readonly #byHash = new HashIndex();
+
+  /** Appends an identity of a table; returns its number. */
+  addKey(table: IdentityTable, unique: number): number {
+    const key = this.keyCount++;
+    let parts = 0;
+    for (let part = 0; part < table.partCount; part++) parts += keyPartSize(table.partLength(unique, part));
+    this.#reserve(parts + 12);
+    let at = putKeyHead(this.bytes, this.byteLength, parts);
+    if (this.hashes.length <= key) {
+      this.keyRanges = grow(this.keyRanges, (key + 1) * 2);
+      this.hashes = grow(this.hashes, key + 1);
+    }
+    this.keyRanges[key * 2] = at;
+    for (let part = 0; part < table.partCount; part++) {
+      const start = table.partStart(unique, part);
+      at = putKeyPart(this.bytes, at, table.partSource(part), start, start + table.partLength(unique, part));
+    }
+    this.keyRanges[key * 2 + 1] = at;
+    this.hashes[key] = table.hashes[unique] as number;
+    this.byteLength = at;
+    return key;
+  }
+
+  /** Whether a key is this identity. */
+  hasKey(key: number, table: IdentityTable, unique: number): boolean {
+    let at = this.keyRanges[key * 2] as number;
+    const end = this.keyRanges[key * 2 + 1] as number;
+    for (let part = 0; part < table.partCount; part++) {
+      const length = table.partLength(unique, part);
+      const size = keyPartSize(length);
+      if (at + size > end) return false;
+      // The length is written in the bytes before the text: compare it with the text's own.
+      const text = at + size - length;
+      if (!isPartHead(this.bytes, at, text, length)) return false;
+      const source = table.partSource(part);
+      const start = table.partStart(unique, part);
+      for (let index = 0; index < length; index++) if (this.bytes[text + index] !== source[start + index]) return false;
+      at += size;
+    }
+    return at === end;
+  }
+
+  /** A lookup waits for a key. */
+  wait(member: number, key: number, unique: number): void {
+    const at = this.waitCount * 3;
+    if (this.waits.length < at + 3) this.waits = grow(this.waits, at + 3);
+    this.waits[at] = member;
+    this.waits[at + 1] = key;
+    this.waits[at + 2] = unique;
+    this.waitCount++;
+  }
+
+  /** The number of a lookup that waits already, or −1. */
+  memberOf(lookup: FeatureLookup): number {
+    for (let member = 0; member < this.members.length; member++) if (this.members[member] === lookup) return member;
+    return -1;
+  }
+
+  /** A lookup joins; returns its number. */
+  join(lookup: FeatureLookup): number {
+    this.members.push(lookup);
+    this.memberCount++;
+    return this.members.length - 1;
+  }
+
+  /** A lookup leaves: nothing is placed for it any more. */
+  leave(lookup: FeatureLookup): void {
+    const member = this.memberOf(lookup);
+    if (member < 0) return;
+    this.members[member] = null;
+    this.memberCount--;
+  }
+
+  /**
+   * Finds the answered row of every key. `rowKeys` are start and end of each row's key parts in the message, start −1 for a row whose
+   * key cannot be read. Rows nobody asked for are left out; of two rows for a key the first counts. A store that echoes no keys at all
+   * is believed if it answers as many rows as were asked. Returns whether row i answers key i throughout.
+   */
+  matchRows(message: Uint8Array, rowKeys: Int32Array, rows: number): boolean {
+    if (this.rowOf.length < this.keyCount) this.rowOf = new Int32Array(Math.max(this.keyCount, this.rowOf.length * 2));
+    const rowOf = this.rowOf;
+    let inOrder = 0;
+    while (inOrder < rows && inOrder < this.keyCount && this.#isKey(inOrder, message, rowKeys, inOrder)) {
+      rowOf[inOrder] = inOrder;
+      inOrder++;
+    }
+    if (inOrder === this.keyCount) return true;
+    if (inOrder === 0 && rows === this.keyCount && hasNoKeys(rowKeys, rows)) {
+      for (let key = 0; key < rows; key++) rowOf[key] = key;
+      return true;
+    }
+    rowOf.fill(-1, inOrder, this.keyCount);
+    this.#byHash.clear();
+    for (let key = inOrder; key < this.keyCount; key++) {
+      this.#byHash.insert(hashOf(this.bytes, this.keyRanges[key * 2] as number, this.keyRanges[key * 2 + 1] as number), key + 1);
+    }
+    for (let row = inOrder; row < rows; row++) {
+      const start = rowKeys[row * 2] as number;
+      if (start < 0) continue;
+      const hash = hashOf(message, start, rowKeys[row * 2 + 1] as number);
+      for (let place = this.#byHash.first(hash); place >= 0; place = this.#byHash.next(place, hash)) {
+        const key = this.#byHash.value(place) - 1;
+        if (rowOf[key] !== -1 || !this.#isKey(key, message, rowKeys, row)) continue;
+        rowOf[key] = row;
+        break;
+      }
+    }
+    return false;
+  }
+
+  /** Ready for the next use. */
+  clear(): void {
+    this.layout = null;
+    this.call = null;
+    this.place = -1;
+    this.keyCount = 0;
+    this.byteLength = 0;
+    this.members.length = 0;
+    this.memberCount = 0;
+    this.waitCount = 0;
+  }
+
+  #isKey(key: number, message: Uint8Array, rowKeys: Int32Array, row: number): boolean {
+    const start = rowKeys[row * 2] as number;
+    const from = this.keyRanges[key * 2] as number;
+    const length = (this.keyRanges[key * 2 + 1] as number) - from;
+    if (start < 0 || (rowKeys[row * 2 + 1] as number) - start !== length) return false;
+    for (let index = 0; index < length; index++) if (message[start + index] !== this.bytes[from + index]) return false;
+    return true;
+  }
+
+  #reserve(more: number): void {
+    if (this.bytes.length >= this.byteLength + more) return;
+    const next = new Uint8Array(Math.max(this.byteLength + more, this.bytes.length * 2));
+    next.set(this.bytes.subarray(0, this.byteLength));
+    this.bytes = next;
+  }
+}
+
+function isPartHead(bytes: Uint8Array, at: number, textAt: number, length: number): boolean {
+  let value = 0;
+  let scale = 1;
+  for (let index = at + 1; index < textAt; index++) {
+    value += ((bytes[index] as number) & 0x7f) * scale;
+    scale *= 128;
+  }
+  return value === length && (bytes[textAt - 1] as number) < 0x80;
+}
+
+function hasNoKeys(rowKeys: Int32Array, rows: number): boolean {
+  for (let row = 0; row < rows; row++) if (rowKeys[row * 2] === -1 || rowKeys[row * 2] !== rowKeys[row * 2 + 1]) return false;
+  return true;
+}
+
+function hashOf(bytes: Uint8Array, from: number, to: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = from; at < to; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
+
+function grow(list: Int32Array, needed: number): Int32Array<ArrayBuffer> {
+  const next = new Int32Array(Math.max(needed, list.length * 2));
+  next.set(list);
+  return next;
+}

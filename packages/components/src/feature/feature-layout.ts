@@ -1,0 +1,120 @@
+import type { FeatureComponentConfig } from '@inferflow/config';
+import { type BlockShape, CellStatus, convertBytes, type DataType, dataTypeInfo } from '@inferflow/matrix';
+import {
+  compileWalk,
+  findFeatureRows,
+  readFeatureSchema,
+  TOO_MANY_ROWS,
+  type WalkScratch,
+  type WalkSpec,
+  walkFeatureRows,
+} from '@inferflow/proto/hot';
+import { type AskedFeature, columnsOfAnswer } from './answer-columns.js';
+
+const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, failed: CellStatus.failed } as const;
+
+// An answer may hold rows that nobody asked for, but not without end: a row can be two bytes.
+const maxRowFactor = 4;
+const minRowLimit = 1024;
+
+/**
+ * How the answers of one component are read into blocks of one shape: the walk for the answer's head that was seen last, conversions of
+ * defaults that come in the group's width.
+ */
+export class FeatureLayout {
+  readonly shape: BlockShape;
+  /** Slots of the component's features that are variable. */
+  readonly variableSlots: readonly number[];
+  /** Slot of the composite key's text; −1 without. */
+  readonly compositeSlot: number;
+  /** Number of this layout in the cache; 0 = not cached. */
+  readonly sourceId: number;
+  readonly #asked: readonly AskedFeature[];
+  readonly #slotOf: Int32Array;
+  /** Per slot: the type that a store answers a default in when it could not quantise it, and its width; 0 = none. */
+  readonly #defaultTypes: (DataType | undefined)[] = [];
+  readonly #defaultWidths: Int32Array;
+  #head: Uint8Array = new Uint8Array(0);
+  #spec: WalkSpec | null = null;
+
+  constructor(shape: BlockShape, slotOf: Int32Array, config: FeatureComponentConfig, asked: readonly AskedFeature[], sourceId: number) {
+    this.shape = shape;
+    this.sourceId = sourceId;
+    this.#asked = asked;
+    this.#slotOf = slotOf;
+    this.compositeSlot = config.compositeId ? (slotOf[config.columns.length] as number) : -1;
+    this.variableSlots = shape.slots.flatMap((slot, index) => (slot.isVariable && index !== this.compositeSlot ? [index] : []));
+    this.#defaultWidths = new Int32Array(shape.slots.length);
+    config.columns.forEach((column, index) => {
+      if (column.dataType === column.groupDataType) return;
+      const slot = slotOf[index] as number;
+      this.#defaultTypes[slot] = column.groupDataType;
+      this.#defaultWidths[slot] = dataTypeInfo(column.groupDataType).isVector ? 0 : dataTypeInfo(column.groupDataType).elementBytes;
+    });
+  }
+
+  /** Reads an answer to `askedRows` keys into scratch memory; returns the rows, −1 if the answer is malformed. */
+  read(message: Uint8Array, askedRows: number, scratch: WalkScratch): number {
+    const end = message.length;
+    const rowsAt = findFeatureRows(message, 0, end);
+    if (rowsAt < 0) return -1;
+    let spec = this.#knownSpec(message, rowsAt) ?? this.#learn(message, rowsAt, rowsAt);
+    if (spec === null) return -1;
+    let rows = this.#walk(message, rowsAt, spec, askedRows, scratch);
+    if (rows >= 0 && scratch.hasLateHead) {
+      spec = this.#learn(message, end, rowsAt);
+      if (spec === null) return -1;
+      rows = this.#walk(message, rowsAt, spec, askedRows, scratch);
+      // Not what the next answer's head is compared with.
+      this.#spec = null;
+    }
+    if (rows > 0 && scratch.oddCount > 0) this.#convertDefaults(message, scratch, spec);
+    return rows;
+  }
+
+  #walk(message: Uint8Array, rowsAt: number, spec: WalkSpec, askedRows: number, scratch: WalkScratch): number {
+    const rows = walkFeatureRows(message, rowsAt, message.length, spec, askedRows, scratch);
+    if (rows !== TOO_MANY_ROWS) return rows;
+    const limit = Math.max(minRowLimit, askedRows * maxRowFactor);
+    return Math.max(-1, walkFeatureRows(message, rowsAt, message.length, spec, limit, scratch));
+  }
+
+  #knownSpec(message: Uint8Array, headEnd: number): WalkSpec | null {
+    const head = this.#head;
+    if (this.#spec === null || head.length !== headEnd) return null;
+    for (let index = 0; index < headEnd; index++) if (head[index] !== message[index]) return null;
+    return this.#spec;
+  }
+
+  #learn(message: Uint8Array, schemaEnd: number, headEnd: number): WalkSpec | null {
+    const answered = readFeatureSchema(message, 0, schemaEnd);
+    if (answered === null) return null;
+    const { shape } = this;
+    this.#spec = compileWalk(
+      { offsets: shape.offsets, widths: shape.widths, stride: shape.stride, isVariable: shape.slots.map((slot) => slot.isVariable) },
+      columnsOfAnswer(this.#asked, answered, this.#slotOf),
+      statuses,
+    );
+    this.#head = message.slice(0, headEnd);
+    return this.#spec;
+  }
+
+  /** A store cannot quantise the default of a key it does not know: it comes in the group's width and is converted here. */
+  #convertDefaults(message: Uint8Array, scratch: WalkScratch, spec: WalkSpec): void {
+    for (let index = 0; index < scratch.oddCount; index++) {
+      const at = index * 4;
+      const row = scratch.oddCells[at] as number;
+      const slot = scratch.oddCells[at + 1] as number;
+      const start = scratch.oddCells[at + 2] as number;
+      const length = scratch.oddCells[at + 3] as number;
+      const type = this.#defaultTypes[slot];
+      const declared = this.shape.slots[slot]?.type;
+      if (type === undefined || declared === undefined || length !== this.#defaultWidths[slot]) continue;
+      const converted = convertBytes(type, declared, message.subarray(start, start + length), false);
+      if (converted === null || converted.length !== this.shape.widths[slot]) continue;
+      scratch.rows.set(converted, row * spec.stride + (this.shape.offsets[slot] as number));
+      scratch.status[row * spec.slotCount + slot] = CellStatus.fresh;
+      scratch.withoutValue--;
+    }
+  }
+}

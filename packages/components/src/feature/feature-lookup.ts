@@ -1,0 +1,191 @@
+import { type Block, CellStatus, type IdentityTable } from '@inferflow/matrix';
+import { keyPartSize, putKeyPart } from '@inferflow/proto/hot';
+import { CacheFind } from '../cache/feature-cache.js';
+import { type Failure, outOfTime } from '../failure.js';
+import { putCompositeKeys } from './composite-key.js';
+import type { FeatureBatch } from './feature-batch.js';
+import type { FeatureRun } from './feature-component.js';
+import type { FeatureLayout } from './feature-layout.js';
+import type { FeatureSource } from './feature-source.js';
+import { placeCached } from './place-rows.js';
+
+// Used within one call, never across.
+let keyScratch = new Uint8Array(256);
+
+/**
+ * One component of one request on its way to its features: unique keys → cache, calls of others, own calls. It is the private state of
+ * a pooled run. Block row u is identity u.
+ */
+export class FeatureLookup {
+  layout: FeatureLayout | null = null;
+  /** Where rows are placed; null once the request is over. */
+  block: Block | null = null;
+  /** When this component's calls must be back. */
+  deadline = 0;
+  readonly #source: FeatureSource;
+  #run: FeatureRun | null = null;
+  #table: IdentityTable | null = null;
+  /** Identities to ask for, first tries and retries; [next, end) are not sent yet. */
+  #queue = new Int32Array(64);
+  #queueNext = 0;
+  #queueEnd = 0;
+  readonly #batches: FeatureBatch[] = [];
+  #ownBatches = 0;
+  readonly #failures: Failure[] = [];
+  /** Per identity: 0, or 1 + its failure; only good while there are failures. */
+  #failureOf = new Uint8Array(64);
+  #failedKeys = 0;
+
+  constructor(source: FeatureSource) {
+    this.#source = source;
+  }
+
+  /** Starts for a run whose block has one row per identity. Ends with `run.done()` or `run.failed()`, at once when no call is needed. */
+  start(run: FeatureRun, table: IdentityTable, block: Block): void {
+    const source = this.#source;
+    const { metrics, features } = source.deps;
+    this.#run = run;
+    this.#table = table;
+    this.block = block;
+    this.layout = source.layoutOf(block.shape, run.writes.features.slots);
+    this.deadline = run.callDeadline(source.deadlineMs);
+    this.#queueNext = 0;
+    this.#queueEnd = 0;
+    this.#failures.length = 0;
+    this.#failedKeys = 0;
+    const count = table.uniqueCount;
+    if (this.#queue.length < count * 2) this.#queue = new Int32Array(count * 2);
+    let shared = 0;
+    for (let unique = 0; unique < count; unique++) {
+      if (this.layout.sourceId > 0 && this.#placeFromCache(unique, CacheFind.fresh)) continue;
+      if (features.shareFetches && source.join(this, table, unique)) shared++;
+      else this.#queue[this.#queueEnd++] = unique;
+    }
+    if (this.layout.sourceId > 0) {
+      metrics.cacheRequests.add(count);
+      if (this.#queueEnd + shared > 0) metrics.cacheMisses.add(this.#queueEnd + shared);
+    }
+    if (shared > 0) metrics.sharedFetches.add(shared);
+    this.#pump();
+  }
+
+  /** A batch will tell this lookup when it ended. */
+  joined(batch: FeatureBatch): void {
+    this.#batches.push(batch);
+    if (batch.members[0] === this) this.#ownBatches++;
+  }
+
+  /** All rows of a batch have been placed or failed. */
+  batchEnded(batch: FeatureBatch): void {
+    const at = this.#batches.indexOf(batch);
+    if (at < 0) return;
+    this.#batches[at] = this.#batches[this.#batches.length - 1] as FeatureBatch;
+    this.#batches.pop();
+    if (batch.members[0] === this) this.#ownBatches--;
+    this.#pump();
+  }
+
+  /** Asks again for an identity that waited for another request's call in vain. */
+  retry(unique: number): void {
+    this.#queue[this.#queueEnd++] = unique;
+  }
+
+  /** An identity has no complete row. Without any row (`isWhole`) a cached one past its time may stand in. */
+  failUnique(unique: number, failure: Failure, isWhole: boolean): void {
+    if (this.block === null) return;
+    if (isWhole) {
+      if (this.#source.staleMs > 0 && this.layout !== null && this.layout.sourceId > 0 && this.#placeFromCache(unique, CacheFind.stale)) {
+        this.#source.deps.metrics.cacheStale.add(1);
+        return;
+      }
+      this.block.markRows(unique, unique + 1, CellStatus.failed);
+      this.#failedKeys++;
+    }
+    const count = this.#table?.uniqueCount ?? 0;
+    if (this.#failures.length === 0) {
+      if (this.#failureOf.length < count) this.#failureOf = new Uint8Array(count);
+      else this.#failureOf.fill(0, 0, count);
+    }
+    let index = this.#failures.indexOf(failure);
+    if (index < 0) {
+      // More kinds than a byte counts: the last one stands for the rest.
+      index = this.#failures.length < 254 ? this.#failures.push(failure) - 1 : 253;
+    }
+    this.#failureOf[unique] = index + 1;
+  }
+
+  /** The request is over: nothing may be placed any more. */
+  leave(): void {
+    this.block = null;
+    for (let batch = this.#batches.pop(); batch !== undefined; batch = this.#batches.pop()) this.#source.leave(this, batch);
+    this.#close();
+  }
+
+  #pump(): void {
+    const source = this.#source;
+    const table = this.#table as IdentityTable;
+    if (this.#queueNext < this.#queueEnd && this.deadline <= performance.now()) {
+      const failure = outOfTime(source.backend.description, source.deps.componentName);
+      while (this.#queueNext < this.#queueEnd) this.failUnique(this.#queue[this.#queueNext++] as number, failure, true);
+    }
+    while (this.#queueNext < this.#queueEnd && this.#ownBatches < Math.max(1, source.deps.features.maxParallelBatches)) {
+      const from = this.#queueNext;
+      this.#queueNext = Math.min(from + source.batchSize, this.#queueEnd);
+      source.send(this, table, this.#queue, from, this.#queueNext);
+    }
+    if (this.#batches.length === 0 && this.#queueNext === this.#queueEnd) this.#finish();
+  }
+
+  #finish(): void {
+    const run = this.#run as FeatureRun;
+    const table = this.#table as IdentityTable;
+    const { metrics } = this.#source.deps;
+    metrics.featureCount.add(table.uniqueCount * this.#source.config.columns.length);
+    const composite = this.layout?.compositeSlot ?? -1;
+    if (composite >= 0 && this.block !== null) putCompositeKeys(this.block, composite, table);
+    const [first] = this.#failures;
+    if (first !== undefined && this.#failedKeys === table.uniqueCount) {
+      this.#close();
+      run.failed(first);
+      return;
+    }
+    if (first !== undefined) {
+      for (let position = 0; position < run.rows.count; position++) {
+        const unique = table.rowToUnique[position] as number;
+        const failure = unique < 0 ? 0 : (this.#failureOf[unique] as number);
+        if (failure > 0) run.failRows(position, position + 1, this.#failures[failure - 1] as Failure);
+      }
+    }
+    this.#close();
+    run.done();
+  }
+
+  #close(): void {
+    this.#run = null;
+    this.#table = null;
+    this.block = null;
+    this.layout = null;
+    this.#batches.length = 0;
+    this.#ownBatches = 0;
+  }
+
+  #placeFromCache(unique: number, wanted: CacheFind): boolean {
+    const cache = this.#source.deps.features.cache;
+    const table = this.#table as IdentityTable;
+    const layout = this.layout as FeatureLayout;
+    if (cache === null || this.block === null) return false;
+    let length = 0;
+    for (let part = 0; part < table.partCount; part++) length += keyPartSize(table.partLength(unique, part));
+    if (keyScratch.length < length) keyScratch = new Uint8Array(length * 2);
+    let at = 0;
+    for (let part = 0; part < table.partCount; part++) {
+      const start = table.partStart(unique, part);
+      at = putKeyPart(keyScratch, at, table.partSource(part), start, start + table.partLength(unique, part));
+    }
+    const found = cache.find(layout.sourceId, table.hashes[unique] as number, keyScratch, 0, length);
+    if (found === CacheFind.miss || (found === CacheFind.stale && wanted === CacheFind.fresh)) return false;
+    const status = found === CacheFind.fresh ? CellStatus.cached : CellStatus.stale;
+    placeCached(this.block, unique, layout, cache.foundBytes, cache.foundAt, status);
+    return true;
+  }
+}

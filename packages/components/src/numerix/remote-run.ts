@@ -1,0 +1,198 @@
+import { COMPUTE_PATH, ComputeAnswer, type ComputeRequestTemplate, readUtf8 } from '@inferflow/proto/hot';
+import { type CallFailure, GrpcCode } from '@inferflow/transport';
+import type { ServiceBackend } from '../backends.js';
+import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
+import type { ComponentDeps } from '../define-component.js';
+import { createFailure, type Failure, failureOfCall, outOfTime } from '../failure.js';
+import { ComputeCall, type ComputeCallOwner, type ComputeRows } from './compute-call.js';
+import type { NumerixRun } from './numerix-component.js';
+import { ScoreWriter } from './score-writer.js';
+
+/** What is fixed about a component that computes remotely. */
+export interface RemotePlan {
+  readonly deps: ComponentDeps;
+  readonly backend: ServiceBackend;
+  readonly template: ComputeRequestTemplate;
+  readonly mode: ChunkMode;
+  readonly batchSize: number;
+  readonly deadlineMs: number;
+  readonly valueCount: number;
+}
+
+// Answers are read synchronously: one decoder serves all.
+const answer = new ComputeAnswer();
+const longestError = 200;
+
+/** The calls of one compute component of one request; the private state of a pooled run. */
+export class RemoteRun implements ComputeCallOwner {
+  readonly #plan: RemotePlan;
+  readonly #chunks: ChunkCutter;
+  readonly #scores: ScoreWriter;
+  readonly #calls: ComputeCall[] = [];
+  #values = new Uint8Array(1024);
+  #input: ComputeRows | null = null;
+  #run: NumerixRun | null = null;
+  #next: Chunk | null = null;
+  #succeeded = 0;
+  #chunkCount = 0;
+  #firstFailure: Failure | null = null;
+
+  constructor(plan: RemotePlan) {
+    this.#plan = plan;
+    this.#chunks = new ChunkCutter(plan.mode, plan.batchSize);
+    this.#scores = new ScoreWriter(plan.deps.compat);
+  }
+
+  /** Starts the calls of a run whose values are prepared. Ends with `run.done()` or `run.failed()`. */
+  start(run: NumerixRun): void {
+    this.#run = run;
+    this.#succeeded = 0;
+    this.#chunkCount = 0;
+    this.#firstFailure = null;
+    const [slot] = run.writes.score.slots;
+    this.#scores.bind(run.writes.score.columns[0] as (typeof run.writes.score.columns)[number], run.writes.score.block, slot as number);
+    const size = run.reads.values.byteLength(0, run.rows.count);
+    if (this.#values.length < size) this.#values = new Uint8Array(size * 2);
+    run.reads.values.write(this.#values, 0, 0, run.rows.count);
+    this.#input = {
+      ids: run.reads.ids.parts[0] as ComputeRows['ids'],
+      rows: run.rows.rows,
+      values: this.#values,
+      valueCount: this.#plan.valueCount,
+    };
+    this.#skipEmptySlates(run);
+    this.#chunks.start(run.rows.count, run.slate);
+    this.#next = this.#chunks.next();
+    this.#pump();
+  }
+
+  /** The request is over: ends the calls. */
+  leave(): void {
+    for (let call = this.#calls.pop(); call !== undefined; call = this.#calls.pop()) this.#plan.backend.upstream.cancel(call);
+    // A cancelled call may not have been written yet: its values must stay what they were.
+    this.#values = new Uint8Array(0);
+    this.#close();
+  }
+
+  answered(call: ComputeCall, message: Uint8Array): void {
+    this.#ended(call, GrpcCode.OK);
+    const { chunk } = call;
+    if (!answer.read(message, 0, message.length)) this.#failChunk(chunk, this.#failure('malformed', 'the answer could not be decoded'));
+    else if (answer.errorStart >= 0) {
+      const text = readUtf8(message, answer.errorStart, Math.min(answer.errorEnd, answer.errorStart + longestError));
+      this.#failChunk(chunk, this.#failure('rejected', text === '' ? 'answered an error without text' : text));
+    } else this.#place(chunk, message);
+    this.#pump();
+  }
+
+  callFailed(call: ComputeCall, failure: CallFailure): void {
+    this.#ended(call, failure.code);
+    this.#failChunk(call.chunk, failureOfCall(failure, this.#plan.backend.description, this.#plan.deps.componentName));
+    this.#pump();
+  }
+
+  #pump(): void {
+    const { deps } = this.#plan;
+    while (this.#next !== null && this.#calls.length < Math.max(1, deps.limits.maxParallelCalls)) {
+      const chunk = this.#next;
+      this.#next = this.#chunks.next();
+      this.#chunkCount++;
+      this.#send(chunk);
+    }
+    if (this.#calls.length === 0 && this.#next === null) this.#finish();
+  }
+
+  #send(chunk: Chunk): void {
+    const { deps, backend, template, deadlineMs } = this.#plan;
+    const deadline = (this.#run as NumerixRun).callDeadline(deadlineMs);
+    if (deadline <= performance.now()) {
+      this.#failChunk(chunk, outOfTime(backend.description, deps.componentName));
+      return;
+    }
+    const head = backend.head(COMPUTE_PATH);
+    const call = new ComputeCall(head, deadline, deps.limits.maxAnswerBytes, this, chunk, template, this.#input as ComputeRows);
+    this.#calls.push(call);
+    deps.metrics.externalCalls.add(1);
+    deps.metrics.externalRows.add(chunk.modelRows);
+    backend.upstream.start(call);
+  }
+
+  #ended(call: ComputeCall, code: number): void {
+    const at = this.#calls.indexOf(call);
+    if (at >= 0) {
+      this.#calls[at] = this.#calls[this.#calls.length - 1] as ComputeCall;
+      this.#calls.pop();
+    }
+    const { metrics } = this.#plan.deps;
+    metrics.externalLatency.observeMs(performance.now() - call.startedAt);
+    metrics.callsByStatus[code]?.add(1);
+  }
+
+  #place(chunk: Chunk, message: Uint8Array): void {
+    const { deps, mode } = this.#plan;
+    const rows = chunk.lastRow - chunk.firstRow;
+    // A slate has the result of its first row; the original gives one answered row to all.
+    const isBroadcast = deps.compat && mode === 'targets' && answer.rowCount === 1 && rows > 1 && this.#isOnlyChunk();
+    let bad: Failure | null = null;
+    for (let row = 0; row < rows; row++) {
+      const from = isBroadcast ? 0 : row;
+      const blockRow = chunk.firstRow + row;
+      if (
+        from < answer.rowCount &&
+        this.#scores.putAnswered(blockRow, message, answer.valueStart(from), answer.valueEnd(from), answer.isText(from))
+      )
+        continue;
+      if (from >= answer.rowCount) this.#scores.fail(blockRow);
+      bad ??= this.#failure(
+        'shape',
+        `the answer has ${answer.rowCount} rows, ${chunk.modelRows} were asked for, or a row without a number`,
+      );
+      this.#failRows(blockRow, blockRow + 1, bad);
+    }
+    if (answer.rowCount > 0) this.#succeeded++;
+    else if (bad !== null) this.#firstFailure ??= bad;
+  }
+
+  #isOnlyChunk(): boolean {
+    return this.#chunkCount === 1 && this.#next === null;
+  }
+
+  #failChunk(chunk: Chunk, failure: Failure): void {
+    this.#plan.deps.metrics.failedChunks.add(1);
+    for (let row = chunk.firstRow; row < chunk.lastRow; row++) this.#scores.fail(row);
+    this.#failRows(chunk.firstRow, chunk.lastRow, failure);
+    this.#firstFailure ??= failure;
+  }
+
+  #failRows(from: number, to: number, failure: Failure): void {
+    const run = this.#run as NumerixRun;
+    const offsets = run.slate?.offsets;
+    if (this.#plan.mode === 'targets' || offsets === undefined) run.failRows(from, to, failure);
+    else run.failRows(offsets[from] as number, offsets[to] as number, failure);
+  }
+
+  #skipEmptySlates(run: NumerixRun): void {
+    const offsets = run.slate?.offsets;
+    if (this.#plan.mode === 'targets' || offsets === undefined) return;
+    for (let slate = 0; slate + 1 < offsets.length; slate++) if (offsets[slate] === offsets[slate + 1]) this.#scores.skip(slate);
+  }
+
+  #finish(): void {
+    const run = this.#run as NumerixRun;
+    const failure = this.#succeeded === 0 ? this.#firstFailure : null;
+    this.#close();
+    if (failure === null) run.done();
+    else run.failed(failure);
+  }
+
+  #close(): void {
+    this.#run = null;
+    this.#input = null;
+    this.#next = null;
+    this.#calls.length = 0;
+  }
+
+  #failure(reason: Failure['reason'], message: string): Failure {
+    return createFailure(reason, `${this.#plan.backend.description}: ${message}`, this.#plan.deps.componentName);
+  }
+}

@@ -1,0 +1,237 @@
+import { readEnd, readLength, readTag, skipField } from '../wire/read.js';
+import { putUtf8, utf8Size } from '../wire/utf8.js';
+import { lengthFieldSize, putBytes, putLength, varintSize } from '../wire/write.js';
+
+/** The method that evaluates an expression. */
+export const COMPUTE_PATH = '/numerix.Numerix/Compute';
+
+/** The constant part of a compute call. */
+export interface ComputeRequestHead {
+  /** Names of a row's values, the row id's first. */
+  readonly schema: readonly string[];
+  readonly computeId: string;
+  /** Such as `fp32`. */
+  readonly dataType: string;
+}
+
+/** A compiled `numerix.NumerixRequestProto`: everything but the rows. */
+export interface ComputeRequestTemplate {
+  /** Field 1 of the data: the schema. */
+  readonly schema: Uint8Array;
+  /** Fields 3 and 4 of the data. */
+  readonly tail: Uint8Array;
+}
+
+/** Compiles a compute call. */
+export function compileComputeRequest(head: ComputeRequestHead): ComputeRequestTemplate {
+  return Object.freeze({
+    schema: encodeTexts(head.schema.map((name) => [1, name])),
+    tail: encodeTexts([[3, head.computeId] as const, [4, head.dataType] as const].filter(([, text]) => text !== '')),
+  });
+}
+
+/** Bytes of one row that holds an id and `valueCount` values of `valueBytes` bytes each. */
+export function computeRowSize(idLength: number, valueCount: number, valueBytes: number): number {
+  const score = lengthFieldSize(2, rowListSize(idLength, valueCount, valueBytes));
+  return lengthFieldSize(2, score);
+}
+
+function rowListSize(idLength: number, valueCount: number, valueBytes: number): number {
+  return lengthFieldSize(1, idLength) + valueCount * (1 + varintSize(valueBytes) + valueBytes);
+}
+
+/** Bytes of the whole message whose rows take `rowsSize` bytes. */
+export function computeRequestSize(template: ComputeRequestTemplate, rowsSize: number): number {
+  return lengthFieldSize(1, template.schema.length + rowsSize + template.tail.length);
+}
+
+/** Writes the beginning of the message, up to where the rows start. */
+export function putComputeHead(template: ComputeRequestTemplate, target: Uint8Array, at: number, rowsSize: number): number {
+  const start = putLength(target, at, 1, template.schema.length + rowsSize + template.tail.length);
+  return putBytes(target, start, template.schema, 0, template.schema.length);
+}
+
+/** Writes one row: the id `ids[idStart, idEnd)` and its values, which stand one after the other in `values` from `valuesAt` on. */
+export function putComputeRow(
+  target: Uint8Array,
+  start: number,
+  ids: Uint8Array,
+  idStart: number,
+  idEnd: number,
+  values: Uint8Array,
+  valuesAt: number,
+  valueCount: number,
+  valueBytes: number,
+): number {
+  const list = rowListSize(idEnd - idStart, valueCount, valueBytes);
+  let at = putLength(target, start, 2, lengthFieldSize(2, list));
+  at = putLength(target, at, 2, list);
+  at = putBytes(target, putLength(target, at, 1, idEnd - idStart), ids, idStart, idEnd);
+  for (let value = 0; value < valueCount; value++) {
+    const from = valuesAt + value * valueBytes;
+    at = putBytes(target, putLength(target, at, 1, valueBytes), values, from, from + valueBytes);
+  }
+  return at;
+}
+
+/** Writes the end of the message, behind the rows. */
+export function putComputeTail(template: ComputeRequestTemplate, target: Uint8Array, at: number): number {
+  return putBytes(target, at, template.tail, 0, template.tail.length);
+}
+
+/**
+ * A decoded `numerix.NumerixResponseProto`: the second value of every row (the first is the row's id), as positions in the message.
+ * Reused from answer to answer.
+ */
+export class ComputeAnswer {
+  rowCount = 0;
+  /** The service answered with an error: start and end of its text. Start −1: it did not. */
+  errorStart = -1;
+  errorEnd = -1;
+  #values = new Int32Array(128);
+
+  /** Reads a message; false if it is malformed. */
+  read(message: Uint8Array, start: number, end: number): boolean {
+    this.rowCount = 0;
+    this.errorStart = -1;
+    let at = start;
+    while (at < end) {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return false;
+      if (tag === 0x0a || tag === 0x12) {
+        const length = readLength(message, readEnd, end);
+        if (length < 0) return false;
+        const from = readEnd;
+        at = from + length;
+        // One of the two: the last on the wire counts.
+        if (tag === 0x0a) this.errorStart = -1;
+        else this.rowCount = 0;
+        if (!(tag === 0x0a ? this.#readRows(message, from, at) : this.#readError(message, from, at))) return false;
+        continue;
+      }
+      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+      if (at < 0) return false;
+    }
+    return true;
+  }
+
+  /** Start of a row's value; −1 if the row has none. */
+  valueStart(row: number): number {
+    return this.#values[row * 3] as number;
+  }
+
+  valueEnd(row: number): number {
+    return this.#values[row * 3 + 1] as number;
+  }
+
+  /** Whether a row's value is text (the service was sent texts). */
+  isText(row: number): boolean {
+    return this.#values[row * 3 + 2] === 1;
+  }
+
+  #readError(message: Uint8Array, start: number, end: number): boolean {
+    this.errorStart = start;
+    this.errorEnd = start;
+    let at = start;
+    while (at < end) {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return false;
+      if (tag === 0x0a) {
+        const length = readLength(message, readEnd, end);
+        if (length < 0) return false;
+        this.errorStart = readEnd;
+        at = readEnd + length;
+        this.errorEnd = at;
+        continue;
+      }
+      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+      if (at < 0) return false;
+    }
+    return true;
+  }
+
+  #readRows(message: Uint8Array, start: number, end: number): boolean {
+    let at = start;
+    while (at < end) {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return false;
+      if (tag === 0x12) {
+        const length = readLength(message, readEnd, end);
+        if (length < 0) return false;
+        at = readEnd + length;
+        if (!this.#readRow(message, readEnd, at)) return false;
+        continue;
+      }
+      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+      if (at < 0) return false;
+    }
+    return true;
+  }
+
+  #readRow(message: Uint8Array, start: number, end: number): boolean {
+    const row = this.rowCount++;
+    if (this.#values.length < (row + 1) * 3) {
+      const next = new Int32Array(this.#values.length * 2);
+      next.set(this.#values);
+      this.#values = next;
+    }
+    this.#values[row * 3] = -1;
+    this.#values[row * 3 + 1] = -1;
+    let at = start;
+    let form = 0;
+    let seen = 0;
+    while (at < end) {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return false;
+      if (tag === 0x0a || tag === 0x12) {
+        const length = readLength(message, readEnd, end);
+        if (length < 0) return false;
+        const from = readEnd;
+        at = from + length;
+        // A list in several pieces is one list; another kind of list replaces it.
+        if (form !== tag) seen = 0;
+        form = tag;
+        seen = this.#readList(message, from, at, row, seen, tag === 0x0a ? 1 : 0);
+        if (seen < 0) return false;
+        continue;
+      }
+      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+      if (at < 0) return false;
+    }
+    return true;
+  }
+
+  /** Returns how many values of the row have been seen so far, −1 if malformed. */
+  #readList(message: Uint8Array, start: number, end: number, row: number, seenBefore: number, isText: 0 | 1): number {
+    let seen = seenBefore;
+    if (seen === 0) this.#values[row * 3] = -1;
+    let at = start;
+    while (at < end) {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return -1;
+      if (tag === 0x0a) {
+        const length = readLength(message, readEnd, end);
+        if (length < 0) return -1;
+        const from = readEnd;
+        at = from + length;
+        if (seen === 1) {
+          this.#values[row * 3] = from;
+          this.#values[row * 3 + 1] = at;
+          this.#values[row * 3 + 2] = isText;
+        }
+        seen++;
+        continue;
+      }
+      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+      if (at < 0) return -1;
+    }
+    return seen;
+  }
+}
+
+function encodeTexts(texts: readonly (readonly [field: number, text: string])[]): Uint8Array {
+  const target = new Uint8Array(texts.reduce((size, [field, text]) => size + lengthFieldSize(field, utf8Size(text)), 0));
+  let at = 0;
+  for (const [field, text] of texts) at = putUtf8(target, putLength(target, at, field, utf8Size(text)), text);
+  return target;
+}

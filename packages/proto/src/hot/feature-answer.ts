@@ -1,0 +1,376 @@
+import { readEnd, readLength, readSigned32, readTag, skipField } from '../wire/read.js';
+import { isValidUtf8, readUtf8 } from '../wire/utf8.js';
+import { WalkKind, type WalkSpec } from './walk-spec.js';
+
+const ROW_TAG = 0x22;
+const KEY_TAG = 0x0a;
+const COLUMN_TAG = 0x12;
+
+/** One feature that an answer says it holds. */
+export interface AnsweredFeature {
+  readonly group: string;
+  readonly feature: string;
+  /** Position of its cell in every row. */
+  readonly column: number;
+}
+
+/**
+ * Where the rows of a `retrieve.Result` begin: everything before is its head, equal for equal queries. The message's end when there
+ * are no rows; −1 if malformed.
+ */
+export function findFeatureRows(message: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && message[at] !== ROW_TAG) {
+    const tag = readTag(message, at, end);
+    if (tag < 0) return -1;
+    // A row whose tag is written in more bytes than needed.
+    if (tag === ROW_TAG) return at;
+    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+    if (at < 0) return -1;
+  }
+  return at;
+}
+
+/** Reads the schema of an answer: all its `feature_schemas`, wherever they stand. null if malformed. For cold code. */
+export function readFeatureSchema(message: Uint8Array, start: number, end: number): AnsweredFeature[] | null {
+  const features: AnsweredFeature[] = [];
+  let at = start;
+  while (at < end) {
+    const tag = readTag(message, at, end);
+    if (tag < 0) return null;
+    if (tag === 0x1a) {
+      const length = readLength(message, readEnd, end);
+      if (length < 0) return null;
+      at = readEnd + length;
+      if (!readGroup(message, readEnd, at, features)) return null;
+      continue;
+    }
+    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+    if (at < 0) return null;
+  }
+  return features;
+}
+
+function readGroup(message: Uint8Array, start: number, end: number, features: AnsweredFeature[]): boolean {
+  let group = '';
+  const first = features.length;
+  const added: { feature: string; column: number }[] = [];
+  let at = start;
+  while (at < end) {
+    const tag = readTag(message, at, end);
+    if (tag < 0) return false;
+    if (tag === 0x0a || tag === 0x12) {
+      const length = readLength(message, readEnd, end);
+      if (length < 0) return false;
+      const from = readEnd;
+      at = from + length;
+      if (tag === 0x0a) {
+        if (!isValidUtf8(message, from, at)) return false;
+        group = readUtf8(message, from, at);
+      } else {
+        const feature = readFeature(message, from, at);
+        if (feature === null) return false;
+        added.push(feature);
+      }
+      continue;
+    }
+    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+    if (at < 0) return false;
+  }
+  added.forEach((entry, index) => {
+    features[first + index] = { group, feature: entry.feature, column: entry.column };
+  });
+  return true;
+}
+
+function readFeature(message: Uint8Array, start: number, end: number): { feature: string; column: number } | null {
+  let feature = '';
+  let column = 0;
+  let at = start;
+  while (at < end) {
+    const tag = readTag(message, at, end);
+    if (tag < 0) return null;
+    if (tag === 0x0a) {
+      const length = readLength(message, readEnd, end);
+      if (length < 0) return null;
+      const from = readEnd;
+      at = from + length;
+      if (!isValidUtf8(message, from, at)) return null;
+      feature = readUtf8(message, from, at);
+    } else if (tag === 0x10) {
+      column = readSigned32(message, readEnd, end);
+      at = readEnd;
+      if (at < 0) return null;
+    } else {
+      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+      if (at < 0) return null;
+    }
+  }
+  return { feature, column };
+}
+
+/**
+ * What a walk leaves behind: decoded rows and a status per cell. Shared by all walks of a process, so it is good until the next one.
+ * In a row, a variable cell holds start and length (u32) of its bytes in the message; a cell without a value is zeros.
+ */
+export class WalkScratch {
+  rows = new Uint8Array(0);
+  words = new Int32Array(0);
+  view = new DataView(new ArrayBuffer(0));
+  /** Row-major, one byte per cell. */
+  status = new Uint8Array(0);
+  /** Per row: start and end of its key parts in the message, as in the query; start −1 if they do not stand together. */
+  keys = new Int32Array(0);
+  /** Cells of fixed slots with another width, which are marked failed: row, slot, start, length in the message. */
+  oddCells = new Int32Array(64);
+  oddCount = 0;
+  /** Cells that are not present, over all rows. 0 = nobody needs to look at `status`. */
+  withoutValue = 0;
+  /** A head field stood behind a row: the schema must be read from the whole message. */
+  hasLateHead = false;
+
+  /** Room for so many rows. */
+  reserve(rowCount: number, spec: WalkSpec): void {
+    const rowBytes = (rowCount * spec.stride + 7) & ~7;
+    if (this.rows.length < rowBytes) {
+      const buffer = new ArrayBuffer(grown(rowBytes));
+      this.rows = new Uint8Array(buffer);
+      this.words = new Int32Array(buffer);
+      this.view = new DataView(buffer);
+    }
+    const cells = rowCount * spec.slotCount;
+    if (this.status.length < cells) this.status = new Uint8Array(grown(cells));
+    if (this.keys.length < rowCount * 2) this.keys = new Int32Array(grown(rowCount * 2));
+  }
+
+  /** Notes a cell whose width is not the slot's. */
+  addOdd(row: number, slot: number, start: number, length: number): void {
+    const at = this.oddCount * 4;
+    if (this.oddCells.length < at + 4) {
+      const next = new Int32Array(this.oddCells.length * 2);
+      next.set(this.oddCells);
+      this.oddCells = next;
+    }
+    this.oddCells[at] = row;
+    this.oddCells[at + 1] = slot;
+    this.oddCells[at + 2] = start;
+    this.oddCells[at + 3] = length;
+    this.oddCount++;
+  }
+}
+
+function grown(needed: number): number {
+  return Math.max(1024, 2 ** Math.ceil(Math.log2(needed)));
+}
+
+/** There are more rows than `rowLimit`. */
+export const TOO_MANY_ROWS = -2;
+
+/**
+ * Decodes the rows of a `retrieve.Result` from `start` (see {@link findFeatureRows}) into scratch memory. Returns their number, −1 if
+ * the message is malformed, {@link TOO_MANY_ROWS} if there are more than `rowLimit`.
+ */
+export function walkFeatureRows(
+  message: Uint8Array,
+  start: number,
+  end: number,
+  spec: WalkSpec,
+  rowLimit: number,
+  scratch: WalkScratch,
+): number {
+  scratch.reserve(rowLimit, spec);
+  scratch.status.fill(spec.statuses.present, 0, rowLimit * spec.slotCount);
+  scratch.oddCount = 0;
+  scratch.withoutValue = 0;
+  scratch.hasLateHead = false;
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  let rows = 0;
+  let at = start;
+  while (at < end) {
+    let body: number;
+    let rowEnd: number;
+    if (message[at] === ROW_TAG && at + 1 < end && (message[at + 1] as number) < 0x80) {
+      body = at + 2;
+      rowEnd = body + (message[at + 1] as number);
+      if (rowEnd > end) return -1;
+    } else {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return -1;
+      if (tag !== ROW_TAG) {
+        if (tag < ROW_TAG) scratch.hasLateHead = true;
+        at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+        if (at < 0) return -1;
+        continue;
+      }
+      const length = readLength(message, readEnd, end);
+      if (length < 0) return -1;
+      body = readEnd;
+      rowEnd = body + length;
+    }
+    if (rows === rowLimit) return TOO_MANY_ROWS;
+    if (!walkRow(message, view, body, rowEnd, spec, rows, scratch)) return -1;
+    rows++;
+    at = rowEnd;
+  }
+  return rows;
+}
+
+function walkRow(
+  message: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  spec: WalkSpec,
+  row: number,
+  scratch: WalkScratch,
+): boolean {
+  let at = start;
+  while (at < end && message[at] === KEY_TAG) {
+    const length = readLength(message, at + 1, end);
+    if (length < 0) return false;
+    at = readEnd + length;
+  }
+  scratch.keys[row * 2] = start;
+  scratch.keys[row * 2 + 1] = at;
+  if (end - at === spec.exactBytes && walkExact(message, view, at, spec, row, scratch)) {
+    markAbsent(spec, row, scratch);
+    return true;
+  }
+  return walkColumns(message, view, at, end, spec, row, scratch);
+}
+
+/** A row of exactly the expected length: one compare per cell and no check against the end. False when a column is not as expected. */
+function walkExact(message: Uint8Array, view: DataView, start: number, spec: WalkSpec, row: number, scratch: WalkScratch): boolean {
+  const { columnCount, widths, offsets, stride } = spec;
+  let at = start;
+  if (spec.isAllWords) {
+    const words = scratch.words;
+    const base = (row * stride) >> 2;
+    for (let column = 0; column < columnCount; column++, at += 6) {
+      if (message[at] !== COLUMN_TAG || message[at + 1] !== 4) return false;
+      words[base + ((offsets[column] as number) >> 2)] = view.getInt32(at + 2, true);
+    }
+    return true;
+  }
+  const rows = scratch.rows;
+  const base = row * stride;
+  for (let column = 0; column < columnCount; column++) {
+    const width = widths[column] as number;
+    if (message[at] !== COLUMN_TAG || message[at + 1] !== width) return false;
+    copyCell(message, view, at + 2, width, rows, scratch.view, base + (offsets[column] as number));
+    at += 2 + width;
+  }
+  return true;
+}
+
+function walkColumns(
+  message: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  spec: WalkSpec,
+  row: number,
+  scratch: WalkScratch,
+): boolean {
+  let column = 0;
+  let at = start;
+  while (at < end) {
+    if (message[at] !== COLUMN_TAG) {
+      const tag = readTag(message, at, end);
+      if (tag < 0) return false;
+      if (tag === KEY_TAG) scratch.keys[row * 2] = -1;
+      if (tag !== COLUMN_TAG) {
+        at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+        if (at < 0) return false;
+        continue;
+      }
+      at = readEnd;
+    } else at++;
+    let length: number;
+    if (at < end && (message[at] as number) < 0x80) {
+      length = message[at] as number;
+      at++;
+      if (at + length > end) return false;
+    } else {
+      length = readLength(message, at, end);
+      if (length < 0) return false;
+      at = readEnd;
+    }
+    if (column < spec.columnCount) putCell(message, view, at, length, spec, column, row, scratch);
+    column++;
+    at += length;
+  }
+  for (; column < spec.columnCount; column++) {
+    if (spec.kinds[column] !== WalkKind.ignored) markWithout(spec, column, row, spec.statuses.failed, scratch);
+  }
+  markAbsent(spec, row, scratch);
+  return true;
+}
+
+function putCell(
+  message: Uint8Array,
+  view: DataView,
+  at: number,
+  length: number,
+  spec: WalkSpec,
+  column: number,
+  row: number,
+  scratch: WalkScratch,
+): void {
+  const kind = spec.kinds[column];
+  if (kind === WalkKind.ignored) return;
+  if (length === 0) {
+    markWithout(spec, column, row, spec.statuses.missing, scratch);
+    return;
+  }
+  const target = row * spec.stride + (spec.offsets[column] as number);
+  if (kind === WalkKind.variable) {
+    scratch.view.setUint32(target, at, true);
+    scratch.view.setUint32(target + 4, length, true);
+  } else if (length === spec.widths[column]) {
+    copyCell(message, view, at, length, scratch.rows, scratch.view, target);
+  } else {
+    markWithout(spec, column, row, spec.statuses.failed, scratch);
+    scratch.addOdd(row, spec.slots[column] as number, at, length);
+    return;
+  }
+  // A slot may be asked for twice: an earlier column may have marked it.
+  scratch.status[row * spec.slotCount + (spec.slots[column] as number)] = spec.statuses.present;
+}
+
+function markWithout(spec: WalkSpec, column: number, row: number, status: number, scratch: WalkScratch): void {
+  scratch.status[row * spec.slotCount + (spec.slots[column] as number)] = status;
+  scratch.withoutValue++;
+  const at = row * spec.stride + (spec.offsets[column] as number);
+  scratch.rows.fill(0, at, at + (spec.widths[column] as number));
+}
+
+function markAbsent(spec: WalkSpec, row: number, scratch: WalkScratch): void {
+  const { absentSlots, absentCells } = spec;
+  scratch.withoutValue += absentSlots.length;
+  for (let index = 0; index < absentSlots.length; index++) {
+    scratch.status[row * spec.slotCount + (absentSlots[index] as number)] = spec.statuses.failed;
+    const at = row * spec.stride + (absentCells[index * 2] as number);
+    scratch.rows.fill(0, at, at + (absentCells[index * 2 + 1] as number));
+  }
+}
+
+/** Short cells word by word: a call to `set` costs more than it saves below about 64 bytes. */
+function copyCell(
+  source: Uint8Array,
+  sourceView: DataView,
+  from: number,
+  length: number,
+  target: Uint8Array,
+  targetView: DataView,
+  at: number,
+): void {
+  if (length > 64) {
+    target.set(source.subarray(from, from + length), at);
+    return;
+  }
+  const words = length & ~3;
+  let index = 0;
+  for (; index < words; index += 4) targetView.setInt32(at + index, sourceView.getInt32(from + index, true), true);
+  for (; index < length; index++) target[at + index] = source[from + index] as number;
+}
