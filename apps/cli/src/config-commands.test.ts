@@ -69,10 +69,12 @@ describe('inferflow lint', () => {
     await writeFile(join(directory, 'models', 'good.json'), JSON.stringify(good));
     await writeFile(join(directory, 'models', 'cyclic.yaml'), JSON.stringify(cyclic));
     await writeFile(join(directory, 'models', 'torn.json'), '{"a":');
+    await writeFile(join(directory, 'services.json'), '{"v2-logging-type":"avro"}');
     const { out, code } = await run(createLintCommand, [directory, '--format', 'json']);
     expect(code).toBe(1);
     const report = JSON.parse(out);
     expect(report.accepted).toBe(false);
+    expect(report.services[0].problems[0].code).toBe('INFERFLOW_CONFIG_LOGGING_TYPE');
     const byId = Object.fromEntries(report.models.map((model: { model_config_id: string }) => [model.model_config_id, model]));
     expect(byId.good).toMatchObject({ accepted: true, dialect: 'deployed' });
     expect(byId.cyclic.problems.map((problem: { code: string }) => problem.code)).toContain('INFERFLOW_CONFIG_CYCLE');

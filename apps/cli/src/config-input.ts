@@ -1,6 +1,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type DocumentFormat, listModelFiles, modelsIn, type Problem, parseFileName, readDocument } from '@inferflow/config';
+import {
+  type DocumentFormat,
+  listModelFiles,
+  modelsIn,
+  type Problem,
+  parseFileName,
+  parseServiceConfig,
+  readDocument,
+} from '@inferflow/config';
 import type { CommandIo } from './command-io.js';
 
 /** One model of an input, or why its document could not be parsed. */
@@ -47,6 +55,23 @@ export async function readConfigInputs(path: string, io: CommandIo): Promise<rea
   if (names.length === 0) throw new InputError(`${folder} holds no model files (<model config id>.json, .yaml or .yml)`);
   const inputs = await Promise.all(names.map((name) => readConfigInput(join(folder, name), io)));
   return inputs.flatMap(({ models }) => models);
+}
+
+/** Problems of the service settings beside a directory's models, by file; empty for a file or a directory without any. */
+export async function readServiceProblems(path: string, io: CommandIo): Promise<ReadonlyMap<string, readonly Problem[]>> {
+  const found = new Map<string, readonly Problem[]>();
+  if (path === '-' || !(await isDirectory(path)) || !(await isDirectory(join(path, 'models'), false))) return found;
+  for (const name of ['services.json', 'services.yaml', 'services.yml']) {
+    const file = join(path, name);
+    if (!(await isFile(file))) continue;
+    const [input] = (await readConfigInput(file, io)).models;
+    found.set(file, input?.problem === undefined ? parseServiceConfig(input?.value).problems : [input.problem]);
+  }
+  return found;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }
 
 async function isDirectory(path: string, mustExist = true): Promise<boolean> {

@@ -1,7 +1,7 @@
-import { checkModelConfig, hasErrors, type ParseResult, parseModelConfig } from '@inferflow/config';
+import { checkModelConfig, hasErrors, type ParseResult, type Problem, parseModelConfig } from '@inferflow/config';
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
-import { InputError, type InputModel, readConfigInputs } from './config-input.js';
+import { InputError, type InputModel, readConfigInputs, readServiceProblems } from './config-input.js';
 import { countText, problemText } from './problem-text.js';
 
 /** One model's result, in the words of `--format json`. */
@@ -22,8 +22,10 @@ export function createLintCommand(io: CommandIo = processIo): Command {
     .action(async (path: string, options: { readonly format: 'human' | 'json' }) => {
       try {
         const checked = (await readConfigInputs(path, io)).map(check);
-        io.out(options.format === 'json' ? jsonReport(checked) : humanReport(checked));
-        io.exitWith(checked.some(({ result }) => hasErrors(result.problems)) ? ExitCode.refused : ExitCode.ok);
+        const services = await readServiceProblems(path, io);
+        io.out(options.format === 'json' ? jsonReport(checked, services) : humanReport(checked, services));
+        const all = [...checked.map(({ result }) => result.problems), ...services.values()];
+        io.exitWith(all.some(hasErrors) ? ExitCode.refused : ExitCode.ok);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
         io.error(`inferflow lint: ${error.message}\n`);
@@ -37,17 +39,23 @@ function check(model: InputModel): Checked {
   return { ...model, result: checkModelConfig(model.modelConfigId, model.value) };
 }
 
-function humanReport(checked: readonly Checked[]): string {
+/** Problems of service settings, by file. */
+type ServiceProblems = ReadonlyMap<string, readonly Problem[]>;
+
+function humanReport(checked: readonly Checked[], services: ServiceProblems): string {
   const models = checked.map(({ file, modelConfigId, result }) => {
     const heading = `${file}: ${modelConfigId} ${result.config === null ? 'is refused' : 'is accepted'} (${countText(result.problems)})\n`;
     const assumed = result.assumptions.map(({ path, value, message }) => `  assumed ${path}\n          ${value}: ${message}\n`);
     return [heading, ...result.problems.map(problemText), ...assumed].join('');
   });
-  const all = checked.flatMap(({ result }) => result.problems);
-  return `${models.join('')}${checked.length} model${checked.length === 1 ? '' : 's'}: ${countText(all)}\n`;
+  const settings = [...services].map(
+    ([file, problems]) => `${file}: service settings (${countText(problems)})\n${problems.map(problemText).join('')}`,
+  );
+  const all = [...checked.map(({ result }) => result.problems), ...services.values()].flat();
+  return `${models.join('')}${settings.join('')}${checked.length} model${checked.length === 1 ? '' : 's'}: ${countText(all)}\n`;
 }
 
-function jsonReport(checked: readonly Checked[]): string {
+function jsonReport(checked: readonly Checked[], services: ServiceProblems): string {
   const models = checked.map(({ file, modelConfigId, value, result }) => {
     // A config that only fails as a whole still has a dialect and a hash.
     const config = result.config ?? parseModelConfig(modelConfigId, value).config;
@@ -61,5 +69,7 @@ function jsonReport(checked: readonly Checked[]): string {
       assumptions: result.assumptions,
     };
   });
-  return `${JSON.stringify({ accepted: models.every(({ accepted }) => accepted), models }, null, 2)}\n`;
+  const settings = [...services].map(([file, problems]) => ({ file, problems }));
+  const accepted = models.every((model) => model.accepted) && settings.every(({ problems }) => !hasErrors(problems));
+  return `${JSON.stringify({ accepted, models, services: settings }, null, 2)}\n`;
 }

@@ -12,7 +12,12 @@ export function lintTypes(config: ModelConfig): readonly Problem[] {
     if (!isInGraph(config, component.componentName)) return [];
     const path = componentPath(config, component);
     if (component.kind === 'predator') {
-      return component.inputs.flatMap((input) => [...checkShape(input, columns, path), ...checkInputTypes(config, input, columns, path)]);
+      // With the slate as a dimension, a tensor holds as many values as the slate has targets.
+      const isPerRow = component.scope === 'target' || component.slateCalls !== 'dimension';
+      return component.inputs.flatMap((input) => [
+        ...(isPerRow ? checkShape(input, columns, path) : []),
+        ...checkInputTypes(config, input, columns, path),
+      ]);
     }
     return component.kind === 'numerix' ? checkVariables(config, component, columns, path) : [];
   });

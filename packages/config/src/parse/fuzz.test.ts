@@ -83,7 +83,7 @@ describe('parseModelConfig on anything', () => {
           expect([again.problems.filter(({ severity }) => severity === 'error'), again.config?.hash]).toEqual([[], config.hash]);
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 

@@ -31,6 +31,8 @@ export function parsePredator(reader: ObjectReader, componentName: string, compa
   reportRepeats(reader, 'outputs', outputs);
   if (inputs.length === 0 && isEmpty(reader.raw('inputs'))) reader.missing('inputs', what);
   if (outputs.length === 0 && isEmpty(reader.raw('outputs'))) reader.missing('outputs', what);
+  if (outputs.length > 0 && outputs.every((output) => output.scores.length === 0))
+    reader.invalid('outputs', `${what} has outputs, but no scores in them`);
   return {
     kind: 'predator',
     componentName,

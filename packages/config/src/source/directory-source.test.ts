@@ -91,7 +91,7 @@ describe('createDirectorySource', () => {
     expect(first.service).toEqual({ loggingType: 'arrow', compressionEnabled: true });
   });
 
-  it('makes a replaced, an added and a deleted file live within half a second', async () => {
+  it('makes a replaced, an added and a deleted file live within half a second', { retry: 2 }, async () => {
     await writeFile(file('old.json'), model('s'));
     await writeFile(file('kept.json'), model('s'));
     const { follower, first } = await start();
