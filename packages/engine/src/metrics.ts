@@ -137,7 +137,10 @@ export function createPlanMetrics(engine: EngineMetrics, config: ModelConfig, ba
   const misses = telemetry.counter(Metric.bindCacheRequests, { ...model, result: 'miss' });
   const components = new Map<string, PlanComponentMetrics>();
   for (const component of config.components) {
-    components.set(component.componentName, componentMetrics(telemetry, config.modelConfigId, component, () => callerIdOf(component, backends)));
+    components.set(
+      component.componentName,
+      componentMetrics(telemetry, config.modelConfigId, component, () => callerIdOf(component, backends)),
+    );
   }
   const component = (name: string): PlanComponentMetrics => {
     const found = components.get(name);
@@ -197,7 +200,12 @@ const services: Readonly<Partial<Record<ComponentConfig['kind'], { readonly ext_
   numerix: { ext_service: 'numerix_service', endpoint: '/NumerixService/Compute' },
 };
 
-function componentMetrics(telemetry: Telemetry, modelConfigId: string, config: ComponentConfig, callerId: () => string): PlanComponentMetrics {
+function componentMetrics(
+  telemetry: Telemetry,
+  modelConfigId: string,
+  config: ComponentConfig,
+  callerId: () => string,
+): PlanComponentMetrics {
   const labels = { model_id: modelConfigId, component_name: config.componentName };
   const executions = telemetry.counter(Metric.componentExecutions, labels);
   const latency = telemetry.histogram(Metric.componentLatency, labels);
