@@ -34,7 +34,7 @@ function createPredatorComponent(config: PredatorComponentConfig, deps: Componen
     mode,
     batchSize: config.batchSize ?? routes.fallback?.backend.batchSize ?? routes.shares[0]?.backend.batchSize ?? 0,
     deadlineMs: config.deadlineMs,
-    broadcasts: config.broadcastSingleScore,
+    broadcasts: config.broadcastSingleScore || deps.compat,
     inputNames: config.inputs.map((_, index) => `input${index}`),
     scoresOf: config.outputs.map((output) => output.scores.length),
     createReader: () => new OutputReader(config),
