@@ -1,9 +1,11 @@
 import type { Block } from './block.js';
 import { ByteBuffer } from './byte-buffer.js';
 import { CellStatus } from './cell-status.js';
+import { createConvertJob } from './convert/convert-job.js';
+import { decoderOf } from './convert/decode-numbers.js';
 import { appendText } from './convert/format-text.js';
 import { readBigint, readNumber } from './convert/read-number.js';
-import { DataType } from './data-type.js';
+import { DataType, dataTypeInfo } from './data-type.js';
 import { refSlot, type Source } from './layout.js';
 import type { Matrix } from './matrix.js';
 
@@ -28,6 +30,9 @@ export interface ColumnReader {
 const nothing = new Uint8Array(0);
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const textBuffer = new ByteBuffer();
+// Used within one call, never across.
+const job = createConvertJob();
+let float64 = new Float64Array(0);
 
 /** A reader that is bound again for each run, so that runs make no garbage. */
 export class BoundColumnReader implements ColumnReader {
@@ -37,6 +42,7 @@ export class BoundColumnReader implements ColumnReader {
   #otherwiseSlot = 0;
   #rows: Int32Array | null = null;
   #count = 0;
+  #starts = new Int32Array(0);
   // The cell that the last `#locate` found.
   #block: Block | null = null;
   #slot = 0;
@@ -128,13 +134,40 @@ export class BoundColumnReader implements ColumnReader {
   }
 
   toFloat32Array(target: Float32Array = new Float32Array(this.#count)): Float32Array {
+    if (this.#count > float64.length) float64 = new Float64Array(this.#count);
+    if (this.#decodeColumn(float64)) {
+      for (let row = 0; row < this.#count; row++) target[row] = float64[row] as number;
+      return target;
+    }
     for (let row = 0; row < this.#count; row++) target[row] = this.#locate(row) ? this.number(row) : 0;
     return target;
   }
 
   toFloat64Array(target: Float64Array = new Float64Array(this.#count)): Float64Array {
+    if (this.#decodeColumn(target)) return target;
     for (let row = 0; row < this.#count; row++) target[row] = this.#locate(row) ? this.number(row) : 0;
     return target;
+  }
+
+  /** A fixed column without a second one is decoded in one loop: what has no value is zeros already. */
+  #decodeColumn(target: Float64Array): boolean {
+    const block = this.#first;
+    const slot = block?.shape.slots[this.#firstSlot];
+    if (block === null || slot === undefined || slot.isVariable || this.#otherwise !== null) return false;
+    const { elementType, elementBytes } = dataTypeInfo(slot.type);
+    const decode = decoderOf(elementType, false);
+    if (decode === null || (block.shape.widths[this.#firstSlot] as number) < elementBytes) return false;
+    if (this.#starts.length < this.#count) this.#starts = new Int32Array(this.#count);
+    for (let position = 0; position < this.#count; position++) {
+      const blockRow = block.blockRowOf(this.#rows === null ? position : (this.#rows[position] as number));
+      this.#starts[position] = (blockRow < 0 ? block.rowCount : blockRow) * block.shape.stride;
+    }
+    job.source = block.memory.bytes;
+    job.sourceView = block.memory.view;
+    job.starts = this.#starts;
+    job.sourceOffset = block.shape.offsets[this.#firstSlot] as number;
+    decode(job, 0, this.#count, target);
+    return true;
   }
 
   /** Finds the cell of a position; false when it has no value. */

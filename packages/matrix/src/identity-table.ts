@@ -15,6 +15,7 @@ export class IdentityTable {
   firstRow: Int32Array = new Int32Array(0);
   /** Per identity, a 32-bit hash of its parts: the same in every process. */
   hashes: Int32Array = new Int32Array(0);
+  #rowHashes = new Int32Array(0);
   #slots = new Int32Array(0);
   #columns: readonly TextColumn[] = [];
   #rows: Int32Array | null = null;
@@ -31,17 +32,11 @@ export class IdentityTable {
       rowToUnique.fill(-1, 0, count);
       return;
     }
-    let previous = -1;
+    this.#rowHashes.fill(seed, 0, count);
+    rowToUnique.fill(0, 0, count);
+    for (let part = 0; part < columns.length; part++) this.#hashColumn(columns[part] as TextColumn, rows.rows, count);
     for (let position = 0; position < count; position++) {
-      const row = rows.rows === null ? position : (rows.rows[position] as number);
-      // Broadcast keys: the row before usually has the same one.
-      if (previous >= 0 && this.#equals(position, previous)) {
-        rowToUnique[position] = previous;
-        continue;
-      }
-      const hash = this.#hash(row);
-      rowToUnique[position] = hash === null ? -1 : this.#find(position, hash);
-      previous = rowToUnique[position] as number;
+      if (rowToUnique[position] === 0) rowToUnique[position] = this.#find(position, this.#rowHashes[position] as number);
     }
   }
 
@@ -118,6 +113,7 @@ export class IdentityTable {
       this.rowToUnique = new Int32Array(count);
       this.firstRow = new Int32Array(count);
       this.hashes = new Int32Array(count);
+      this.#rowHashes = new Int32Array(count);
     }
     let size = 16;
     while (size < count * 2) size *= 2;
@@ -126,18 +122,17 @@ export class IdentityTable {
     this.#slots.fill(-1);
   }
 
-  /** null = a part is empty. */
-  #hash(row: number): number | null {
-    let hash = 0x811c9dc5;
-    for (let part = 0; part < this.#columns.length; part++) {
-      const column = this.#columns[part] as TextColumn;
-      const length = column.ranges[row * 2 + 1] as number;
-      if (length === 0) return null;
-      hash = hashBytes(column.bytes, column.view, column.ranges[row * 2] as number, length, hash);
+  /** Mixes one part of every row into the row's hash; a row with an empty part gets −1. */
+  #hashColumn(column: TextColumn, rows: Int32Array | null, count: number): void {
+    const { bytes, view, ranges } = column;
+    const { rowToUnique } = this;
+    const hashes = this.#rowHashes;
+    for (let position = 0; position < count; position++) {
+      const row = rows === null ? position : (rows[position] as number);
+      const length = ranges[row * 2 + 1] as number;
+      if (length === 0) rowToUnique[position] = -1;
+      else hashes[position] = hashBytes(bytes, view, ranges[row * 2] as number, length, hashes[position] as number);
     }
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-    return hash ^ (hash >>> 16);
   }
 
   #find(position: number, hash: number): number {
@@ -160,27 +155,35 @@ export class IdentityTable {
     const row = this.#row(position);
     const other = this.#row(this.firstRow[unique] as number);
     for (let part = 0; part < this.#columns.length; part++) {
-      const { ranges, bytes } = this.#columns[part] as TextColumn;
+      const { ranges, bytes, view } = this.#columns[part] as TextColumn;
       const length = ranges[row * 2 + 1] as number;
       if (length !== ranges[other * 2 + 1]) return false;
       const start = ranges[row * 2] as number;
       const otherStart = ranges[other * 2] as number;
       if (start === otherStart) continue;
-      for (let index = 0; index < length; index++) if (bytes[start + index] !== bytes[otherStart + index]) return false;
+      let index = 0;
+      for (; index + 4 <= length; index += 4)
+        if (view.getInt32(start + index, true) !== view.getInt32(otherStart + index, true)) return false;
+      for (; index < length; index++) if (bytes[start + index] !== bytes[otherStart + index]) return false;
     }
     return true;
   }
 }
 
+const seed = 0x811c9dc5 | 0;
+
 /** Four bytes a step; the length goes in first, so that parts cannot run into each other. */
-function hashBytes(bytes: Uint8Array, view: DataView, start: number, length: number, seed: number): number {
-  let hash = Math.imul(seed ^ length, 0x01000193);
+function hashBytes(bytes: Uint8Array, view: DataView, start: number, length: number, before: number): number {
+  let hash = Math.imul(before ^ length, 0x01000193);
   const words = start + (length & ~3);
   let at = start;
   for (; at < words; at += 4) {
     hash = Math.imul(hash ^ view.getInt32(at, true), 0x5bd1e995);
     hash ^= hash >>> 15;
   }
-  for (; at < start + length; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
-  return hash;
+  let tail = 0;
+  for (; at < start + length; at++) tail = (tail << 8) | (bytes[at] as number);
+  hash = Math.imul(hash ^ tail, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
 }

@@ -2,7 +2,7 @@ import { DataType, dataTypeInfo } from '../data-type.js';
 import type { ConvertJob } from './convert-job.js';
 import { floatBitsToE4M3, floatBitsToE5M2, floatBitsToHalf, floatBitsToHalfTruncated } from './half-fp8.js';
 
-/** Writes rows from … to−1 of a job out of `source`, one number per element, into the job's target. */
+/** Writes rows from … to−1 of a job out of `source`, one number per element, into the job's target. `source` may be changed. */
 export type EncodeNumbers = (job: ConvertJob, from: number, to: number, source: Float64Array) => void;
 
 /**
@@ -64,40 +64,42 @@ function encodeByte(toCode: (bits: number) => number): EncodeNumbers {
   };
 }
 
-// Setters of a view take the low-order bits of the integer part, which is exactly two's-complement wrapping.
-function wrapInto(width: 1 | 2 | 4): EncodeNumbers {
+// Setters of a view take the low-order bits of the integer part, which is exactly two's-complement wrapping; NaN becomes 0.
+
+const wrap8: EncodeNumbers = (job, from, to, source) => {
+  const { targetView: view, targetAt, targetStride, elements } = job;
+  for (let row = from, get = 0; row < to; row++) {
+    const start = targetAt + (row - job.from) * targetStride;
+    for (let at = start; at < start + elements; at++) view.setInt8(at, source[get++] as number);
+  }
+};
+
+const wrap16: EncodeNumbers = (job, from, to, source) => {
+  const { targetView: view, targetAt, targetStride, elements } = job;
+  for (let row = from, get = 0; row < to; row++) {
+    const start = targetAt + (row - job.from) * targetStride;
+    for (let at = start; at < start + elements * 2; at += 2) view.setInt16(at, source[get++] as number, true);
+  }
+};
+
+const wrap32: EncodeNumbers = (job, from, to, source) => {
+  const { targetView: view, targetAt, targetStride, elements } = job;
+  for (let row = from, get = 0; row < to; row++) {
+    const start = targetAt + (row - job.from) * targetStride;
+    for (let at = start; at < start + elements * 4; at += 4) view.setInt32(at, source[get++] as number, true);
+  }
+};
+
+/** Holds the numbers within the range first; choosing per cell between a bound and the number would make an object of each. */
+function saturate(encode: EncodeNumbers, least: number, most: number): EncodeNumbers {
   return (job, from, to, source) => {
-    const { targetView: view, targetAt, targetStride, elements } = job;
-    for (let row = from, get = 0; row < to; row++) {
-      const start = targetAt + (row - job.from) * targetStride;
-      for (let at = start; at < start + elements * width; at += width) {
-        const value = source[get++] as number;
-        if (width === 1) view.setInt8(at, value);
-        else if (width === 2) view.setInt16(at, value, true);
-        else view.setInt32(at, value, true);
-      }
-    }
+    const count = (to - from) * job.elements;
+    for (let index = 0; index < count; index++) source[index] = Math.min(Math.max(source[index] as number, least), most);
+    encode(job, from, to, source);
   };
 }
 
-function saturateInto(width: 1 | 2 | 4, least: number, most: number): EncodeNumbers {
-  return (job, from, to, source) => {
-    const { targetView: view, targetAt, targetStride, elements } = job;
-    for (let row = from, get = 0; row < to; row++) {
-      const start = targetAt + (row - job.from) * targetStride;
-      for (let at = start; at < start + elements * width; at += width) {
-        const value = source[get++] as number;
-        // NaN fails both comparisons and the setters turn it into 0.
-        const held = value < least ? least : Math.min(value, most);
-        if (width === 1) view.setInt8(at, held);
-        else if (width === 2) view.setInt16(at, held, true);
-        else view.setInt32(at, held, true);
-      }
-    }
-  };
-}
-
-/** 32-bit conversion whose failure is −2³¹, then its low bits. */
+/** A 32-bit conversion whose failure is −2³¹, then its low bits. */
 function hostInto(width: 1 | 2 | 4): EncodeNumbers {
   return (job, from, to, source) => {
     const { targetView: view, targetAt, targetStride, elements } = job;
@@ -175,15 +177,15 @@ function integral(value: number): number {
   return Number.isNaN(value) ? 0 : Math.trunc(value);
 }
 
-const wrapping: readonly EncodeNumbers[] = [wrapInto(1), wrapInto(2), wrapInto(4)];
+const wrapping: readonly EncodeNumbers[] = [wrap8, wrap16, wrap32];
 const hosting: readonly EncodeNumbers[] = [hostInto(1), hostInto(2), hostInto(4)];
 const saturating: readonly EncodeNumbers[] = [
-  saturateInto(1, -128, 127),
-  saturateInto(2, -32768, 32767),
-  saturateInto(4, -2147483648, 2147483647),
-  saturateInto(1, 0, 255),
-  saturateInto(2, 0, 65535),
-  saturateInto(4, 0, 4294967295),
+  saturate(wrap8, -128, 127),
+  saturate(wrap16, -32768, 32767),
+  saturate(wrap32, -2147483648, 2147483647),
+  saturate(wrap8, 0, 255),
+  saturate(wrap16, 0, 65535),
+  saturate(wrap32, 0, 4294967295),
 ];
 const halfRounded = encodeHalf(floatBitsToHalf);
 const halfTruncated = encodeHalf(floatBitsToHalfTruncated);

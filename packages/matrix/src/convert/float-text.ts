@@ -42,63 +42,81 @@ function appendSpecial(buffer: ByteBuffer, value: number): boolean {
   return true;
 }
 
+// Decimal exponent of 2^(e − 127) per FP32 exponent e; the value itself may reach one more.
+const exponents10 = Int8Array.from({ length: 256 }, (_, exponent) => Math.floor((exponent - 127) * Math.LOG10E * Math.LN2));
+
 /**
- * Looks for the shortest decimal within half a unit in the last place, in double precision: 9 digits of the value carry an error
- * below 1e-6 of the last one. False when a boundary or a tie is closer than that; then only exact arithmetic can tell.
+ * Takes 9 digits of the value and of the ends of the interval that reads back as it, in double precision, and drops digits while a
+ * number remains between the ends. Their error is below 1e-6 of the last digit: false when an end or a tie is closer than that, then only
+ * exact arithmetic can tell.
  */
 function findDigits32(value: number): boolean {
-  if (value === 0) return setDigits(0, 0);
-  if (value < 1e9 && Number.isInteger(value) && value < 16777216) return setDigits(value, 0);
+  if (value < 16777216 && Number.isInteger(value)) {
+    setDigits(value | 0, 0);
+    return true;
+  }
   float[0] = value;
   const bits = floatBits[0] as number;
   const exponent = bits >>> 23;
-  let exponent10 = Math.floor(Math.log10(value));
-  let scaled = value * (powers[68 - exponent10] as number);
-  if (scaled >= 1e9) scaled = value * (powers[68 - ++exponent10] as number);
-  else if (scaled < 1e8) scaled = value * (powers[68 - --exponent10] as number);
-  const above = 2 ** ((exponent === 0 ? 1 : exponent) - 151) * (powers[68 - exponent10] as number);
+  let exponent10 = exponent === 0 ? Math.floor(Math.log10(value)) : (exponents10[exponent] as number);
+  let power = powers[68 - exponent10] as number;
+  while (value * power >= 1e9) power = powers[68 - ++exponent10] as number;
+  while (value * power < 1e8) power = powers[68 - --exponent10] as number;
+  const scaled = value * power;
+  const above = (halfUlps[exponent] as number) * power;
   // Below a power of two the neighbours are twice as dense.
   const below = (bits & 0x7fffff) === 0 && exponent > 1 ? above / 2 : above;
-  const doubt = 1e-5;
-  for (let unit = 1e9; unit >= 1; unit /= 10) {
-    const down = Math.floor(scaled / unit) * unit;
-    const downBy = scaled - down;
-    const upBy = unit - downBy;
-    if (Math.abs(downBy - below) < doubt || Math.abs(upBy - above) < doubt) return false;
-    const downFits = downBy < below;
-    const upFits = upBy < above;
-    if (!downFits && !upFits) continue;
-    if (downFits && upFits && Math.abs(downBy - upBy) < doubt) return false;
-    const decimal = downFits && (!upFits || downBy < upBy) ? down : down + unit;
-    return setDigits(Math.round(decimal), exponent10 - 8);
+  let low = Math.ceil(scaled - below);
+  let high = Math.floor(scaled + above);
+  if (low - (scaled - below) < doubt || low - (scaled - below) > 1 - doubt) return false;
+  if (scaled + above - high < doubt || scaled + above - high > 1 - doubt) return false;
+  let unit = 1;
+  let dropped = 0;
+  for (;;) {
+    const lower = Math.ceil(low / 10);
+    const upper = Math.floor(high / 10);
+    if (lower > upper) break;
+    low = lower;
+    high = upper;
+    unit *= 10;
+    dropped++;
   }
-  return false;
+  const exact = scaled / unit;
+  const down = Math.floor(exact);
+  if (down >= low && down < high && Math.abs(exact - down - 0.5) * unit < doubt) return false;
+  const nearest = exact - down > 0.5 ? down + 1 : down;
+  setDigits(Math.min(Math.max(nearest, low), high), exponent10 - 8 + dropped);
+  return true;
 }
 
-/** Digits of an integer below 2^53 times 10^scale, trailing zeros dropped. */
-function setDigits(integer: number, scale: number): true {
+const doubt = 1e-5;
+const halfUlps = Float64Array.from({ length: 255 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 151));
+
+/** Digits of a non-negative integer below 2^53 times 10^scale, trailing zeros dropped. */
+function setDigits(integer: number, scale: number): void {
   if (integer === 0) {
     digitCount = 1;
     digits[0] = 0;
     decimalExponent = 0;
-    return true;
+    return;
   }
+  let at = 17;
   let rest = integer;
-  let zeros = 0;
-  while (rest % 10 === 0) {
-    rest /= 10;
-    zeros++;
-  }
-  let count = 0;
-  for (let probe = rest; probe >= 1; probe = Math.floor(probe / 10)) count++;
-  for (let at = count - 1; at >= 0; at--) {
+  while (rest > 2147483647) {
     const next = Math.floor(rest / 10);
-    digits[at] = rest - next * 10;
+    digits[at--] = rest - next * 10;
     rest = next;
   }
+  for (let small = rest | 0; small > 0; ) {
+    const next = (small / 10) | 0;
+    digits[at--] = small - next * 10;
+    small = next;
+  }
+  const count = 17 - at;
+  digits.copyWithin(0, at + 1, 18);
+  decimalExponent = count - 1 + scale;
   digitCount = count;
-  decimalExponent = count - 1 + zeros + scale;
-  return true;
+  while (digits[digitCount - 1] === 0) digitCount--;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { DataType, dataTypeInfo } from '../data-type.js';
 import type { ConvertColumn, ConvertJob } from './convert-job.js';
 import { decoderOf } from './decode-numbers.js';
+import { resolveDirect } from './direct.js';
 import { encoderOf, type IntegerMode } from './encode-numbers.js';
 import { floatBitsToHalf, floatBitsToHalfTruncated } from './half-fp8.js';
 import { resolveWideIntegers } from './integers.js';
@@ -40,7 +41,7 @@ function buildConversion(from: DataType, to: DataType, compat: boolean): Convert
     const integral = (source.family === 'int' || source.family === 'uint') && (target.family === 'int' || target.family === 'uint');
     if (integral) return resolveWideIntegers(from, to);
   }
-  return throughNumbers(from, to, compat);
+  return resolveDirect(from, to, compat) ?? throughNumbers(from, to, compat);
 }
 
 function throughNumbers(from: DataType, to: DataType, compat: boolean): ConvertColumn | null {
@@ -57,9 +58,9 @@ function throughNumbers(from: DataType, to: DataType, compat: boolean): ConvertC
     if (job.elements > numbers.length) numbers = new Float64Array(job.elements);
     for (let first = job.from; first < job.to; first += rowsPerChunk) {
       const last = Math.min(job.to, first + rowsPerChunk);
-      decode(job, first, last, numbers);
+      const doubt = decode(job, first, last, numbers);
       encode(job, first, last, numbers);
-      if (isFloatToFloat) repairNaNs(job, first, last, numbers, from, to, halfCode);
+      if (doubt !== 0 && isFloatToFloat) repairNaNs(job, first, last, numbers, from, to, halfCode);
     }
     return 0;
   };
@@ -106,11 +107,19 @@ export function copyRows(job: ConvertJob, bytes: number): void {
     }
     return;
   }
+  const blocks = bytes & ~15;
   const words = bytes & ~3;
   for (let row = job.from; row < job.to; row++) {
     const start = (starts[row] as number) + sourceOffset;
     const put = targetAt + (row - job.from) * targetStride;
-    for (let at = 0; at < words; at += 4) targetView.setInt32(put + at, sourceView.getInt32(start + at, true), true);
-    for (let at = words; at < bytes; at++) target[put + at] = source[start + at] as number;
+    let at = 0;
+    for (; at < blocks; at += 16) {
+      targetView.setInt32(put + at, sourceView.getInt32(start + at, true), true);
+      targetView.setInt32(put + at + 4, sourceView.getInt32(start + at + 4, true), true);
+      targetView.setInt32(put + at + 8, sourceView.getInt32(start + at + 8, true), true);
+      targetView.setInt32(put + at + 12, sourceView.getInt32(start + at + 12, true), true);
+    }
+    for (; at < words; at += 4) targetView.setInt32(put + at, sourceView.getInt32(start + at, true), true);
+    for (; at < bytes; at++) target[put + at] = source[start + at] as number;
   }
 }

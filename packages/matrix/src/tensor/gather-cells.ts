@@ -3,6 +3,7 @@ import type { ByteBuffer } from '../byte-buffer.js';
 import { type ConvertJob, createConvertJob } from '../convert/convert-job.js';
 import { appendText } from '../convert/format-text.js';
 import { appendParsed } from '../convert/parse-text.js';
+import { copyRows } from '../convert/resolve-conversion.js';
 import { DataType } from '../data-type.js';
 import type { Alternative, GatherPlan, PlannedSource, Variant } from './gather-plan.js';
 
@@ -194,7 +195,7 @@ export class CellStager {
     job.target = staged.bytes;
     job.targetView = staged.view;
     job.targetAt = staged.end;
-    if (found.isCopy) staged.bytes.set(this.#bytes.subarray(this.#start, this.#start + width), staged.end);
+    if (found.isCopy) copyRows(job, width);
     else if (found.convert !== null && found.convert(job) > 0) return false;
     staged.end += width;
     return true;
