@@ -55,9 +55,9 @@ function section(kind: ObjectKind): string {
 }
 
 function row(field: FieldDefinition): string {
-  const name = (text: string | null) => (text === null ? '–' : `\`${text}\``);
   const mark = field.isOurs ? ' **+**' : '';
-  return `| ${name(field.documented)}${mark} | ${name(field.deployed)}${mark} | ${field.type} | ${field.default} | ${field.meaning} |`;
+  const name = (text: string | null) => (text === null ? '–' : `\`${text}\`${mark}`);
+  return `| ${name(field.documented)} | ${name(field.deployed)} | ${field.type} | ${field.default} | ${field.meaning} |`;
 }
 
 /** Text of `docs/reference/config-problems.md`. */
