@@ -65,10 +65,11 @@ describe('grpc-message and grpc-status', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (text) => {
         const encoded = encodeGrpcMessage(text);
-        expect(encoded).toMatch(/^[\x20-\x7e]*$/);
+        expect(encoded).toMatch(/^(?! )[\x20-\x7e]*(?<! )$/);
         expect(decodeGrpcMessage(encoded)).toBe(text);
       }),
     );
+    expect(encodeGrpcMessage(' not found for id: ')).toBe('%20not found for id:%20');
     expect(decodeGrpcMessage('100% sure %zz')).toBe('100% sure %zz');
     expect(decodeGrpcMessage(undefined)).toBe('');
     expect(encodeGrpcMessage('x'.repeat(10_000))).toHaveLength(4096);

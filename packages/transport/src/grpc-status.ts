@@ -8,19 +8,23 @@ export interface GrpcStatus {
   readonly details?: Uint8Array;
 }
 
-const plain = /^[\x20-\x24\x26-\x7e]*$/;
+// Blanks at either end are encoded too: HTTP/2 peers that check header values drop a field that begins or ends with one.
+const plain = /^(?:[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?)?$/;
 const longestMessage = 4096;
 
-/** Text to a `grpc-message` value: UTF-8, everything but printable ASCII (and `%`) percent-encoded, cut at 4096 characters. */
+/**
+ * Text to a `grpc-message` value: UTF-8, everything but printable ASCII (and `%`, and blanks at either end) percent-encoded, cut at 4096
+ * characters.
+ */
 export function encodeGrpcMessage(message: string): string {
   const cut = message.length > longestMessage ? message.slice(0, longestMessage) : message;
   if (plain.test(cut)) return cut;
+  const bytes = Buffer.from(cut, 'utf8');
   let encoded = '';
-  for (const byte of Buffer.from(cut, 'utf8'))
-    encoded +=
-      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
-        ? String.fromCharCode(byte)
-        : `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`;
+  bytes.forEach((byte, index) => {
+    const isPlain = byte > 0x20 ? byte <= 0x7e && byte !== 0x25 : byte === 0x20 && index > 0 && index < bytes.length - 1;
+    encoded += isPlain ? String.fromCharCode(byte) : `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`;
+  });
   return encoded;
 }
 
