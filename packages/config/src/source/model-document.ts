@@ -37,9 +37,19 @@ export function isAbsent(document: ConfigDocument): boolean {
   return 'value' in document && document.value === undefined;
 }
 
+/** Hashes of texts, so that a source of thousands of models does not hash them all whenever one changes. */
+const textHashes = new WeakMap<ConfigDocument, string>();
+
 /** Content hash of a document: equal for equal texts, and for values with equal JSON. */
 export function documentRevision(document: ConfigDocument): string {
-  if ('text' in document) return contentHash(document.text);
+  if ('text' in document) {
+    let hash = textHashes.get(document);
+    if (hash === undefined) {
+      hash = contentHash(document.text);
+      textHashes.set(document, hash);
+    }
+    return hash;
+  }
   if ('problem' in document) return contentHash(`${document.problem.code} ${document.problem.message}`);
   return contentHash(canonicalJson(copyJson(document.value, () => undefined)));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createProblem } from '../parse/parse-context.js';
+import type { ModelEntry } from '../snapshot.js';
 import type { ConfigDocument } from './model-document.js';
 import { createObjectSource } from './object-source.js';
 import { SnapshotBuilder } from './snapshot-builder.js';
@@ -46,6 +47,27 @@ describe('SnapshotBuilder', () => {
     expect(second.models.get('b')).toBe(first.models.get('b'));
     expect(seen).toEqual(['a', 'b', 'a']);
     expect(Number(second.revision)).toBe(Number(first.revision) + 1);
+  });
+
+  it('takes over what was read ahead, unless the document has changed since', () => {
+    const seen: string[] = [];
+    const endpointOf = (entry: ModelEntry | undefined) =>
+      entry?.config?.components.map((part) => part.kind === 'predator' && part.endpoint);
+    const builder = new SnapshotBuilder({
+      accept: ({ modelConfigId }) => {
+        seen.push(modelConfigId);
+        return [];
+      },
+    });
+    builder.build(documents({ a: model('one') }));
+    for (const endpoint of ['two', 'three']) builder.prepare('a', document(model(endpoint)));
+    expect(seen).toEqual(['a', 'a', 'a']);
+    const next = builder.build(documents({ a: model('three') }));
+    expect(seen).toHaveLength(3);
+    expect(endpointOf(next.models.get('a'))).toEqual(['three']);
+    builder.prepare('a', document(model('four')));
+    expect(endpointOf(builder.build(documents({ a: model('five') })).models.get('a'))).toEqual(['five']);
+    expect(builder.build(new Map()).models.size).toBe(0);
   });
 
   it('names its content by a hash that does not depend on spelling or order', () => {

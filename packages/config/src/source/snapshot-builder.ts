@@ -25,10 +25,19 @@ export class SnapshotBuilder {
   readonly #now: () => number;
   #snapshot: ConfigSnapshot | null = null;
   #serviceRevision = '';
+  #prepared = new Map<string, ModelEntry>();
 
   constructor(options: SnapshotBuilderOptions = {}) {
     this.#accept = options.accept;
     this.#now = options.now ?? Date.now;
+  }
+
+  /**
+   * Reads one document ahead of `build`, which takes the result over if it meets the same document. A source with much to read does this
+   * in small portions, so that requests are answered in between.
+   */
+  prepare(modelConfigId: string, document: ConfigDocument): void {
+    if (!isAbsent(document)) this.#prepared.set(modelConfigId, this.#entry(modelConfigId, document));
   }
 
   /**
@@ -40,6 +49,7 @@ export class SnapshotBuilder {
     for (const [modelConfigId, document] of documents) {
       if (!isAbsent(document)) models.set(modelConfigId, this.#entry(modelConfigId, document));
     }
+    this.#prepared = new Map();
     const serviceResult = this.#service(service);
     const previous = this.#snapshot;
     if (previous !== null && serviceResult === undefined && isSameMap(previous.models, models)) return previous;
@@ -58,6 +68,8 @@ export class SnapshotBuilder {
     const earlier = this.#snapshot?.models.get(modelConfigId);
     const revision = documentRevision(document);
     if (earlier?.revision === revision) return earlier;
+    const prepared = this.#prepared.get(modelConfigId);
+    if (prepared?.revision === revision) return prepared;
     const { config, problems } = this.#read(modelConfigId, document);
     const lastGood = earlier?.config ?? null;
     return Object.freeze({
