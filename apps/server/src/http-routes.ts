@@ -73,6 +73,7 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
       );
       return;
     default:
+      if (headerOf(request, 'content-type')?.startsWith('application/grpc') === true) return answerUnimplemented(request, response);
       return answer(response, 404, 'text/plain; charset=utf-8', 'not found\n');
   }
 }
@@ -80,6 +81,12 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
 function answer(response: NodeServerResponse, status: number, contentType: string, body: string): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': String(Buffer.byteLength(body)) });
   response.end(body);
+}
+
+/** What gRPC clients understand as UNIMPLEMENTED whatever they make of HTTP status codes: an answer of trailers only. */
+function answerUnimplemented(request: NodeServerRequest, response: NodeServerResponse): void {
+  response.writeHead(200, { 'content-type': headerOf(request, 'content-type')!, 'grpc-status': '12', 'grpc-message': 'unknown service or method' });
+  response.end();
 }
 
 function headerOf(request: NodeServerRequest, name: string): string | undefined {
