@@ -112,7 +112,7 @@ interface Parts {
     readonly component: string;
     readonly type: string;
     readonly config?: unknown;
-    readonly scope?: string;
+    readonly slate_component?: boolean;
     readonly on_failure?: string;
   }[];
   /** Component → what it waits for; the start node where nothing is said. */
