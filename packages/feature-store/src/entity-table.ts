@@ -23,6 +23,14 @@ export function identityOf(parts: readonly string[]): string {
   return identity;
 }
 
+/** Which columns of a source go where. */
+export interface SourceFilter {
+  /** Column by key, feature or `group:feature`; what is not listed has its own name. */
+  readonly columns?: Readonly<Record<string, string>> | undefined;
+  /** The groups it fills. @default all */
+  readonly groups?: readonly string[] | undefined;
+}
+
 /** A problem of a source, told by its place in it. */
 export type ReportRow = (line: number, column: string, message: string) => void;
 
@@ -47,20 +55,22 @@ export class EntityTableBuilder {
    * Adds the rows of a source. Rows of different sources with equal keys make one row: each source fills the features it has.
    * Wrong values are reported and skipped.
    */
-  add(source: SourceRows, columns: Readonly<Record<string, string>>, report: ReportRow): void {
+  add(source: SourceRows, { columns = {}, groups: filled }: SourceFilter, report: ReportRow): void {
     const { keys, groups } = this.#definition;
     const keyColumns = keys.map((key) => columns[key] ?? key);
-    const cells = [...groups.values()].flatMap((group) =>
-      [...group.features.values()].map((feature) => {
-        const key = columnKey(group.label, feature.name);
-        return {
-          group,
-          key,
-          builder: this.#columns.get(key)!,
-          column: columns[`${group.label}:${feature.name}`] ?? columns[feature.name] ?? feature.name,
-        };
-      }),
-    );
+    const cells = [...groups.values()]
+      .filter((group) => filled?.includes(group.label) ?? true)
+      .flatMap((group) =>
+        [...group.features.values()].map((feature) => {
+          const key = columnKey(group.label, feature.name);
+          return {
+            group,
+            key,
+            builder: this.#columns.get(key)!,
+            column: columns[`${group.label}:${feature.name}`] ?? columns[feature.name] ?? feature.name,
+          };
+        }),
+      );
     const present = source.columns === undefined ? cells : cells.filter((cell) => source.columns?.has(cell.column));
     if (source.columns !== undefined) {
       for (const cell of present) this.#found.add(cell.key);

@@ -1,3 +1,4 @@
+export type { SourceFilter } from './entity-table.js';
 export { FeatureStoreError, type FeatureStoreErrorCode, type LoadProblem } from './errors.js';
 export { createFeatureStoreHandler, RETRIEVE_DECODED_PATH, RETRIEVE_FEATURES_PATH } from './feature-store-handler.js';
 export { createMemoryFeatureStore, type FeatureStore, type MemoryFeatureStoreOptions, type StoreSource } from './memory-feature-store.js';

@@ -75,6 +75,25 @@ describe('createMemoryFeatureStore', () => {
     expect(storedValue(store, 'film', '4', 'labels', 'genre')).toBe('Unknown');
   });
 
+  it('fills only the groups that a source is for', async () => {
+    const groups = { codes: { data_type: 'FP32', features: ['genre'] }, labels: { data_type: 'String', features: ['genre'] } };
+    await file('codes.csv', 'id,genre\n1,7\n');
+    await file('names.csv', 'id,genre\n1,Drama\n');
+    const sources = [
+      { file: 'codes.csv', groups: ['codes'] },
+      { file: 'names.csv', groups: ['labels'] },
+    ];
+    const store = await createMemoryFeatureStore({ schema: { entities: { film: { keys: ['id'], groups, sources } } }, directory: folder });
+    expect(storedValue(store, 'film', '1', 'codes', 'genre')).toBe(7);
+    expect(storedValue(store, 'film', '1', 'labels', 'genre')).toBe('Drama');
+    await expect(
+      createMemoryFeatureStore({
+        schema: { entities: { film: { keys: ['id'], groups, sources: [{ file: 'codes.csv', groups: ['code'] }] } } },
+        directory: folder,
+      }),
+    ).rejects.toThrow("there is no group 'code'");
+  });
+
   it('reads Parquet', async () => {
     const bytes = Buffer.from(PARQUET, 'base64');
     await file('films.parquet', bytes);

@@ -1,18 +1,15 @@
 import { resolve } from 'node:path';
-import { type EntityTable, EntityTableBuilder } from './entity-table.js';
+import { type EntityTable, EntityTableBuilder, type SourceFilter } from './entity-table.js';
 import { type LoadProblem, problemsError } from './errors.js';
 import { openSource } from './source/open-source.js';
 import { rowsOfObjects } from './source/source-row.js';
 import { loadStoreSchema, parseStoreSchema, type StoreSchema } from './store-schema.js';
 
 /** Rows for an entity, beside those the schema names: a file, or objects. */
-export type StoreSource =
-  | { readonly entity: string; readonly file: string; readonly columns?: Readonly<Record<string, string>> }
-  | {
-      readonly entity: string;
-      readonly rows: Iterable<Readonly<Record<string, unknown>>>;
-      readonly columns?: Readonly<Record<string, string>>;
-    };
+export type StoreSource = SourceFilter & { readonly entity: string } & (
+    | { readonly file: string }
+    | { readonly rows: Iterable<Readonly<Record<string, unknown>>> }
+  );
 
 export interface MemoryFeatureStoreOptions {
   /** Path of a YAML or JSON schema file, or its content as an object. */
@@ -61,7 +58,7 @@ export async function createMemoryFeatureStore(options: MemoryFeatureStoreOption
     for (const source of sources) {
       const file = 'file' in source ? resolve(directory, source.file) : '';
       const rows = 'file' in source ? await openSource(file) : rowsOfObjects(source.rows);
-      builder.add(rows, source.columns ?? {}, (line, column, message) => problems.push({ file, line, column, message }));
+      builder.add(rows, source, (line, column, message) => problems.push({ file, line, column, message }));
     }
     if (sources.length === 0) problems.push({ file: '', line: 0, column: '', message: `entity '${definition.label}' has no source` });
     // Only worth telling when nothing else explains it.

@@ -37,6 +37,8 @@ export interface FileSource {
   readonly file: string;
   /** Column of the file by key, feature or `group:feature`; what is not listed has its own name. */
   readonly columns: Readonly<Record<string, string>>;
+  /** The feature groups it fills; undefined = all that it has columns for. */
+  readonly groups: readonly string[] | undefined;
 }
 
 /** A checked schema. */
@@ -55,7 +57,15 @@ const group = z.strictObject({
 const entity = z.strictObject({
   keys: z.array(z.string().min(1)).min(1),
   groups: z.record(z.string().min(1), group),
-  sources: z.array(z.strictObject({ file: z.string().min(1), columns: z.record(z.string(), z.string()).optional() })).optional(),
+  sources: z
+    .array(
+      z.strictObject({
+        file: z.string().min(1),
+        columns: z.record(z.string(), z.string()).optional(),
+        groups: z.array(z.string()).optional(),
+      }),
+    )
+    .optional(),
 });
 const document = z.strictObject({ entities: z.record(z.string().min(1), entity) });
 
@@ -110,7 +120,10 @@ function toEntity(label: string, raw: z.infer<typeof entity>, report: Report): E
     const groupDefinition = toGroup(groupLabel, definition, `${path}.groups.${groupLabel}`, report);
     if (groupDefinition !== undefined) groups.set(groupLabel, groupDefinition);
   }
-  const sources = (raw.sources ?? []).map(({ file, columns }) => Object.freeze({ file, columns: columns ?? {} }));
+  const sources = (raw.sources ?? []).map(({ file, columns, groups: filled }, index) => {
+    for (const name of filled ?? []) if (!(name in raw.groups)) report(`${path}.sources.${index}.groups`, `there is no group '${name}'`);
+    return Object.freeze({ file, columns: columns ?? {}, groups: filled });
+  });
   return Object.freeze({ label, keys: Object.freeze([...raw.keys]), groups, sources: Object.freeze(sources) });
 }
 

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLocalModels, type LocalModels, type LocalModelsOptions } from './local-models.js';
 import { findModels } from './model-directory.js';
@@ -282,6 +284,22 @@ describe('createLocalModels', () => {
     };
     const models = await load({ models: [{ name: 'double', runner: doubling }] });
     expect(numbers((await models.infer('double', '', [floats('x', [2], [1, 2])]))[0])).toEqual([2, 4]);
+  });
+});
+
+describe('a program that loads models', () => {
+  it('takes its processes with it when it ends without closing them', async () => {
+    // What starts processes is TypeScript here, so the program below starts one in the same way.
+    const program = `
+      import { spawn } from 'node:child_process';
+      const child = spawn(process.execPath, [${JSON.stringify(fileURLToPath(new URL('./onnx/onnx-host.mjs', import.meta.url)))}], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
+      child.unref();
+      child.stdio[3].unref();
+      console.log(child.pid);
+    `;
+    // The child holds the error stream open: this settles only when both have ended.
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 10_000 });
+    expect(Number(stdout)).toBeGreaterThan(0);
   });
 });
 

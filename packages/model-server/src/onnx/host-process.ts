@@ -122,6 +122,8 @@ export class HostProcess {
   /** Ends the process now; its calls come back through `ended`. */
   kill(reason: string): void {
     this.#killReason = reason;
+    // Whoever waits for the end must live to see it.
+    this.#child.ref();
     this.#child.kill('SIGKILL');
   }
 
