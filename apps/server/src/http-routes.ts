@@ -85,7 +85,13 @@ function answer(response: NodeServerResponse, status: number, contentType: strin
 
 /** What gRPC clients understand as UNIMPLEMENTED whatever they make of HTTP status codes: an answer of trailers only. */
 function answerUnimplemented(request: NodeServerRequest, response: NodeServerResponse): void {
-  response.writeHead(200, { 'content-type': headerOf(request, 'content-type')!, 'grpc-status': '12', 'grpc-message': 'unknown service or method' });
+  const headers = { 'content-type': headerOf(request, 'content-type')!, 'grpc-status': '12', 'grpc-message': 'unknown service or method' };
+  if ('stream' in response) {
+    // The headers end the stream: only then are they trailers.
+    if (!response.stream.destroyed) response.stream.respond({ ':status': 200, ...headers }, { endStream: true });
+    return;
+  }
+  response.writeHead(200, headers);
   response.end();
 }
 
