@@ -1,0 +1,303 @@
+import { CellStatus, DataType } from '@inferflow/matrix';
+import { describe, expect, it } from 'vitest';
+import type { ComponentRun } from './component-run.js';
+import { component, defineComponent, PENDING, readNames, writeSlots } from './define-component.js';
+import { createFailure } from './failure.js';
+import { type ColumnRead, readColumn, readColumns, readKeys, readTensor } from './reads.js';
+import { createRegistry } from './registry.js';
+import { runComponent, TestBench } from './testing/index.js';
+import { type ColumnWrite, writeColumns } from './writes.js';
+
+type Run = ComponentRun<{ readonly x: ColumnRead }, { readonly y: ColumnWrite }>;
+
+/** A component that reads x and writes y, with the behaviour of the test. */
+function define(execute: (run: Run) => void | Promise<void> | typeof PENDING, cancelled?: (run: Run) => void) {
+  return defineComponent({
+    type: 'tested',
+    apiVersion: 1,
+    parseConfig: () => null,
+    create: () =>
+      component({
+        reads: { x: readColumn('x') },
+        writes: { y: writeColumns({ name: 'y', type: DataType.FP32 }) },
+        execute,
+        ...(cancelled === undefined ? {} : { cancelled }),
+      }),
+  });
+}
+
+const options = { config: null, columns: { x: [1, 2, 3] } };
+const copy = (run: Run) => {
+  for (let row = 0; row < run.rows.count; row++) run.writes.y.setNumber(row, run.reads.x.number(row));
+};
+const failure = createFailure('rejected', 'no', 'tested');
+
+describe('a component run', () => {
+  it('ends inside begin when execute returns nothing', () => {
+    const bench = new TestBench(define(copy), options);
+    const request = bench.createRequest();
+    const state = bench.createState();
+    request.begin(state);
+    expect(request.ends).toBe(1);
+    expect(state.busy).toBe(false);
+    expect(request.written('target')?.counts[CellStatus.fresh]).toBe(3);
+  });
+
+  it('ends when a promise settles', async () => {
+    const run = await runComponent(
+      define(async (own) => {
+        await Promise.resolve();
+        copy(own);
+      }),
+      options,
+    );
+    expect(run.columns['y']).toEqual([1, 2, 3]);
+    const broken = await runComponent(
+      define(() => Promise.reject(new Error('lost'))),
+      options,
+    );
+    expect(broken.failure).toMatchObject({ reason: 'exception', componentName: 'tested', message: 'component "tested" threw: lost' });
+    expect(broken.status['y']).toEqual(['failed', 'failed', 'failed']);
+  });
+
+  it('turns a throw into its own failure', async () => {
+    const result = await runComponent(
+      define((run) => {
+        run.writes.y.setNumber(0, 5);
+        throw new TypeError('oops');
+      }),
+      options,
+    );
+    expect(result.failure?.message).toBe('component "tested" threw: oops');
+    expect(result.columns['y']).toEqual([5, null, null]);
+  });
+
+  it('marks cells that were not written', async () => {
+    const result = await runComponent(
+      define((run) => void run.writes.y.setNumber(1, 5)),
+      options,
+    );
+    expect(result.failure).toBeNull();
+    expect(result.status['y']).toEqual(['failed', 'fresh', 'failed']);
+    expect(result.faults.map(({ from, to, failure: { reason } }) => [from, to, reason])).toEqual([
+      [0, 1, 'not-written'],
+      [2, 3, 'not-written'],
+    ]);
+  });
+
+  it('keeps what stands when rows fail, and ignores rows outside', async () => {
+    const result = await runComponent(
+      define((run) => {
+        copy(run);
+        run.failRows(1, 2, failure);
+        run.failRows(2, 3, failure);
+        run.failRows(-5, 0, failure);
+        run.failRows(2, 99, failure);
+      }),
+      options,
+    );
+    expect(result.faults.map(({ from, to }) => [from, to])).toEqual([
+      [1, 3],
+      [2, 3],
+    ]);
+    expect(result.failure).toBeNull();
+  });
+
+  it('takes exactly one end after PENDING and counts the others', () => {
+    const ends: [string, (run: Run) => void][] = [
+      ['done', (run) => run.done()],
+      ['failed', (run) => run.failed(failure)],
+    ];
+    for (const [name, end] of ends) {
+      let own: Run | undefined;
+      const bench = new TestBench(
+        define((run) => {
+          own = run;
+          copy(run);
+          return PENDING;
+        }),
+        options,
+      );
+      const request = bench.createRequest();
+      const state = bench.createState();
+      request.begin(state);
+      expect([request.ends, state.busy]).toEqual([0, true]);
+      end(own as Run);
+      end(own as Run);
+      expect([request.ends, state.busy, bench.binding.lateEnds]).toEqual([1, false, 1]);
+      expect(request.failure === null).toBe(name === 'done');
+    }
+  });
+
+  it('may end before execute returns PENDING', () => {
+    const bench = new TestBench(
+      define((run) => {
+        copy(run);
+        run.done();
+        return PENDING;
+      }),
+      options,
+    );
+    const request = bench.createRequest();
+    const state = bench.createState();
+    request.begin(state);
+    expect([request.ends, state.busy]).toEqual([1, false]);
+  });
+
+  it('is given up when it ignores the end of its request, and stays busy until it notices', () => {
+    let own: Run | undefined;
+    const bench = new TestBench(
+      define((run) => {
+        own = run;
+        return PENDING;
+      }),
+      options,
+    );
+    const request = bench.createRequest();
+    const state = bench.createState();
+    request.begin(state);
+    request.cancel(state, 'deadline');
+    expect(request.failure?.reason).toBe('deadline');
+    expect(state.busy).toBe(true);
+    expect(() => request.begin(state)).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_CONTRACT' }));
+    own?.done();
+    expect([request.ends, state.busy]).toEqual([1, false]);
+  });
+
+  it('lets go through `cancelled`, and stays busy if that throws', () => {
+    for (const throws of [false, true]) {
+      let calls = 0;
+      const bench = new TestBench(
+        define(
+          () => PENDING,
+          () => {
+            calls++;
+            if (throws) throw new Error('no');
+          },
+        ),
+        options,
+      );
+      const request = bench.createRequest();
+      const state = bench.createState();
+      request.begin(state);
+      request.cancel(state);
+      expect([calls, request.ends, state.busy]).toEqual([1, 1, throws]);
+    }
+  });
+
+  it('refuses to be used after it ended', () => {
+    let own: Run | undefined;
+    const bench = new TestBench(
+      define((run) => {
+        own = run;
+        copy(run);
+      }),
+      options,
+    );
+    const request = bench.createRequest();
+    const state = bench.createState();
+    request.begin(state);
+    state.end();
+    expect(() => own?.scope).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_RUN_ENDED' }));
+    expect(() => own?.block).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_RUN_ENDED' }));
+    expect(() => own?.writes.y.setNumber(0, 1)).toThrow();
+  });
+
+  it('cannot write outside its rows', async () => {
+    const result = await runComponent(
+      define((run) => {
+        copy(run);
+        run.writes.y.setNumber(3, 1);
+      }),
+      options,
+    );
+    expect(result.failure?.reason).toBe('exception');
+  });
+
+  it('skips a component that is not run', () => {
+    const bench = new TestBench(define(copy), options);
+    const request = bench.createRequest();
+    bench.createState().skip(request.matrix, null);
+    expect(request.written('target')?.counts[CellStatus.skipped]).toBe(3);
+  });
+
+  it('never takes a deadline beyond the request, less its reserve', () => {
+    let deadlines: number[] = [];
+    const bench = new TestBench(
+      define((run) => {
+        deadlines = [run.callDeadline(10) - performance.now(), run.callDeadline(10_000) - performance.now()];
+        copy(run);
+      }),
+      { ...options, deadlineMs: 100 },
+    );
+    bench.createRequest().begin(bench.createState());
+    expect(deadlines[0]).toBeLessThanOrEqual(10);
+    expect(deadlines[1]).toBeLessThanOrEqual(100);
+  });
+});
+
+describe('component', () => {
+  const body = { reads: {}, execute() {} };
+
+  it('says what it reads and writes', () => {
+    const made = component({
+      reads: {
+        a: readColumn('x'),
+        b: readColumns(['x', 'y']),
+        t: readTensor({ columns: ['z'], type: 'FP32', shape: [1] }),
+        k: readKeys({ columns: ['id'] }),
+      },
+      writes: {
+        one: writeColumns({ name: 'p', type: DataType.Int16 }),
+        two: writeColumns([
+          { name: 'q', type: DataType.String },
+          { name: 'r', type: DataType.FP32Vector, width: 12 },
+        ]),
+      },
+      execute() {},
+    });
+    expect(readNames(made)).toEqual(['x', 'y', 'z', 'id']);
+    expect(writeSlots(made)).toEqual([
+      { name: 'p', type: DataType.Int16, width: 2 },
+      { name: 'q', type: DataType.String },
+      { name: 'r', type: DataType.FP32Vector, width: 12 },
+    ]);
+  });
+
+  it('refuses declarations that contradict each other', () => {
+    const column = { name: 'p', type: DataType.FP32 };
+    expect(() => component({ ...body, writes: { a: writeColumns(column), b: writeColumns(column) } })).toThrow(/written twice/);
+    expect(() =>
+      component({ ...body, writes: { a: writeColumns(column), b: writeColumns({ ...column, name: 'q' }, { rows: 'own' }) } }),
+    ).toThrow(/agree/);
+    expect(() => writeColumns({ name: '', type: DataType.FP32 })).toThrow(/name/);
+    expect(() => readKeys({ columns: [] })).toThrow(/key/);
+  });
+});
+
+describe('createRegistry', () => {
+  const definition = define(copy);
+
+  it('sees its parent, not its children', () => {
+    const parent = createRegistry().register(definition);
+    const child = createRegistry(parent).register({ ...definition, type: 'own' });
+    expect(child.types()).toEqual(['own', 'tested']);
+    expect(parent.get('own')).toBeUndefined();
+    expect(() => child.register(definition)).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_DUPLICATE_TYPE' }));
+    expect(() => child.require('gone')).toThrow(/own, tested/);
+  });
+
+  it('refuses what is no definition, another version, and everything once it is frozen', () => {
+    const registry = createRegistry();
+    expect(() => registry.register({ ...definition, type: 'Not a name' })).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_DEFINITION_INVALID' }),
+    );
+    expect(() => registry.register({ ...definition, apiVersion: 2 as unknown as 1 })).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_API_VERSION' }),
+    );
+    expect(() => registry.register({ type: 'half', apiVersion: 1 } as unknown as typeof definition)).toThrow(/parseConfig/);
+    createRegistry(registry).freeze();
+    expect(registry.frozen).toBe(true);
+    expect(() => registry.register(definition)).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_REGISTRY_FROZEN' }));
+  });
+});

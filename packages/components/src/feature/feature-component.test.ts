@@ -1,0 +1,498 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { FeatureComponentConfig } from '@inferflow/config';
+import { DataType, encodeValue } from '@inferflow/matrix';
+import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
+import { GrpcError } from '@inferflow/transport';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createFeatureCache } from '../cache/feature-cache.js';
+import { componentContract, createTestBackend, ManualUpstream, runComponent, TestBench } from '../testing/index.js';
+import { featureDefinition } from './feature-component.js';
+
+type Query = { entityLabel: string; groups: { label: string; features: string[] }[]; keySchema: string[]; keys: string[][] };
+type Row = { keys: string[]; columns: Uint8Array[] };
+
+function decode(message: Uint8Array): Query {
+  const query = fromBinary(RetrieveQuerySchema, message);
+  return {
+    entityLabel: query.entityLabel,
+    groups: query.featureGroups.map((group) => ({ label: group.label, features: group.featureLabels })),
+    keySchema: query.keysSchema,
+    keys: query.keys.map((key) => key.cols),
+  };
+}
+
+/** An answer with the store's own schema; `change` may do anything to it. */
+function answerTo(
+  query: Query,
+  cell: (keys: string[], group: string, feature: string) => Uint8Array,
+  change: (rows: Row[]) => Row[] = (rows) => rows,
+) {
+  let column = 0;
+  const rows = query.keys.map((keys) => ({
+    keys,
+    columns: query.groups.flatMap((group) => group.features.map((feature) => cell(keys, group.label, feature))),
+  }));
+  return toBinary(
+    RetrieveResultSchema,
+    create(RetrieveResultSchema, {
+      entityLabel: query.entityLabel,
+      keysSchema: query.keySchema,
+      featureSchemas: query.groups.map((group) => ({
+        featureGroupLabel: group.label,
+        features: group.features.map((label) => ({ label: label.split('@')[0] as string, columnIdx: column++ })),
+      })),
+      rows: change(rows),
+    }),
+  );
+}
+
+function configOf(options: {
+  groups?: { label: string; type: DataType; features: string[] }[];
+  keys?: { schema: string; column: string }[];
+  composite?: boolean;
+  cache?: Partial<FeatureComponentConfig['cache']>;
+  batchSize?: number;
+  deadlineMs?: number;
+}): FeatureComponentConfig {
+  const groups = options.groups ?? [{ label: 'fp32', type: DataType.FP32, features: ['a', 'b'] }];
+  return {
+    kind: 'feature',
+    componentName: 'fs',
+    onFailure: 'default',
+    componentId: 'joined',
+    compositeId: options.composite ?? false,
+    keys: options.keys ?? [{ schema: 'id', column: 'item' }],
+    entityLabel: 'item',
+    groups: groups.map((group) => ({ label: group.label, dataType: group.type, dataTypeText: '', features: group.features })),
+    columnPrefix: '',
+    columnLabel: 'item',
+    cache: { enabled: false, requested: false, ttlSeconds: 60, ownTtlSeconds: 0, staleIfErrorSeconds: 0, ...options.cache },
+    ...(options.batchSize === undefined ? {} : { batchSize: options.batchSize }),
+    ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
+    columns: groups.flatMap((group, index) =>
+      group.features.map((feature) => ({
+        name: `item:${group.label}:${feature.split('@')[0]}`,
+        requestLabel: feature,
+        group: index,
+        dataType: feature.endsWith('@DataTypeFP16') ? DataType.FP16 : group.type,
+        groupDataType: group.type,
+      })),
+    ),
+    flattenResponseKeys: [],
+  };
+}
+
+const fp32 = (value: number) => encodeValue(DataType.FP32, value);
+/** A different number for every key and feature. */
+const numberOf = (keys: string[], feature: string) =>
+  keys.join('|').length * 100 + [...`${keys.join('|')}${feature}`].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
+const cellOf = (keys: string[], _group: string, feature: string) => fp32(numberOf(keys, feature));
+
+function store(handler: (query: Query) => Uint8Array | Promise<Uint8Array>, options: { batchSize?: number; deadlineMs?: number } = {}) {
+  const queries: Query[] = [];
+  const backend = createTestBackend((_path, message) => {
+    const query = decode(message);
+    queries.push(query);
+    return handler(query);
+  }, options);
+  return { queries, backends: { featureStore: backend } };
+}
+
+describe('feature component', () => {
+  it('asks each different key once and fills every row', async () => {
+    const { queries, backends } = store((query) => answerTo(query, cellOf));
+    const items = ['x', 'y', 'x', 'z', 'y'];
+    const result = await runComponent(featureDefinition, { config: configOf({}), columns: { item: items }, backends });
+    expect(queries).toEqual([
+      { entityLabel: 'item', groups: [{ label: 'fp32', features: ['a', 'b'] }], keySchema: ['id'], keys: [['x'], ['y'], ['z']] },
+    ]);
+    expect(result.columns['item:fp32:a']).toEqual(items.map((item) => numberOf([item], 'a')));
+    expect(result.columns['item:fp32:b']).toEqual(items.map((item) => numberOf([item], 'b')));
+    expect(result.failure).toBeNull();
+    expect(result.faults).toEqual([]);
+  });
+
+  it('cuts batches and keeps to the cap of parallel ones', async () => {
+    const upstream = new ManualUpstream();
+    const bench = new TestBench(featureDefinition, {
+      config: configOf({ batchSize: 2 }),
+      columns: { item: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] },
+      backends: { featureStore: createTestBackend(upstream) },
+      maxParallelBatches: 2,
+    });
+    const request = bench.createRequest();
+    const state = bench.createState();
+    request.begin(state);
+    const sizes: number[] = [];
+    while (request.ends === 0) {
+      expect(upstream.open.length).toBeLessThanOrEqual(2);
+      const [call] = upstream.open;
+      const query = decode((call as (typeof upstream.open)[number]).message);
+      sizes.push(query.keys.length);
+      call?.answer(answerTo(query, cellOf));
+    }
+    expect(sizes).toEqual([2, 2, 2, 1]);
+    const block = state.written;
+    expect(block?.withoutValue).toBe(0);
+  });
+
+  it('places rows by key whatever their order, number and company, and columns by their index', async () => {
+    const keys = fc.uniqueArray(fc.string({ unit: fc.constantFrom('a', 'b', 'é', '|', '0'), minLength: 1, maxLength: 4 }), {
+      minLength: 1,
+      maxLength: 12,
+    });
+    const change = fc.record({
+      order: fc.array(fc.nat(), { minLength: 24, maxLength: 24 }),
+      drop: fc.array(fc.nat(11), { maxLength: 3 }),
+      repeat: fc.array(fc.nat(11), { maxLength: 3 }),
+      strangers: fc.nat(3),
+      short: fc.array(fc.nat(11), { maxLength: 2 }),
+      wrong: fc.array(fc.nat(11), { maxLength: 2 }),
+      empty: fc.array(fc.nat(11), { maxLength: 2 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(keys, change, fc.boolean(), async (items, { order, drop, repeat, strangers, short, wrong, empty }, withText) => {
+        const groups = [
+          { label: 'fp32', type: DataType.FP32, features: ['a', 'b'] },
+          ...(withText ? [{ label: 'text', type: DataType.String, features: ['t'] }] : []),
+        ];
+        let answered: Row[] = [];
+        const { backends } = store((query) =>
+          answerTo(
+            query,
+            (own, group, feature) => (group === 'text' ? new TextEncoder().encode(own.join()) : cellOf(own, group, feature)),
+            (rows) => {
+              rows.forEach((row, index) => {
+                if (short.includes(index)) row.columns.pop();
+                if (wrong.includes(index)) row.columns[0] = new Uint8Array(3);
+                if (empty.includes(index)) row.columns[1] = new Uint8Array(0);
+              });
+              let list = rows.filter((_, index) => !drop.includes(index));
+              for (const index of repeat) if (rows[index] !== undefined && !drop.includes(index)) list.push(rows[index]);
+              for (let index = 0; index < strangers; index++) list.push({ keys: [`stranger${index}`], columns: rows[0]?.columns ?? [] });
+              list = list
+                .map((row, index) => ({ row, at: order[index % 24] as number }))
+                .sort((left, right) => left.at - right.at)
+                .map(({ row }) => row);
+              answered = list;
+              return list;
+            },
+          ),
+        );
+        const result = await runComponent(featureDefinition, { config: configOf({ groups }), columns: { item: items }, backends });
+        const wantFault = new Set<number>();
+        items.forEach((item, row) => {
+          const own = answered.find((entry) => entry.keys[0] === item);
+          const expected = ['item:fp32:a', 'item:fp32:b'].map((_, column) => {
+            const bytes = own?.columns[column];
+            if (bytes === undefined || (bytes.length !== 4 && bytes.length !== 0)) {
+              wantFault.add(row);
+              return null;
+            }
+            return bytes.length === 0 ? null : numberOf([item], column === 0 ? 'a' : 'b');
+          });
+          if (withText && own?.columns[2] === undefined) wantFault.add(row);
+          expect([result.columns['item:fp32:a']?.[row], result.columns['item:fp32:b']?.[row]]).toEqual(expected);
+          if (withText) expect(result.columns['item:text:t']?.[row] ?? null).toBe(own?.columns[2] === undefined ? null : item);
+        });
+        const faulty = new Set(
+          result.faults.flatMap((fault) => Array.from({ length: fault.to - fault.from }, (_, index) => fault.from + index)),
+        );
+        if (result.failure === null) expect([...faulty].sort()).toEqual([...wantFault].sort());
+        else expect(items.every((item) => answered.every((row) => row.keys[0] !== item))).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('believes a store that echoes no keys only when it answers as many rows as were asked', async () => {
+    const silent = (rows: Row[]) => rows.map((row) => ({ ...row, keys: [] }));
+    const run = (change: (rows: Row[]) => Row[]) =>
+      runComponent(featureDefinition, {
+        config: configOf({}),
+        columns: { item: ['x', 'y'] },
+        backends: store((query) => answerTo(query, cellOf, change)).backends,
+      });
+    expect((await run(silent)).columns['item:fp32:a']).toEqual([numberOf(['x'], 'a'), numberOf(['y'], 'a')]);
+    const short = await run((rows) => silent(rows).slice(1));
+    expect(short.status['item:fp32:a']).toEqual(['failed', 'failed']);
+    expect(short.failure?.reason).toBe('shape');
+  });
+
+  it('does not ask for keys with an empty part and keeps composite keys apart', async () => {
+    const { queries, backends } = store((query) => answerTo(query, cellOf));
+    const config = configOf({
+      keys: [
+        { schema: 'u', column: 'user' },
+        { schema: 'i', column: 'item' },
+      ],
+      composite: true,
+    });
+    const columns = { user: ['a|b', 'a', 'a', 'c'], item: ['c', 'b|c', '', 'd'] };
+    const result = await runComponent(featureDefinition, { config, columns, backends });
+    expect(queries[0]?.keys).toEqual([
+      ['a|b', 'c'],
+      ['a', 'b|c'],
+      ['c', 'd'],
+    ]);
+    expect(result.status['item:fp32:a']).toEqual(['fresh', 'fresh', 'skipped', 'fresh']);
+    expect(result.columns['joined']).toEqual(['a|b|c', 'a|b|c', null, 'c|d']);
+    expect(result.faults).toEqual([]);
+  });
+
+  it('asks for nothing when there are no keys, and leaves out groups without features', async () => {
+    const { queries, backends } = store((query) => answerTo(query, cellOf));
+    const groups = [
+      { label: 'none', type: DataType.FP32, features: [] },
+      { label: 'fp32', type: DataType.FP32, features: ['a'] },
+    ];
+    const blank = await runComponent(featureDefinition, { config: configOf({ groups }), columns: { item: ['', ''] }, backends });
+    expect(queries).toEqual([]);
+    expect(blank.status['item:fp32:a']).toEqual(['skipped', 'skipped']);
+    await runComponent(featureDefinition, { config: configOf({ groups }), columns: { item: ['x'] }, backends });
+    expect(queries[0]?.groups).toEqual([{ label: 'fp32', features: ['a'] }]);
+  });
+
+  it('converts a default that comes in the unquantised width and fails any other width', async () => {
+    const config = configOf({ groups: [{ label: 'fp32', type: DataType.FP32, features: ['w@DataTypeFP16'] }] });
+    const cells: Record<string, Uint8Array> = { ok: encodeValue(DataType.FP16, 1.5), unknown: fp32(0.25), odd: new Uint8Array(3) };
+    const { queries, backends } = store((query) => answerTo(query, (keys) => cells[keys[0] as string] as Uint8Array));
+    const result = await runComponent(featureDefinition, { config, columns: { item: ['ok', 'unknown', 'odd'] }, backends });
+    expect(queries[0]?.groups[0]?.features).toEqual(['w@DataTypeFP16']);
+    expect(result.columns['item:fp32:w']).toEqual([1.5, 0.25, null]);
+    expect(result.status['item:fp32:w']).toEqual(['fresh', 'fresh', 'failed']);
+    expect(result.faults.map(({ from, to }) => [from, to])).toEqual([[2, 3]]);
+  });
+
+  it('takes vectors of any length', async () => {
+    const config = configOf({ groups: [{ label: 'v', type: DataType.FP32Vector, features: ['e'] }] });
+    const { backends } = store((query) =>
+      answerTo(query, (keys) =>
+        encodeValue(
+          DataType.FP32Vector,
+          Array.from({ length: Number(keys[0]) }, (_, index) => index),
+        ),
+      ),
+    );
+    const result = await runComponent(featureDefinition, { config, columns: { item: ['3', '1', '200'] }, backends });
+    expect(result.columns['item:v:e']?.map((value) => (value as number[]).length)).toEqual([3, 1, 200]);
+  });
+
+  describe('when the store fails', () => {
+    it.each([
+      ['refuses', () => Promise.reject(new GrpcError(7, 'no')), 'rejected'],
+      ['is unavailable', () => Promise.reject(new GrpcError(14, 'gone')), 'unavailable'],
+      ['answers garbage', () => Uint8Array.of(0x22, 0x7f, 0x01), 'malformed'],
+      ['answers half a row', (query: Query) => answerTo(query, cellOf).subarray(0, -3), 'malformed'],
+      ['answers nothing', () => new Uint8Array(0), 'shape'],
+    ] as const)('%s: all cells fail and the component with them', async (_name, handler, reason) => {
+      const { backends } = store(handler as (query: Query) => Uint8Array);
+      const result = await runComponent(featureDefinition, { config: configOf({}), columns: { item: ['x', 'y'] }, backends });
+      expect(result.failure?.reason).toBe(reason);
+      expect(result.status['item:fp32:a']).toEqual(['failed', 'failed']);
+    });
+
+    it('is slow: the deadline of the component ends the call', async () => {
+      const { backends } = store(() => new Promise(() => {}));
+      const result = await runComponent(featureDefinition, { config: configOf({ deadlineMs: 20 }), columns: { item: ['x'] }, backends });
+      expect(result.failure?.reason).toBe('deadline');
+    });
+
+    it('loses one batch: its rows fail, the others stand', async () => {
+      const { backends } = store((query) => {
+        if (query.keys.some(([key]) => key === 'c')) throw new GrpcError(13, 'broken');
+        return answerTo(query, cellOf);
+      });
+      const result = await runComponent(featureDefinition, {
+        config: configOf({ batchSize: 2 }),
+        columns: { item: ['a', 'b', 'c', 'd', 'e'] },
+        backends,
+      });
+      expect(result.failure).toBeNull();
+      expect(result.status['item:fp32:a']).toEqual(['fresh', 'fresh', 'failed', 'failed', 'fresh']);
+      expect(result.faults).toMatchObject([{ from: 2, to: 4, failure: { reason: 'rejected', componentName: 'tested' } }]);
+    });
+
+    it('answers in time for nobody: the request ended and nothing is written', async () => {
+      const upstream = new ManualUpstream();
+      const bench = new TestBench(featureDefinition, {
+        config: configOf({}),
+        columns: { item: ['x'] },
+        backends: { featureStore: createTestBackend(upstream) },
+      });
+      const request = bench.createRequest();
+      const state = bench.createState();
+      request.begin(state);
+      request.cancel(state, 'deadline');
+      expect(upstream.cancelled).toBe(1);
+      expect(request.failure?.reason).toBe('deadline');
+      expect(state.busy).toBe(false);
+      expect(state.written?.status(0, 0)).toBe(10);
+    });
+  });
+
+  describe('cache', () => {
+    const cached = (stale = 0) =>
+      configOf({
+        cache: { enabled: true, ttlSeconds: 10, staleIfErrorSeconds: stale },
+        groups: [
+          { label: 'fp32', type: DataType.FP32, features: ['a', 'b'] },
+          { label: 'text', type: DataType.String, features: ['t'] },
+        ],
+      });
+    const cell = (keys: string[], group: string, feature: string) =>
+      feature === 'a' && keys[0] === 'hole'
+        ? new Uint8Array(0)
+        : group === 'text'
+          ? new TextEncoder().encode(`${keys[0]}!`)
+          : cellOf(keys, group, feature);
+
+    it('fetches a key once within its time, holes and texts included', async () => {
+      let now = 0;
+      const cache = createFeatureCache({ maxBytes: 1 << 20, now: () => now });
+      const { queries, backends } = store((query) => answerTo(query, cell));
+      const run = (items: string[]) => runComponent(featureDefinition, { config: cached(), columns: { item: items }, backends, cache });
+      const first = await run(['hole', 'x']);
+      const second = await run(['x', 'hole', 'y']);
+      expect(queries.map((query) => query.keys)).toEqual([[['hole'], ['x']], [['y']]]);
+      expect(second.columns['item:fp32:a']).toEqual([first.columns['item:fp32:a']?.[1], null, numberOf(['y'], 'a')]);
+      expect(second.status['item:fp32:a']).toEqual(['cached', 'missing', 'fresh']);
+      expect(second.columns['item:text:t']).toEqual(['x!', 'hole!', 'y!']);
+      now = 10_000;
+      await run(['x']);
+      expect(queries).toHaveLength(3);
+    });
+
+    it('does not mix layouts', async () => {
+      const cache = createFeatureCache({ maxBytes: 1 << 20 });
+      const { queries, backends } = store((query) => answerTo(query, cellOf));
+      const config = (features: string[]) =>
+        configOf({ cache: { enabled: true }, groups: [{ label: 'fp32', type: DataType.FP32, features }] });
+      await runComponent(featureDefinition, { config: config(['a', 'b']), columns: { item: ['x'] }, backends, cache });
+      const result = await runComponent(featureDefinition, { config: config(['b', 'a']), columns: { item: ['x'] }, backends, cache });
+      expect(queries).toHaveLength(2);
+      expect(result.columns['item:fp32:a']).toEqual([numberOf(['x'], 'a')]);
+    });
+
+    it('serves what is past its time when the store fails, if told to', async () => {
+      let now = 0;
+      const cache = createFeatureCache({ maxBytes: 1 << 20, now: () => now });
+      let fails = false;
+      const { backends } = store((query) => {
+        if (fails) throw new GrpcError(14, 'gone');
+        return answerTo(query, cell);
+      });
+      const run = (stale: number) =>
+        runComponent(featureDefinition, { config: cached(stale), columns: { item: ['x', 'new'] }, backends, cache });
+      await runComponent(featureDefinition, { config: cached(30), columns: { item: ['x'] }, backends, cache });
+      fails = true;
+      now = 15_000;
+      const result = await run(30);
+      expect(result.status['item:fp32:a']).toEqual(['stale', 'failed']);
+      expect(result.columns['item:text:t']).toEqual(['x!', null]);
+      expect(result.faults.map(({ from, to }) => [from, to])).toEqual([[1, 2]]);
+      now = 41_000;
+      expect((await run(30)).failure?.reason).toBe('unavailable');
+    });
+  });
+
+  describe('sharing', () => {
+    function bench(share: boolean) {
+      const upstream = new ManualUpstream();
+      const columns = { item: ['x', 'y'] };
+      const made = new TestBench(featureDefinition, {
+        config: configOf({}),
+        columns,
+        backends: { featureStore: createTestBackend(upstream) },
+        shareFetches: share,
+      });
+      const start = () => {
+        const request = made.createRequest();
+        const state = made.createState();
+        request.begin(state);
+        return { request, state };
+      };
+      const answer = (index: number) =>
+        upstream.calls[index]?.answer(answerTo(decode((upstream.calls[index] as { message: Uint8Array }).message), cellOf));
+      return { upstream, start, answer };
+    }
+
+    it('two requests that need a key at once fetch it once', () => {
+      const { upstream, start, answer } = bench(true);
+      const first = start();
+      const second = start();
+      expect(upstream.calls).toHaveLength(1);
+      answer(0);
+      for (const { request, state } of [first, second]) {
+        expect(request.ends).toBe(1);
+        expect(request.failure).toBeNull();
+        expect(state.written?.memory.view.getFloat32(0, true)).toBe(numberOf(['x'], 'a'));
+        expect(state.written?.memory.view.getFloat32(8, true)).toBe(numberOf(['y'], 'a'));
+      }
+      start();
+      expect(upstream.calls).toHaveLength(2);
+    });
+
+    it('does not share when told not to', () => {
+      const { upstream, start } = bench(false);
+      start();
+      start();
+      expect(upstream.calls).toHaveLength(2);
+    });
+
+    it('goes on for the others when one leaves, and ends with the last one', () => {
+      const { upstream, start, answer } = bench(true);
+      const first = start();
+      const second = start();
+      first.request.cancel(first.state);
+      expect(upstream.cancelled).toBe(0);
+      answer(0);
+      expect(second.request.failure).toBeNull();
+      const third = start();
+      const fourth = start();
+      third.request.cancel(third.state);
+      fourth.request.cancel(fourth.state);
+      expect(upstream.cancelled).toBe(1);
+      expect(upstream.open).toHaveLength(0);
+    });
+
+    it('lets those who only waited try once for themselves', () => {
+      const { upstream, start, answer } = bench(true);
+      const owner = start();
+      const waiter = start();
+      upstream.calls[0]?.fail('unavailable');
+      expect(owner.request.failure?.reason).toBe('unavailable');
+      expect(waiter.request.ends).toBe(0);
+      expect(upstream.calls).toHaveLength(2);
+      answer(1);
+      expect(waiter.request.failure).toBeNull();
+      const again = start();
+      upstream.calls[2]?.fail('unavailable');
+      expect(again.request.failure?.reason).toBe('unavailable');
+    });
+  });
+
+  it('refuses to be made without a store, or without keys', () => {
+    const deps = { columns: { item: ['x'] } };
+    expect(() => new TestBench(featureDefinition, { config: configOf({}), ...deps })).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_DEPENDENCY_UNAVAILABLE' }),
+    );
+    expect(() => new TestBench(featureDefinition, { config: configOf({ keys: [] }), ...deps })).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_CONFIG_INVALID' }),
+    );
+    expect(() => new TestBench(featureDefinition, { config: { kind: 'predator' }, ...deps })).toThrow(
+      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_CONFIG_INVALID' }),
+    );
+  });
+
+  describe('contract', () => {
+    const { backends } = store((query) => answerTo(query, cellOf));
+    for (const check of componentContract(featureDefinition, {
+      config: configOf({ composite: true }),
+      columns: { item: ['x', 'y', 'x'] },
+      backends,
+    }))
+      it(check.name, () => check.run());
+  });
+});

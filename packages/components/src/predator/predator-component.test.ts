@@ -1,0 +1,515 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { ModelInput, ModelOutput, PredatorComponentConfig } from '@inferflow/config';
+import { DataType, encodeValue } from '@inferflow/matrix';
+import { ModelInferRequestSchema, ModelInferResponseSchema } from '@inferflow/proto';
+import { GrpcError } from '@inferflow/transport';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { componentContract, createTestBackend, ManualUpstream, runComponent, TestBench, type TestOptions } from '../testing/index.js';
+import { predatorDefinition } from './predator-component.js';
+
+interface Call {
+  model: string;
+  version: string;
+  rows: number;
+  outputs: string[];
+  inputs: { name: string; datatype: string; shape: number[]; raw: Uint8Array }[];
+}
+type Output = { name: string; datatype: string; shape: number[]; raw?: Uint8Array; contents?: Record<string, unknown> };
+
+function decode(message: Uint8Array): Call {
+  const request = fromBinary(ModelInferRequestSchema, message);
+  return {
+    model: request.modelName,
+    version: request.modelVersion,
+    rows: Number(request.inputs[0]?.shape[0] ?? 0n),
+    outputs: request.outputs.map((output) => output.name),
+    inputs: request.inputs.map((input, index) => ({
+      name: input.name,
+      datatype: input.datatype,
+      shape: input.shape.map(Number),
+      raw: request.rawInputContents[index] as Uint8Array,
+    })),
+  };
+}
+
+function answerOf(outputs: Output[]): Uint8Array {
+  return toBinary(
+    ModelInferResponseSchema,
+    create(ModelInferResponseSchema, {
+      modelName: 'm',
+      outputs: outputs.map(({ name, datatype, shape, contents }) => ({
+        name,
+        datatype,
+        shape: shape.map(BigInt),
+        ...(contents === undefined ? {} : { contents }),
+      })),
+      rawOutputContents: outputs.flatMap((output) => (output.raw === undefined ? [] : [output.raw])),
+    }),
+  );
+}
+
+const floats = (values: readonly number[]) => new Uint8Array(Float32Array.from(values).buffer);
+/** Doubles every row's first FP32. */
+const doubled = (call: Call, type = 'FP32') => {
+  const raw = call.inputs[0]?.raw as Uint8Array;
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const stride = raw.length / call.rows;
+  const values = Array.from({ length: call.rows }, (_, row) => view.getFloat32(row * stride, true) * 2);
+  return { name: 'o', datatype: type, shape: [call.rows, 1], raw: floats(values) };
+};
+
+function model(handler: (call: Call) => Uint8Array | Promise<Uint8Array>, options: { batchSize?: number } = {}) {
+  const calls: Call[] = [];
+  const endpoints: string[] = [];
+  const backend = createTestBackend((_path, message) => {
+    const call = decode(message);
+    calls.push(call);
+    return handler(call);
+  }, options);
+  return {
+    calls,
+    endpoints,
+    backends: {
+      model: (endpoint: string) => {
+        endpoints.push(endpoint);
+        return backend;
+      },
+    },
+  };
+}
+
+const input = (options: Partial<ModelInput> = {}): ModelInput => ({
+  name: 'x',
+  features: ['price'],
+  shape: [1],
+  dataType: 'FP32',
+  dataTypeText: 'FP32',
+  ...options,
+});
+const output = (options: Partial<ModelOutput> = {}): ModelOutput => ({
+  name: 'o',
+  dataType: 'FP32',
+  dataTypeText: 'FP32',
+  scores: [{ name: 's', dims: [1] }],
+  ...options,
+});
+
+function configOf(options: Partial<PredatorComponentConfig> = {}): PredatorComponentConfig {
+  return {
+    kind: 'predator',
+    componentName: 'p',
+    onFailure: 'default',
+    componentId: 'item',
+    modelName: 'm',
+    modelVersion: '1',
+    endpoint: 'host',
+    endpoints: [],
+    deadlineMs: undefined,
+    batchSize: undefined,
+    calibration: '',
+    inputs: [input()],
+    outputs: [output()],
+    scope: 'target',
+    slateCalls: 'per_slate',
+    coalesce: false,
+    broadcastSingleScore: false,
+    ...options,
+  };
+}
+
+const run = (options: TestOptions) => runComponent(predatorDefinition, options);
+const price = [1, 2, 3, 4, 5];
+
+describe('predator component', () => {
+  it('sends rows by shape and takes outputs by name', async () => {
+    const { calls, backends } = model((call) =>
+      answerOf([
+        {
+          name: 'other',
+          datatype: 'INT64',
+          shape: [call.rows, 2],
+          raw: new Uint8Array(BigInt64Array.from(price.flatMap((value) => [BigInt(value), -BigInt(value)])).buffer),
+        },
+        doubled(call),
+      ]),
+    );
+    const config = configOf({
+      inputs: [input(), input({ name: 'y', features: ['price', 'name'], dataType: 'BYTES', shape: [2] })],
+      outputs: [
+        output(),
+        output({
+          name: 'other',
+          dataType: 'INT64',
+          scores: [
+            { name: 'n', dims: [1] },
+            { name: 'm', dims: [1] },
+          ],
+        }),
+      ],
+      modelVersion: '7',
+    });
+    const result = await run({ config, columns: { price, name: ['a', 'b', 'é', '', 'e'] }, backends });
+    expect(calls).toHaveLength(1);
+    expect(calls[0]).toMatchObject({
+      model: 'm',
+      version: '7',
+      outputs: ['o', 'other'],
+      inputs: [
+        { name: 'x', datatype: 'FP32', shape: [5, 1] },
+        { name: 'y', datatype: 'BYTES', shape: [5, 2] },
+      ],
+    });
+    expect([...(calls[0]?.inputs[0]?.raw ?? [])]).toEqual([...floats(price)]);
+    expect(result.columns).toEqual({ s: [2, 4, 6, 8, 10], n: [1n, 2n, 3n, 4n, 5n], m: [-1n, -2n, -3n, -4n, -5n] });
+    expect(result.faults).toEqual([]);
+    expect(result.defaulted).toEqual([3]);
+  });
+
+  it('works out open dimensions from the number of elements', async () => {
+    const { calls, backends } = model((call) =>
+      answerOf([{ name: 'o', datatype: 'FP32', shape: [call.rows], raw: new Uint8Array(call.rows * 4) }]),
+    );
+    const columns = { price, vector: { type: DataType.FP32Vector, values: price.map(() => [1, 2, 3, 4, 5, 6]) } };
+    const config = configOf({
+      inputs: [input({ features: ['vector'], shape: [-1, 2] }), input({ features: ['price', 'price'], shape: [-1], dataType: 'BYTES' })],
+    });
+    await run({ config, columns, backends });
+    expect(calls[0]?.inputs.map((entry) => entry.shape)).toEqual([
+      [5, 3, 2],
+      [5, 2],
+    ]);
+  });
+
+  it('places rows by chunk, whatever order the answers come in', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 7 }),
+        fc.array(fc.nat(), { minLength: 20, maxLength: 20 }),
+        (count, batchSize, order) => {
+          const upstream = new ManualUpstream();
+          const bench = new TestBench(predatorDefinition, {
+            config: configOf({ batchSize }),
+            columns: { price: Array.from({ length: count }, (_, row) => row + 1) },
+            backends: { model: () => createTestBackend(upstream) },
+          });
+          const request = bench.createRequest();
+          const state = bench.createState();
+          request.begin(state);
+          expect(upstream.calls).toHaveLength(Math.ceil(count / batchSize));
+          const lost = new Set<number>();
+          while (upstream.open.length > 0) {
+            const pick = order[upstream.open.length % order.length] as number;
+            const call = upstream.open[pick % upstream.open.length] as (typeof upstream.open)[number];
+            const decoded = decode(call.message);
+            if (pick % 4 === 0) {
+              const first = (doubled(decoded).raw as Uint8Array).slice(0, 4);
+              const row = new DataView(first.buffer).getFloat32(0, true) / 2 - 1;
+              for (let at = row; at < row + decoded.rows; at++) lost.add(at);
+              call.fail('unavailable');
+            } else call.answer(answerOf([doubled(decoded)]));
+          }
+          const block = state.written;
+          for (let row = 0; row < count; row++) {
+            expect(block?.status(row, 0)).toBe(lost.has(row) ? 10 : 2);
+            expect(block?.memory.view.getFloat32(row * 4, true)).toBe(lost.has(row) ? 0 : (row + 1) * 2);
+          }
+          const failed = new Set<number>();
+          for (let index = 0; index < state.faults.count; index++)
+            for (let row = state.faults.from(index); row < state.faults.to(index); row++) failed.add(row);
+          expect([...failed].sort()).toEqual([...lost].sort());
+          expect(request.failure === null).toBe(lost.size < count);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('reads every datatype, raw and typed', async () => {
+    const cases: [string, DataType, string, (string | number | bigint | boolean)[]][] = [
+      ['FP32', DataType.FP32, 'fp32Contents', [1.5, Number.NaN]],
+      ['FP64', DataType.FP64, 'fp64Contents', [1.25, -0.1]],
+      ['INT8', DataType.Int8, 'intContents', [-1, 5]],
+      ['INT16', DataType.Int16, 'intContents', [-300, 5]],
+      ['INT32', DataType.Int32, 'intContents', [-70000, 5]],
+      ['INT64', DataType.Int64, 'int64Contents', [-(2n ** 60n), 5n]],
+      ['UINT8', DataType.Uint8, 'uintContents', [255, 5]],
+      ['UINT16', DataType.Uint16, 'uintContents', [65535, 5]],
+      ['UINT32', DataType.Uint32, 'uintContents', [4294967295, 5]],
+      ['UINT64', DataType.Uint64, 'uint64Contents', [2n ** 63n + 1n, 5n]],
+      ['BOOL', DataType.Bool, 'boolContents', [true, false]],
+      ['BYTES', DataType.String, 'bytesContents', ['é', '']],
+    ];
+    for (const [datatype, type, field, values] of cases) {
+      const cells = values.map((value) => encodeValue(type, value));
+      const withLengths = datatype === 'BYTES' ? cells.flatMap((cell) => [Uint8Array.of(cell.length, 0, 0, 0), cell]) : cells;
+      const raw = Uint8Array.from(withLengths.flatMap((cell) => [...cell]));
+      const typed = { [field]: datatype === 'BYTES' ? cells : values };
+      for (const answer of [{ raw }, { contents: typed }]) {
+        const { backends } = model(() => answerOf([{ name: 'o', datatype, shape: [2, 1], ...answer }]));
+        const result = await run({ config: configOf({ outputs: [output({ dataType: datatype })] }), columns: { price: [1, 2] }, backends });
+        expect(result.columns['s'], `${datatype} ${Object.keys(answer)}`).toEqual(values);
+        expect(result.faults).toEqual([]);
+      }
+    }
+  });
+
+  it('hands BF16 through as bytes', async () => {
+    const { backends } = model(() => answerOf([{ name: 'o', datatype: 'BF16', shape: [2, 1], raw: Uint8Array.of(1, 2, 3, 4) }]));
+    const result = await run({ config: configOf({ outputs: [output({ dataType: 'BF16' })] }), columns: { price: [1, 2] }, backends });
+    expect(result.bytes['s']?.map((cell) => [...cell])).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+  });
+
+  it('cuts vectors and open dimensions', async () => {
+    const { backends } = model(() =>
+      answerOf([{ name: 'o', datatype: 'FP32', shape: [2, 5], raw: floats([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) }]),
+    );
+    const scores = [
+      { name: 'first', dims: [1] },
+      { name: 'rest', dims: [-1] },
+      { name: 'pair', dims: [2] },
+    ];
+    const result = await run({ config: configOf({ outputs: [output({ scores })] }), columns: { price: [1, 2] }, backends });
+    expect(result.columns).toEqual({
+      first: [1, 6],
+      rest: [
+        [2, 3],
+        [7, 8],
+      ],
+      pair: [
+        [4, 5],
+        [9, 10],
+      ],
+    });
+  });
+
+  describe('when the answer is not what was asked for', () => {
+    const good = { name: 'o', datatype: 'FP32', shape: [5, 1], raw: floats(price) };
+    it.each([
+      ['no outputs', [], 'shape'],
+      ['another name', [{ ...good, name: 'q' }], 'shape'],
+      ['another type', [{ ...good, datatype: 'INT32' }], 'shape'],
+      ['another width', [{ ...good, shape: [5, 2], raw: floats([...price, ...price]) }], 'shape'],
+      ['no shape', [{ ...good, shape: [] }], 'shape'],
+      ['a negative shape', [{ ...good, shape: [-5, 1] }], 'shape'],
+      ['a shape without rows', [{ ...good, shape: [0, 1], raw: new Uint8Array(0) }], 'shape'],
+      ['fewer bytes than its shape', [{ ...good, raw: floats(price).subarray(1) }], 'shape'],
+      ['no contents', [{ name: 'o', datatype: 'FP32', shape: [5, 1] }], 'shape'],
+      ['typed contents of another length', [{ name: 'o', datatype: 'FP32', shape: [5, 1], contents: { fp32Contents: [1] } }], 'shape'],
+    ] as [string, Output[], string][])('%s: the cells fail', async (_name, outputs, reason) => {
+      const { backends } = model(() => answerOf(outputs));
+      const result = await run({ config: configOf(), columns: { price }, backends });
+      expect(result.failure?.reason).toBe(reason);
+      expect(result.status['s']).toEqual(price.map(() => 'failed'));
+    });
+
+    it('fewer rows: the rows that came stand', async () => {
+      const { backends } = model(() => answerOf([{ ...good, shape: [3, 1], raw: floats([1, 2, 3]) }]));
+      const result = await run({ config: configOf(), columns: { price }, backends });
+      expect(result.columns['s']).toEqual([1, 2, 3, null, null]);
+      expect(result.faults).toMatchObject([{ from: 3, to: 5, failure: { reason: 'shape' } }]);
+      expect(result.failure).toBeNull();
+    });
+
+    it('more rows: the rest is left out', async () => {
+      const { backends } = model(() => answerOf([{ ...good, shape: [7, 1], raw: floats([...price, 6, 7]) }]));
+      expect((await run({ config: configOf(), columns: { price }, backends })).columns['s']).toEqual(price);
+      const texts = model(() =>
+        answerOf([{ name: 'o', datatype: 'BYTES', shape: [2, 1], raw: Uint8Array.of(1, 0, 0, 0, 65, 1, 0, 0, 0, 66) }]),
+      );
+      expect(
+        (await run({ config: configOf({ outputs: [output({ dataType: 'BYTES' })] }), columns: { price: [1] }, backends: texts.backends }))
+          .columns['s'],
+      ).toEqual(['A']);
+    });
+
+    it('one output of two: the one that came is delivered', async () => {
+      const { backends } = model(() => answerOf([good]));
+      const config = configOf({ outputs: [output({ name: 'gone', scores: [{ name: 'g', dims: [1] }] }), output()] });
+      const result = await run({ config, columns: { price }, backends });
+      expect(result.columns).toEqual({ g: price.map(() => null), s: price });
+      expect(result.failure).toBeNull();
+      expect(result.faults).toMatchObject([{ from: 0, to: 5 }]);
+    });
+
+    it('one row for many: given to all only where that is allowed', async () => {
+      const one = () => answerOf([{ ...good, shape: [1, 1], raw: floats([7]) }]);
+      expect((await run({ config: configOf(), columns: { price }, backends: model(one).backends })).columns['s']).toEqual([
+        7,
+        null,
+        null,
+        null,
+        null,
+      ]);
+      expect(
+        (await run({ config: configOf({ broadcastSingleScore: true }), columns: { price }, backends: model(one).backends })).columns['s'],
+      ).toEqual([7, 7, 7, 7, 7]);
+    });
+
+    it.each([
+      ['garbage', () => Uint8Array.of(0x2a, 0x7f, 1), 'malformed'],
+      ['an error', () => Promise.reject(new GrpcError(13, 'broken')), 'rejected'],
+      ['unauthenticated', () => Promise.reject(new GrpcError(16, 'who')), 'rejected'],
+      ['unavailable', () => Promise.reject(new GrpcError(14, 'gone')), 'unavailable'],
+    ])('%s: the component fails', async (_name, handler, reason) => {
+      const result = await run({ config: configOf(), columns: { price }, backends: model(handler as () => Uint8Array).backends });
+      expect(result.failure?.reason).toBe(reason);
+      expect(result.status['s']).toEqual(price.map(() => 'failed'));
+    });
+
+    it('slow: the deadline of the component ends the call, that of the request ends everything', async () => {
+      const { backends } = model(() => new Promise(() => {}));
+      expect((await run({ config: configOf({ deadlineMs: 15 }), columns: { price }, backends })).failure?.reason).toBe('deadline');
+      const late = await run({ config: configOf(), columns: { price }, backends, deadlineMs: 15 });
+      expect(late.failure?.reason).toBe('deadline');
+    });
+  });
+
+  describe('slates', () => {
+    const slate = { targets: [[0, 1, 2], [2], [], [3, 1]], columns: { bonus: [10, 20, 30, 40] } };
+    const columns = { price: [1, 2, 3, 4] };
+    const sum = (call: Call) => {
+      const raw = call.inputs[0]?.raw as Uint8Array;
+      const values = new Float32Array(raw.slice().buffer);
+      const width = values.length / call.rows;
+      return Array.from({ length: call.rows }, (_, row) =>
+        values.subarray(row * width, (row + 1) * width).reduce((total, value) => total + value, 0),
+      );
+    };
+
+    it('per slate: one call each, the first row counts; slate columns are broadcast', async () => {
+      const { calls, backends } = model((call) =>
+        answerOf([{ name: 'o', datatype: 'FP32', shape: [call.rows, 1], raw: floats(sum(call)) }]),
+      );
+      const config = configOf({ scope: 'slate', inputs: [input({ features: ['price', 'bonus'], shape: [2] })] });
+      const result = await run({ config, columns, slate, backends });
+      expect(calls.map((call) => call.inputs[0]?.shape)).toEqual([
+        [3, 2],
+        [1, 2],
+        [2, 2],
+      ]);
+      expect(result.columns['s']).toEqual([11, 23, null, 44]);
+      expect(result.status['s']).toEqual(['fresh', 'fresh', 'skipped', 'fresh']);
+    });
+
+    it.each([
+      [
+        'rows',
+        [
+          [1, 6],
+          [1, 2],
+          [1, 4],
+        ],
+      ],
+      [
+        'dimension',
+        [
+          [1, 3, 2],
+          [1, 1, 2],
+          [1, 2, 2],
+        ],
+      ],
+    ] as const)('%s: slates are rows', async (slateCalls, shapes) => {
+      const { calls, backends } = model((call) =>
+        answerOf([{ name: 'o', datatype: 'FP32', shape: [call.rows, 1], raw: floats(sum(call)) }]),
+      );
+      const config = configOf({ scope: 'slate', slateCalls, inputs: [input({ features: ['price', 'bonus'], shape: [2] })] });
+      const result = await run({ config, columns, slate, backends });
+      expect(calls.map((call) => call.inputs[0]?.shape)).toEqual(shapes);
+      expect(result.columns['s']).toEqual([1 + 2 + 3 + 30, 23, null, 4 + 2 + 80]);
+      const pairs = {
+        targets: [
+          [0, 1],
+          [1, 2],
+          [2, 3],
+          [3, 0],
+        ],
+      };
+      const many = await run({ config: configOf({ scope: 'slate', slateCalls, batchSize: 3 }), columns, slate: pairs, backends });
+      expect(calls.slice(3).map((call) => call.rows)).toEqual([3, 1]);
+      expect(many.columns['s']).toEqual([3, 5, 7, 5]);
+    });
+
+    it('keeps to the cap and marks the targets of a slate that failed', async () => {
+      const upstream = new ManualUpstream();
+      const bench = new TestBench(predatorDefinition, {
+        config: configOf({ scope: 'slate' }),
+        columns,
+        slate,
+        backends: { model: () => createTestBackend(upstream) },
+        maxParallelCalls: 2,
+      });
+      const request = bench.createRequest();
+      const state = bench.createState();
+      request.begin(state);
+      expect(upstream.open).toHaveLength(2);
+      upstream.open[0]?.fail('unavailable');
+      expect(upstream.open).toHaveLength(2);
+      for (const call of upstream.open) call.answer(answerOf([doubled(decode(call.message))]));
+      expect(request.failure).toBeNull();
+      expect([state.faults.count, state.faults.from(0), state.faults.to(0)]).toEqual([1, 0, 3]);
+    });
+
+    it('refuses a name that is in both matrices, and ends at once without slates', async () => {
+      const config = configOf({ scope: 'slate' });
+      const { backends } = model(() => new Uint8Array(0));
+      await expect(run({ config, columns, slate: { targets: [[0]], columns: { price: [1] } }, backends })).rejects.toThrow(
+        expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_COLUMN_AMBIGUOUS' }),
+      );
+      expect((await run({ config, columns, backends })).failure).toBeNull();
+    });
+  });
+
+  describe('routing', () => {
+    const shares = (...percentages: number[]) =>
+      percentages.map((percentage, index) => ({ endpoint: `e${index}`, percentage, modelName: `m${index}` }));
+    const modelOf = async (options: Partial<PredatorComponentConfig>, routeHash: number) => {
+      const { calls, backends } = model((call) => answerOf([doubled(call)]));
+      await run({ config: configOf(options), columns: { price }, backends, routeHash });
+      return calls[0]?.model;
+    };
+
+    it('is stable for a request and splits by percentage', async () => {
+      const counts: Record<string, number> = {};
+      for (let hash = 0; hash < 400; hash++) {
+        const routeHash = Math.imul(hash, 0x9e3779b1);
+        const name = (await modelOf({ endpoints: shares(25, 75) }, routeHash)) as string;
+        counts[name] = (counts[name] ?? 0) + 1;
+        if (hash % 50 === 0) expect(await modelOf({ endpoints: shares(25, 75) }, routeHash)).toBe(name);
+      }
+      expect(counts['m0']).toBeGreaterThan(60);
+      expect(counts['m0']).toBeLessThan(140);
+    });
+
+    it('takes a share of 100, never one of 0, and the endpoint when all are 0', async () => {
+      for (let hash = 0; hash < 20; hash++) {
+        expect(await modelOf({ endpoints: shares(0, 100, 0) }, hash * 7919)).toBe('m1');
+        expect(await modelOf({ endpoints: shares(0, 0) }, hash * 7919)).toBe('m');
+      }
+    });
+
+    it('refuses an endpoint that is not configured', () => {
+      const make = () => new TestBench(predatorDefinition, { config: configOf(), columns: { price } });
+      expect(make).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_DEPENDENCY_UNAVAILABLE' }));
+      expect(make).toThrow(/host/);
+    });
+  });
+
+  describe('contract', () => {
+    const { backends } = model((call) => answerOf([doubled(call)]));
+    for (const check of componentContract(predatorDefinition, { config: configOf({ batchSize: 2 }), columns: { price }, backends }))
+      it(check.name, () => check.run());
+    const slate = { targets: [[0, 1], [3]] };
+    for (const check of componentContract(predatorDefinition, {
+      config: configOf({ scope: 'slate' }),
+      columns: { price },
+      slate,
+      backends,
+    }))
+      it(`slate: ${check.name}`, () => check.run());
+  });
+});
