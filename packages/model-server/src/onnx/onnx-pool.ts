@@ -1,8 +1,8 @@
 import { ModelServerError } from '../errors.js';
 import type { InferOptions, Runner } from '../runner.js';
 import type { Tensor } from '../tensor.js';
-import { encodeFrame, FrameKind, layOut } from './frames.mjs';
 import { type HostCall, type HostModel, HostProcess, type HostSignature } from './host-process.js';
+import { PoolCall } from './pool-call.js';
 
 export interface OnnxPoolOptions {
   readonly models: readonly HostModel[];
@@ -226,101 +226,6 @@ export class OnnxPool {
     );
     slot.restart.unref();
   }
-}
-
-interface PoolCallOptions {
-  readonly model: number;
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly string[];
-  readonly resolve: (tensors: readonly Tensor[]) => void;
-  readonly reject: (error: ModelServerError) => void;
-}
-
-/** One call from its caller to a process and back. */
-class PoolCall implements HostCall {
-  readonly #options: PoolCallOptions;
-  #stopWatching: (() => void) | null = null;
-  isOver = false;
-  /** Told when the process has answered, whether or not the caller still waits. */
-  answered: () => void = () => {};
-
-  constructor(options: PoolCallOptions) {
-    this.#options = options;
-  }
-
-  /** Ends the call when its caller gives up or its time is over. */
-  watch({ signal, timeoutMs }: InferOptions, leaveQueue: () => void): void {
-    const end = (error: ModelServerError): void => {
-      leaveQueue();
-      this.failed(error);
-    };
-    if (signal?.aborted) return end(abortError(signal));
-    const aborted = (): void => end(abortError(signal!));
-    signal?.addEventListener('abort', aborted, { once: true });
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(
-            () => end(new ModelServerError('INFERFLOW_MODEL_SERVER_DEADLINE_EXCEEDED', `the call took longer than its ${timeoutMs} ms`)),
-            timeoutMs,
-          );
-    this.#stopWatching = () => {
-      signal?.removeEventListener('abort', aborted);
-      clearTimeout(timer);
-    };
-  }
-
-  readonly frame = (id: number): Uint8Array => {
-    const { model, inputs, outputs } = this.#options;
-    const meta = { model, inputs: inputs.map(({ shape, data }) => ({ shape, bytes: data.length })), outputs };
-    return encodeFrame(
-      FrameKind.infer,
-      id,
-      meta,
-      inputs.map((input) => input.data),
-    );
-  };
-
-  succeeded(meta: Parameters<HostCall['succeeded']>[0], payload: Uint8Array): void {
-    if (!this.isOver) {
-      const { positions } = layOut(meta.outputs.map((output) => output.bytes));
-      this.#end();
-      this.#options.resolve(
-        meta.outputs.map(({ datatype, shape, bytes }, index) => ({
-          name: this.#options.outputs[index]!,
-          datatype,
-          shape,
-          data: payload.subarray(positions[index]!, positions[index]! + bytes),
-        })),
-      );
-    }
-    this.answered();
-  }
-
-  failed(error: ModelServerError): void {
-    const wasRun = error.code === 'INFERFLOW_MODEL_SERVER_RUN_FAILED';
-    if (!this.isOver) {
-      this.#end();
-      this.#options.reject(error);
-    }
-    if (wasRun) this.answered();
-  }
-
-  #end(): void {
-    this.isOver = true;
-    this.#stopWatching?.();
-  }
-}
-
-function abortError(signal: AbortSignal): ModelServerError {
-  const reason: unknown = signal.reason;
-  const isDeadline =
-    typeof reason === 'object' &&
-    reason !== null &&
-    (('name' in reason && reason.name === 'TimeoutError') || ('code' in reason && reason.code === 'INFERFLOW_TRANSPORT_DEADLINE'));
-  return isDeadline
-    ? new ModelServerError('INFERFLOW_MODEL_SERVER_DEADLINE_EXCEEDED', 'the deadline of the call passed')
-    : new ModelServerError('INFERFLOW_MODEL_SERVER_CANCELLED', 'the caller gave up');
 }
 
 function closedError(): ModelServerError {
