@@ -28,7 +28,7 @@ async function portToUse() {
 
 let server;
 try {
-  const environment = readEnvironment({ APP_LOG_LEVEL: 'WARN', ...process.env, APP_PORT: await portToUse() });
+  const environment = readEnvironment({ APP_LOG_LEVEL: 'ERROR', ...process.env, APP_PORT: await portToUse() });
   const logger = createLogger(environment.text('APP_LOG_LEVEL'), 'inferflow');
   server = await createServer(environment, logger);
   const client = createNodeInferflowClient({ host: '127.0.0.1', port: server.port, requestValues: 'typed', timeoutMs: 20_000 });
@@ -36,7 +36,10 @@ try {
   const answer = await client.inferPointWise(request);
   await client.close(0);
   if (answer.targets.length !== request.targets.length) throw new Error('the answer does not have a row for every target');
-  const ranked = rankedRows(answer.targetColumns.map((column) => column.name), answer.targets);
+  const ranked = rankedRows(
+    answer.targetColumns.map((column) => column.name),
+    answer.targets,
+  );
   const url = `http://localhost:${server.port}`;
   console.log(`\n${request.modelConfigId}: ${answer.targets.length} films, best first\n`);
   console.log(renderTable(ranked.columns, ranked.rows));

@@ -28,7 +28,11 @@ export function createInferCommand(): Command {
     .option('-m, --model <id>', 'model config id (instead of, or over, the file’s)')
     .option('-t, --targets <ids>', 'comma list of target ids (instead of a file)')
     .option('-c, --context <name=value>', 'context feature, may be repeated', collectPair, {})
-    .addOption(new Option('--values <form>', 'form of feature values on the wire, as the model asks for').choices(['text', 'typed']).default('typed'))
+    .addOption(
+      new Option('--values <form>', 'form of feature values on the wire, as the model asks for')
+        .choices(['text', 'typed'])
+        .default('typed'),
+    )
     .option('--deadline <ms>', 'how long to wait', parseMilliseconds, 5000)
     .option('--sort <column>', 'column to sort by (default: the last one with numbers)')
     .addOption(new Option('-f, --format <format>', 'output').choices(['table', 'json']).default('table'))
@@ -65,12 +69,18 @@ async function ask(client: InferflowClient, request: AnyRequest, options: InferO
   if ('pairs' in request) {
     const result = await client.inferPairWise(request, call);
     const pairs = result.pairs.map((row) => ({ ...row, values: { pair: `${row.first}, ${row.second}`, ...row.values } }));
-    return show(result, [table(names(result.targetColumns), result.targets, options.sort), table(['pair', ...names(result.pairColumns)], pairs)]);
+    return show(result, [
+      table(names(result.targetColumns), result.targets, options.sort),
+      table(['pair', ...names(result.pairColumns)], pairs),
+    ]);
   }
   if ('slates' in request) {
     const result = await client.inferSlateWise(request, call);
     const slates = result.slates.map((row) => ({ ...row, values: { slate: row.targetIndices.join(', '), ...row.values } }));
-    return show(result, [table(names(result.targetColumns), result.targets, options.sort), table(['slate', ...names(result.slateColumns)], slates)]);
+    return show(result, [
+      table(names(result.targetColumns), result.targets, options.sort),
+      table(['slate', ...names(result.slateColumns)], slates),
+    ]);
   }
   const result = await client.inferPointWise(request, call);
   return show(result, [table(names(result.targetColumns), result.targets, options.sort)]);
@@ -92,7 +102,8 @@ async function readRequest(file: string | undefined, options: InferOptions): Pro
     ...(Object.keys(context).length > 0 && { context }),
   };
   if (!('modelConfigId' in request)) throw new Error('no model: give --model, or modelConfigId in the file');
-  if (!('targets' in request) && !('entities' in request)) throw new Error('nothing to score: give --targets, or targets or entities in the file');
+  if (!('targets' in request) && !('entities' in request))
+    throw new Error('nothing to score: give --targets, or targets or entities in the file');
   return request as unknown as AnyRequest;
 }
 
@@ -108,7 +119,12 @@ function parseObject(content: string, file: string): Record<string, unknown> {
 }
 
 function toJson(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each instanceof Uint8Array ? Buffer.from(each).toString('base64') : each), 2);
+  return JSON.stringify(
+    value,
+    (_, each: unknown) =>
+      typeof each === 'bigint' ? String(each) : each instanceof Uint8Array ? Buffer.from(each).toString('base64') : each,
+    2,
+  );
 }
 
 function parseServer(server: string): { host: string; port: number } {

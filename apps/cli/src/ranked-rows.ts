@@ -18,7 +18,8 @@ interface AnswerRow {
  */
 export function rankedRows(columns: readonly string[], answer: readonly AnswerRow[], by?: string): RankedRows {
   const key = by ?? columns.findLast((name) => answer.some((row) => numberOf(row.values[name]) !== null));
-  const sorted = key === undefined ? [...answer] : answer.toSorted((a, b) => compareFalling(numberOf(a.values[key]), numberOf(b.values[key])));
+  const sorted =
+    key === undefined ? [...answer] : answer.toSorted((a, b) => compareFalling(numberOf(a.values[key]), numberOf(b.values[key])));
   const hasErrors = answer.some((row) => row.error !== '');
   return {
     columns: hasErrors ? [...columns, 'error'] : columns,

@@ -3,9 +3,15 @@ import { renderTable } from './render-table.js';
 
 describe('renderTable', () => {
   it('aligns numbers to the right and texts to the left under their names', () => {
-    expect(renderTable(['film', 'score'], [['Sideways', 7.25], ['21 Grams', 10]])).toBe(
-      ['film      score', '────────  ─────', 'Sideways   7.25', '21 Grams     10'].join('\n'),
-    );
+    expect(
+      renderTable(
+        ['film', 'score'],
+        [
+          ['Sideways', 7.25],
+          ['21 Grams', 10],
+        ],
+      ),
+    ).toBe(['film      score', '────────  ─────', 'Sideways   7.25', '21 Grams     10'].join('\n'));
   });
 
   it('shows a missing value as a dash and cuts long texts', () => {

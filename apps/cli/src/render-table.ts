@@ -4,7 +4,9 @@ export type Cell = string | number | bigint | boolean | null | readonly Cell[];
 /** Lays out rows under their column names: numbers to the right, long texts cut. */
 export function renderTable(columns: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const texts = rows.map((row) => row.map(cellText));
-  const isNumeric = columns.map((_, at) => rows.some((row) => typeof row[at] === 'number') && rows.every((row) => row[at] === null || typeof row[at] === 'number'));
+  const isNumeric = columns.map(
+    (_, at) => rows.some((row) => typeof row[at] === 'number') && rows.every((row) => row[at] === null || typeof row[at] === 'number'),
+  );
   const widths = columns.map((name, at) => Math.max(name.length, ...texts.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     cells
