@@ -60,10 +60,14 @@ function storeAnswer(message, fault) {
       rows.reverse();
       break;
     case 'wrong-shape':
-      rows = rows.map((row) => ({ ...row, values: row.values.slice(1) }));
+      rows = rows.map((row) => ({ ...row, values: row.values.slice(0, -1) }));
       break;
     case 'wrong-type':
-      rows = rows.map((row) => ({ ...row, values: row.values.map((value) => Buffer.concat([value, value.subarray(0, 1), value])) }));
+      // A text has no width that could be wrong.
+      rows = rows.map((row) => ({
+        ...row,
+        values: row.values.map((value) => (value.length === 4 ? Buffer.concat([value, value]) : value)),
+      }));
       break;
     case 'nan':
       rows = rows.map((row) => ({ ...row, values: row.values.map((value) => (value.length === 4 ? fp32([Number.NaN]) : value)) }));

@@ -66,7 +66,13 @@ export class LocalRun {
       run.failRows(from, to, failure);
       return failure;
     }
-    for (let row = firstRow; row < lastRow; row++) this.#scores.put(row, results[row - firstRow] as number);
+    let failure: Failure | null = null;
+    for (let row = firstRow; row < lastRow; row++) {
+      if (this.#scores.put(row, results[row - firstRow] as number)) continue;
+      failure ??= createFailure('rejected', 'the result of the expression is NaN', this.#plan.deps.componentName);
+      if (run.slate === null) run.failRows(from + row - firstRow, from + row - firstRow + 1, failure);
+      else run.failRows(from, to, failure);
+    }
     return null;
   }
 

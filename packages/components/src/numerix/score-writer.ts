@@ -21,24 +21,29 @@ export class ScoreWriter {
     this.#slot = slot;
   }
 
-  put(row: number, value: number): void {
+  /** False, and the cell failed, for NaN: nothing can be ranked by it. */
+  put(row: number, value: number): boolean {
+    if (Number.isNaN(value)) {
+      this.fail(row);
+      return false;
+    }
     if (!this.#isRaw) {
       this.#writer?.setNumber(row, value);
-      return;
+      return true;
     }
     view.setFloat32(0, value, true);
     this.#block?.setBytes(row, this.#slot, bytes, 0, computeValueBytes, CellStatus.fresh);
+    return true;
   }
 
-  /** Puts an answered value: FP32 or FP64 bytes, or a number as text. False, and the cell failed, when it is neither. */
+  /** Puts an answered value: FP32 bytes, as was asked for, or a number as text. False, and the cell failed, when it is neither. */
   putAnswered(row: number, source: Uint8Array, start: number, end: number, isText: boolean): boolean {
     const value = start < 0 ? undefined : isText ? numberOf(source, start, end) : floatOf(source, start, end);
     if (value === undefined) {
       this.fail(row);
       return false;
     }
-    this.put(row, value);
-    return true;
+    return this.put(row, value);
   }
 
   fail(row: number): void {
@@ -50,18 +55,14 @@ export class ScoreWriter {
   }
 }
 
-const wide = new Uint8Array(8);
-const wideView = new DataView(wide.buffer);
-
 function floatOf(source: Uint8Array, start: number, end: number): number | undefined {
-  const length = end - start;
-  if (length !== 4 && length !== 8) return undefined;
-  for (let index = 0; index < length; index++) wide[index] = source[start + index] as number;
-  return length === 4 ? wideView.getFloat32(0, true) : wideView.getFloat64(0, true);
+  if (end - start !== computeValueBytes) return undefined;
+  for (let index = 0; index < computeValueBytes; index++) bytes[index] = source[start + index] as number;
+  return view.getFloat32(0, true);
 }
 
 function numberOf(source: Uint8Array, start: number, end: number): number | undefined {
   const text = new TextDecoder().decode(source.subarray(start, end)).trim();
   const value = text === '' ? Number.NaN : Number(text);
-  return Number.isNaN(value) && text.toLowerCase() !== 'nan' ? undefined : value;
+  return Number.isNaN(value) ? undefined : value;
 }

@@ -1,6 +1,7 @@
 import type { PredatorComponentConfig } from '@inferflow/config';
 import { type Block, CellStatus, scatterFixed, scatterTexts, v2ElementBytes } from '@inferflow/matrix';
 import { type InferAnswer, RawScratch, readTypedContents } from '@inferflow/proto/hot';
+import { type FloatFormat, floatFormatOf, holdsNaN } from './not-a-number.js';
 
 /** One output tensor as it is expected. */
 interface ExpectedOutput {
@@ -37,6 +38,7 @@ export class OutputReader {
   #isText = false;
   #elementBytes = 0;
   #openElements = 0;
+  #format: FloatFormat | null = null;
 
   constructor(config: PredatorComponentConfig) {
     let firstScore = 0;
@@ -88,6 +90,7 @@ export class OutputReader {
     this.#output = expected;
     this.#isText = isText;
     this.#elementBytes = elementBytes;
+    this.#format = floatFormatOf(datatype);
     this.#rowBytes = perRow * elementBytes;
     this.rows = rows;
     return true;
@@ -108,6 +111,31 @@ export class OutputReader {
       return;
     }
     for (let row = 0; row < count; row++) this.#placeCells(block, slots, expected, start + row * this.#rowBytes, toRow + row);
+  }
+
+  /** Whether one of `count` rows from `fromRow` on holds NaN. */
+  holdsNaN(fromRow: number, count: number): boolean {
+    if (this.#format === null || count <= 0) return false;
+    const start = this.#at + fromRow * this.#rowBytes;
+    return holdsNaN(this.#format, this.#bytes, start, start + count * this.#rowBytes);
+  }
+
+  /** Fails the cells of a placed row whose value is NaN, or a vector that holds one. False when there is none. */
+  failNaN(block: Block, slots: readonly number[], fromRow: number, toRow: number): boolean {
+    if (this.#format === null) return false;
+    const { elements } = this.#output as ExpectedOutput;
+    let from = this.#at + fromRow * this.#rowBytes;
+    let found = false;
+    for (let index = 0; index < slots.length; index++) {
+      const known = elements[index] as number;
+      const to = from + (known < 0 ? this.#openElements : known) * this.#elementBytes;
+      if (holdsNaN(this.#format, this.#bytes, from, to)) {
+        block.markCell(toRow, slots[index] as number, CellStatus.failed);
+        found = true;
+      }
+      from = to;
+    }
+    return found;
   }
 
   #placeCells(block: Block, slots: readonly number[], expected: ExpectedOutput, start: number, row: number): void {

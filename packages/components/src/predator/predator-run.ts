@@ -197,7 +197,21 @@ export class PredatorRun implements InferCallOwner {
 
   #copy(output: number, fromRow: number, count: number, toRow: number): void {
     const run = this.#run as ModelRun;
-    this.#reader.place(run.writes.scores.block, this.#slots[output] as number[], this.#widths[output] as number[], fromRow, count, toRow);
+    const { block } = run.writes.scores;
+    const slots = this.#slots[output] as number[];
+    this.#reader.place(block, slots, this.#widths[output] as number[], fromRow, count, toRow);
+    if (this.#reader.holdsNaN(fromRow, count)) this.#failNaN(output, fromRow, count, toRow);
+  }
+
+  /** NaN is no score: nothing can be ranked by it. */
+  #failNaN(output: number, fromRow: number, count: number, toRow: number): void {
+    const run = this.#run as ModelRun;
+    const name = this.#reader.outputs[output]?.name ?? '';
+    const failure = this.#failure('malformed', `output "${name}" holds NaN`);
+    for (let row = 0; row < count; row++) {
+      if (this.#reader.failNaN(run.writes.scores.block, this.#slots[output] as number[], fromRow + row, toRow + row))
+        this.#failRows(toRow + row, toRow + row + 1, failure);
+    }
   }
 
   #failChunk(chunk: Chunk, failure: Failure): void {
