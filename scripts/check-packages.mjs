@@ -47,7 +47,7 @@ try {
 
   // One project holds all tarballs; overrides make them find each other instead of a registry.
   const overrides = Object.fromEntries([...tarballs].map(([name, file]) => [name, `file:${file}`]));
-  const install = (project, names) => {
+  const install = (project, names, beside = {}) => {
     mkdirSync(project);
     writeFileSync(
       join(project, 'package.json'),
@@ -55,7 +55,7 @@ try {
         name: 'empty',
         private: true,
         type: 'module',
-        dependencies: Object.fromEntries(names.map((name) => [name, overrides[name]])),
+        dependencies: { ...beside, ...Object.fromEntries(names.map((name) => [name, overrides[name]])) },
         pnpm: { overrides, onlyBuiltDependencies: [] },
       }),
     );
@@ -73,14 +73,18 @@ try {
   }
 
   const project = join(work, 'all');
-  check('all packages: install into an empty project', () => install(project, [...tarballs.keys()]));
+  // Optional peers and the libraries whose types stand in our interfaces: what the READMEs tell people to install beside a package.
+  const peers = Object.fromEntries(packages.flatMap(({ manifest }) => Object.entries(manifest.peerDependencies ?? {})));
+  const beside = { ...peers, '@bufbuild/protobuf': '^2.17.0', '@connectrpc/connect': '2.1.2' };
+  check('all packages: install into an empty project', () => install(project, [...tarballs.keys()], beside));
   for (const { folder, manifest } of packages) {
     const readme = join(folder, 'README.md');
     check(`${manifest.name}: README example`, () => {
       if (!existsSync(readme)) throw new Error('there is no README.md');
       const example = /```(?:js|ts|javascript|typescript)\n([\s\S]*?)```/.exec(readFileSync(readme, 'utf8'))?.[1];
       if (example === undefined) {
-        if (manifest.bin !== undefined) return;
+        // Commands and data packages have nothing to import.
+        if (manifest.bin !== undefined || manifest.exports?.['.'] === undefined) return;
         throw new Error('the README has no example');
       }
       const file = join(project, `${manifest.name.replace(/\W/g, '-')}.mjs`);
