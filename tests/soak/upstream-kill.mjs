@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { environmentFor } from './lib/fault-fakes.mjs';
-import { startLoad } from './lib/load.mjs';
+import { settle, startLoad } from './lib/load.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep } from './lib/suite-run.mjs';
 import { startUpstream } from './lib/upstream-process.mjs';
@@ -9,7 +9,7 @@ import { modelConfig } from './lib/workload.mjs';
 
 export const name = 'upstream-kill';
 export const about = 'kill -9 and restart of each upstream under load: bounded, honest answers, recovery; two addresses, one dead';
-export const short = (run) => suite(run, { rate: 100, turns: 1, downMs: 1500 });
+export const short = (run) => suite(run, { rate: 60, turns: 1, downMs: 1500 });
 export const long = (run, minutes = 5) => suite(run, { rate: 200, turns: Math.max(2, minutes), downMs: 4000 });
 
 const deadlineMs = 1000;
@@ -24,7 +24,8 @@ async function suite(run, { rate, turns, downMs }) {
     models: { soak: modelConfig(`127.0.0.1:${upstreams.model.port}`) },
   });
   const load = startLoad(server.port, { rate, deadlineMs, targets: 6, connections: 4 });
-  await sleep(1500);
+  await settle(load);
+  await sleep(1000);
   const quiet = load.mark();
   run.check('under load, before anything is killed', isClean(quiet), quiet.text);
   for (let turn = 0; turn < turns; turn++)
@@ -70,7 +71,8 @@ async function twoAddresses(run, { rate, downMs }) {
     nodeArguments: ['--import', pathToFileURL(join(import.meta.dirname, 'lib/two-addresses.mjs')).href],
   });
   const load = startLoad(server.port, { rate, deadlineMs, connections: 4 });
-  await sleep(1500);
+  await settle(load);
+  await sleep(1000);
   const [one, two] = [await first.calls(), await second.calls()];
   run.check('two addresses: both are used', Math.min(one, two) > Math.max(one, two) / 4, `${one} and ${two} calls`);
   run.check('two addresses: all right', isClean(load.tally), load.mark().text);

@@ -132,6 +132,16 @@ export function startLoad(port, options = {}) {
   return load;
 }
 
+/** Waits until a load is answered quickly: compilers are warm, a busy machine has caught up. Begins a new tally. */
+export async function settle(load, { withinMs = 60, timeoutMs = 15_000 } = {}) {
+  const end = performance.now() + timeoutMs;
+  do {
+    load.mark();
+    await sleep(500);
+  } while (performance.now() < end && (load.tally.answered === 0 || load.tally.at(0.9) > withinMs));
+  load.mark();
+}
+
 /** Some requests one after another, each checked. */
 export async function ask(port, count, options = {}) {
   const client = new Client(port);

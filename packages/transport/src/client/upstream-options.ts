@@ -45,7 +45,7 @@ export interface UpstreamOptions {
   setAsideAfter?: number;
   /** How long an address is set aside the first time; doubles up to 30 s. @default 1000 */
   setAsideMs?: number;
-  /** Retries per call started, after a burst of ten; 0 switches retries off (calls that the peer did not process are still replayed). @default 0.1 */
+  /** Retries per call started, on top of ten at the start; up to 200 are saved up for the loss of a connection. 0 switches retries off (calls that the peer did not process are still replayed). @default 0.1 */
   retryRatio?: number;
   /** Silence after which a connection with open calls is pinged. @default 20000 */
   keepaliveMs?: number;
