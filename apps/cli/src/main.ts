@@ -7,6 +7,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   infer: async () => (await import('./infer-command.js')).createInferCommand(),
   lint: async () => (await import('./lint-command.js')).createLintCommand(),
   convert: async () => (await import('./convert-command.js')).createConvertCommand(),
+  graph: async () => (await import('./graph-command.js')).createGraphCommand(),
 };
 
 const program = new Command('inferflow')

@@ -1,5 +1,8 @@
 export { checkModelConfig } from './check-model-config.js';
 export { ConfigError, ConfigErrorCode } from './errors.js';
+export { type ConfigGraph, configGraph, type GraphComponent, type GraphEdge } from './graph/config-graph.js';
+export { graphSvg } from './graph/graph-svg.js';
+export { graphMermaid, graphText } from './graph/graph-text.js';
 export { sameMeaning } from './hash.js';
 export type { JsonObject, JsonValue } from './json.js';
 export { lintModel } from './lint/lint-model.js';

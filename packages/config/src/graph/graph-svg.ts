@@ -1,0 +1,78 @@
+import type { ConfigGraph, GraphComponent } from './config-graph.js';
+import { shortList } from './graph-text.js';
+
+const boxWidth = 210;
+const boxHeight = 46;
+const columnGap = 150;
+const rowGap = 26;
+const margin = 24;
+const fills: Readonly<Record<GraphComponent['kind'], string>> = {
+  feature_initializer: '#eceff1',
+  feature: '#e3f2fd',
+  predator: '#fff3e0',
+  numerix: '#e8f5e9',
+  plugin: '#f3e5f5',
+};
+
+/** The graph as an SVG drawing: levels from left to right, columns on the edges (all of them in the edge's title). */
+export function graphSvg(graph: ConfigGraph): string {
+  const levels = Math.max(0, ...graph.components.map(({ level }) => level)) + 1;
+  const rows = new Map<string, number>();
+  const filled = new Array<number>(levels).fill(0);
+  for (const { componentName, level } of graph.components) rows.set(componentName, filled[level]!++);
+  const tallest = Math.max(...filled);
+  const place = ({ componentName, level }: GraphComponent) => ({
+    x: margin + level * (boxWidth + columnGap),
+    y: margin + (rows.get(componentName)! + (tallest - filled[level]!) / 2) * (boxHeight + rowGap),
+  });
+  const places = new Map(graph.components.map((component) => [component.componentName, place(component)]));
+  const width = 2 * margin + levels * boxWidth + (levels - 1) * columnGap;
+  const height = 2 * margin + tallest * (boxHeight + rowGap) - rowGap;
+  const edges = graph.edges.map(({ from, to, columns, isDependency }) => {
+    const [start, end] = [places.get(from)!, places.get(to)!];
+    const [x1, y1, x2, y2] = [start.x + boxWidth, start.y + boxHeight / 2, end.x, end.y + boxHeight / 2];
+    const bend = (x1 + x2) / 2;
+    const title = columns.length === 0 ? `${from} → ${to}` : `${from} → ${to}: ${columns.join(', ')}`;
+    const label =
+      columns.length === 0
+        ? ''
+        : text(
+            bend,
+            (y1 + y2) / 2 - 4,
+            shortText(shortList(columns.slice(0, 1), '') + (columns.length > 1 ? ` +${columns.length - 1}` : ''), 22),
+            10,
+            'middle',
+          );
+    return `<g><title>${escaped(title)}</title><path d="M${x1},${y1} C${bend},${y1} ${bend},${y2} ${x2},${y2}" fill="none" stroke="#78909c"${isDependency ? '' : ' stroke-dasharray="4 3"'} marker-end="url(#arrow)"/>${label}</g>`;
+  });
+  const boxes = graph.components.map((component) => {
+    const { x, y } = places.get(component.componentName)!;
+    const title =
+      component.requestColumns.length === 0
+        ? component.about
+        : `${component.about}; from the request: ${component.requestColumns.join(', ')}`;
+    return `<g><title>${escaped(title)}</title><rect x="${x}" y="${y}" width="${boxWidth}" height="${boxHeight}" rx="6" fill="${fills[component.kind]}" stroke="#90a4ae"/>${text(x + 10, y + 19, shortText(component.componentName, 28), 13)}${text(x + 10, y + 36, shortText(component.about, 34), 11)}</g>`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif">`,
+    '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0 L10,5 L0,10 z" fill="#78909c"/></marker></defs>',
+    `<title>${escaped(graph.modelConfigId)}</title>`,
+    '<rect width="100%" height="100%" fill="white"/>',
+    ...edges,
+    ...boxes,
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function text(x: number, y: number, content: string, size: number, anchor = 'start'): string {
+  return `<text x="${x}" y="${y}" font-size="${size}" text-anchor="${anchor}" fill="#263238">${escaped(content)}</text>`;
+}
+
+function shortText(content: string, length: number): string {
+  return content.length > length ? `${content.slice(0, length - 1)}…` : content;
+}
+
+function escaped(content: string): string {
+  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
