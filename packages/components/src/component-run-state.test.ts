@@ -144,6 +144,40 @@ describe('a component run', () => {
     expect([request.ends, state.busy]).toEqual([1, false]);
   });
 
+  it('takes whatever is no promise as done', async () => {
+    for (const returned of [5, 'x', null, {}]) {
+      const result = await runComponent(
+        define((run) => {
+          copy(run);
+          return returned as unknown as typeof PENDING;
+        }),
+        options,
+      );
+      expect(result.columns['y']).toEqual([1, 2, 3]);
+    }
+  });
+
+  it('stays busy until its promise settles, whatever it said before', async () => {
+    let release = () => {};
+    const bench = new TestBench(
+      define((run) => {
+        copy(run);
+        run.done();
+        return new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      }),
+      options,
+    );
+    const request = bench.createRequest();
+    const state = bench.createState();
+    request.begin(state);
+    expect([request.ends, state.busy]).toEqual([1, true]);
+    release();
+    await Promise.resolve();
+    expect([request.ends, state.busy]).toEqual([1, false]);
+  });
+
   it('is given up when it ignores the end of its request, and stays busy until it notices', () => {
     let own: Run | undefined;
     const bench = new TestBench(

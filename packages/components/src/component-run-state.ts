@@ -37,7 +37,10 @@ export class ComponentRunState implements ComponentRun {
   #block: Block | null = null;
   #spare: Block | null = null;
   #isRunning = false;
+  /** The component said PENDING and has not ended. */
   #isOut = false;
+  /** A promise that it returned has not settled. */
+  #hasPromise = false;
 
   constructor(binding: ComponentBinding, index: number) {
     this.binding = binding;
@@ -55,7 +58,7 @@ export class ComponentRunState implements ComponentRun {
 
   /** Something outside still holds the run: a promise that has not settled, or a pending component that has not ended. */
   get busy(): boolean {
-    return this.#isOut;
+    return this.#isOut || this.#hasPromise;
   }
 
   /** What the component wrote, null when there is none. */
@@ -86,7 +89,7 @@ export class ComponentRunState implements ComponentRun {
 
   /** Runs the component. Never throws; a component that does not wait ends inside. */
   begin(host: RunHost, matrix: Matrix, slate: Slate | null, rows: RowSet, scope: CallScope, request: RequestInfo): void {
-    if (this.#isOut || this.#isRunning)
+    if (this.busy || this.#isRunning)
       throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: a run is begun while it is still out`);
     const { component } = this.binding;
     this.#host = host;
@@ -100,18 +103,23 @@ export class ComponentRunState implements ComponentRun {
       this.#finish(null);
       return;
     }
-    let result: void | Promise<void> | typeof PENDING;
+    let failure: Failure | null = null;
+    let isWaiting = false;
     try {
       this.#columns.bind(matrix, this.slate, rows);
       if (component.rows === 'rows' && this.binding.write.shape !== null) this.#openBlock((this.#matrix as Matrix).rowCount, undefined);
-      result = component.execute(this);
+      const result: unknown = component.execute(this);
+      if (result === PENDING) {
+        this.#isOut = this.#isRunning;
+        isWaiting = true;
+      } else if (isThenable(result)) {
+        this.#await(result);
+        isWaiting = true;
+      }
     } catch (error) {
-      this.#finish(this.#thrown(error));
-      return;
+      failure = this.#thrown(error);
     }
-    if (result === undefined) this.#finish(null);
-    else if (result === PENDING) this.#isOut = this.#isRunning;
-    else this.#await(result);
+    if (!isWaiting) this.#finish(failure);
   }
 
   createBlock(rowCount: number, options?: BlockOptions): Block {
@@ -202,16 +210,17 @@ export class ComponentRunState implements ComponentRun {
     return block;
   }
 
-  #await(result: Promise<void>): void {
-    this.#isOut = true;
+  /** Its code may write until the promise settles, whatever it said before. */
+  #await(result: PromiseLike<unknown>): void {
+    this.#hasPromise = true;
     result.then(
       () => {
-        this.#isOut = false;
-        this.#endFromOutside(null);
+        this.#hasPromise = false;
+        this.#finish(null);
       },
       (error: unknown) => {
-        this.#isOut = false;
-        this.#endFromOutside(this.#thrown(error));
+        this.#hasPromise = false;
+        this.#finish(this.#thrown(error));
       },
     );
   }
@@ -272,6 +281,11 @@ export class ComponentRunState implements ComponentRun {
   #over(): never {
     throw new ComponentError('INFERFLOW_COMPONENTS_RUN_ENDED', `${this.#name}: the run is used after it ended`);
   }
+}
+
+/** A plugin written in plain JavaScript may return anything; only a promise means that it is not done yet. */
+function isThenable(result: unknown): result is PromiseLike<unknown> {
+  return typeof result === 'object' && result !== null && 'then' in result && typeof result.then === 'function';
 }
 
 const noHeap: BlockOptions = Object.freeze({ heapBytes: 0 });

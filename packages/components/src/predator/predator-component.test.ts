@@ -228,7 +228,7 @@ describe('predator component', () => {
 
   it('reads every datatype, raw and typed', async () => {
     const cases: [string, DataType, string, (string | number | bigint | boolean)[]][] = [
-      ['FP32', DataType.FP32, 'fp32Contents', [1.5, Number.NaN]],
+      ['FP32', DataType.FP32, 'fp32Contents', [1.5, Number.NEGATIVE_INFINITY]],
       ['FP64', DataType.FP64, 'fp64Contents', [1.25, -0.1]],
       ['INT8', DataType.Int8, 'intContents', [-1, 5]],
       ['INT16', DataType.Int16, 'intContents', [-300, 5]],
@@ -253,6 +253,15 @@ describe('predator component', () => {
         expect(result.faults).toEqual([]);
       }
     }
+  });
+
+  it('fails the row of a score that is NaN, and only that row', async () => {
+    const raw = new Uint8Array(new Float32Array([1.5, Number.NaN]).buffer);
+    const { backends } = model(() => answerOf([{ name: 'o', datatype: 'FP32', shape: [2, 1], raw }]));
+    const result = await run({ config: configOf({ outputs: [output({ dataType: 'FP32' })] }), columns: { price: [1, 2] }, backends });
+    expect(result.columns['s']).toEqual([1.5, null]);
+    expect(result.faults).toHaveLength(1);
+    expect(result.failure).toBeNull();
   });
 
   it('hands BF16 through as bytes', async () => {
