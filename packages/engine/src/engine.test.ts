@@ -114,7 +114,7 @@ describe('createEngine', () => {
     const answer = await engine.inferPointWise(
       create(PointWiseRequestSchema, {
         modelConfigId: 'plain',
-        contextFeatures: [{ name: 'boost', value: text('0.5'), dataType: DataType.FP32 as number }],
+        contextFeatures: [{ name: 'boost', value: text('0.5'), dataType: DataType.FP32 }],
         targets: targets('ab10', 'c7', 'ab10'),
       }),
     );
@@ -174,7 +174,7 @@ describe('createEngine', () => {
 
   it('answers slates and pairs; slate features reach slate components', async () => {
     const engine = await start();
-    const slateInputSchema = [{ name: 'position', dataType: DataType.FP32 as number }];
+    const slateInputSchema = [{ name: 'position', dataType: DataType.FP32 }];
     const position = (value: number) => [encodeValue(DataType.FP32, value)];
     const slates = await engine.inferSlateWise(
       create(SlateWiseRequestSchema, {
@@ -224,8 +224,8 @@ describe('createEngine', () => {
       create(PointWiseRequestSchema, {
         modelConfigId: 'typed',
         targetInputSchema: [
-          { name: 'a', dataType: DataType.FP32 as number },
-          { name: 'n', dataType: DataType.Int64 as number },
+          { name: 'a', dataType: DataType.FP32 },
+          { name: 'n', dataType: DataType.Int64 },
         ],
         targets: [
           { id: 'p', featureValues: [encodeValue(DataType.FP32, 1.5), encodeValue(DataType.Int64, 7n)] },

@@ -153,15 +153,15 @@ describe('refused requests', () => {
         point({
           modelConfigId: 'typed',
           targetInputSchema: [
-            { name: 'v', dataType: DataType.FP32 as number },
-            { name: 'w', dataType: DataType.Int16Vector as number, vectorDim: 2 },
+            { name: 'v', dataType: DataType.FP32 },
+            { name: 'w', dataType: DataType.Int16Vector, vectorDim: 2 },
           ],
           targets: [
             { id: 'a', featureValues: [text('0.55'), new Uint8Array(4)] },
             { id: 'b', featureValues: [text('0.5'), new Uint8Array(3)] },
             { id: 'c', featureValues: [encodeValue(DataType.FP32, 1)] },
           ],
-          contextFeatures: [{ name: 'c', dataType: DataType.Int64 as number, value: text('1') }],
+          contextFeatures: [{ name: 'c', dataType: DataType.Int64, value: text('1') }],
         }),
       'targets[1].feature_values[0] has 3 bytes; DataTypeFP32 takes 4 bytes',
       ['targets[1].feature_values[0]', 'targets[1].feature_values[1]', 'targets[2].feature_values', 'context_features[0].value'],
@@ -173,7 +173,7 @@ describe('refused requests', () => {
           modelConfigId: 'typed',
           targets: [a],
           targetInputSchema: [
-            { name: 'v', dataType: 77 as number },
+            { name: 'v', dataType: 77 as never },
             { name: 'w', vectorDim: -1 },
           ],
         }),

@@ -88,8 +88,8 @@ export class InferflowOpener {
       scan,
       schema.inferflow as InferflowTables,
       plan.compat,
-      run.rowsBlock,
-      run.broadcastBlock,
+      run.blocks.rows,
+      run.blocks.broadcast,
       violations,
     );
     if (isWellFormed && violations.count === 0) {

@@ -92,16 +92,16 @@ export class PredictOpener {
     indices.clear();
     if (schema.slates !== null) {
       const offsets = new Int32Array(scan.slates.count + 1);
-      if (!adaptSlates(message, scan, kind, tables, checksCounts, run.slateRowsBlock, indices, offsets, violations)) {
+      if (!adaptSlates(message, scan, kind, tables, checksCounts, run.blocks.slateRows, indices, offsets, violations)) {
         return malformedRequest(schema.method, kind === PredictKind.pairWise ? 'pairs' : 'slates', plan.modelConfigId);
       }
       checkIndices(kind, indices, offsets, scan.slates.count, scan.targets.count, violations);
-      run.setSlates(offsets, indices.values.slice(0, indices.count));
+      run.blocks.setSlates(offsets, indices.values.slice(0, indices.count));
     }
-    if (!adaptTargets(message, scan, tables, checksCounts, run.rowsBlock, violations))
+    if (!adaptTargets(message, scan, tables, checksCounts, run.blocks.rows, violations))
       return malformedRequest(schema.method, 'targets', plan.modelConfigId);
-    if (run.broadcastBlock !== null) {
-      if (!adaptContext(message, scan, tables, run.broadcastBlock, violations))
+    if (run.blocks.broadcast !== null) {
+      if (!adaptContext(message, scan, tables, run.blocks.broadcast, violations))
         return malformedRequest(schema.method, 'context_features', plan.modelConfigId);
       putHeaderEntities(run, schema);
     }

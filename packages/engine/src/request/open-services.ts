@@ -45,7 +45,7 @@ export function keyHead(method: EngineMethod, headers: HeaderFlags): number {
 
 /** Fills the broadcast columns that come from headers. A header that came more than once counts with its first value. */
 export function putHeaderEntities(run: RequestRun, schema: RequestSchema): void {
-  const block = run.broadcastBlock;
+  const block = run.blocks.broadcast;
   if (block === null) return;
   if (schema.userIdSlot >= 0) putBroadcastText(block, schema.userIdSlot, run.header(entityHeaders.userId) ?? '');
   if (schema.appVersionSlot >= 0) putBroadcastText(block, schema.appVersionSlot, run.header(entityHeaders.appVersion) ?? '');

@@ -1,15 +1,16 @@
 import { ComponentRunState, createFailure, type Failure, type RequestInfo, type RunHost } from '@inferflow/components';
 import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferflow/dag';
-import { Block, CellStatus, Matrix, type RowSet, rowsOfSlates, type Slate } from '@inferflow/matrix';
+import { CellStatus, type Matrix, type Slate } from '@inferflow/matrix';
 import { readUtf8 } from '@inferflow/proto/hot';
 import { CallScope, type DeadlineEntry, deadlines, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
 import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
-import { SlateBlock, TargetBlock } from '../compile/model-plan.js';
 import type { EngineMethod } from '../engine.js';
-import { createRequestError, type EngineError } from '../errors.js';
+import type { EngineError } from '../errors.js';
 import { entityHeaders } from '../request/request-schema.js';
 import { routeHashOf } from './route-hash.js';
+import { RunBlocks } from './run-blocks.js';
+import { componentFailed, outOfBudget } from './run-errors.js';
 
 /** What a run reports to its engine. */
 export interface RunObserver {
@@ -32,12 +33,6 @@ export interface RunStart {
   readonly reserveMs: number;
 }
 
-class Rows implements RowSet {
-  count = 0;
-  readonly rows = null;
-  readonly slateOf = null;
-}
-
 /**
  * One request from its blocks to its answer. Pooled per bound plan: `open`, fill the blocks, `start`, … `close`. It is given back
  * only when nothing outside can reach it any more (see {@link RequestRun.close}).
@@ -52,11 +47,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   readonly failures: (Failure | null)[];
   /** Per component: the one whose failure kept it from running; −1 = none. */
   readonly skippedBecause: Int32Array;
-  matrix: Matrix;
-  slate: Slate | null = null;
-  rowsBlock = new Block();
-  broadcastBlock: Block | null = null;
-  slateRowsBlock: Block | null = null;
+  readonly blocks: RunBlocks;
   caller: Caller | null = null;
   omitQuality = false;
   includeConfigHash = false;
@@ -76,9 +67,6 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   deadlinePrevious: DeadlineEntry | null = null;
   deadlineNext: DeadlineEntry | null = null;
   readonly #observer: RunObserver;
-  readonly #targetRows = new Rows();
-  #slateRows: RowSet = this.#targetRows;
-  #slateMatrix: Matrix | null = null;
   #message: Uint8Array = new Uint8Array(0);
   #trackingId: string | null = null;
   #routeHash = -1;
@@ -93,58 +81,20 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.states = bound.bindings.map((binding, index) => (binding === null ? null : new ComponentRunState(binding, index)));
     this.failures = new Array<Failure | null>(count).fill(null);
     this.skippedBecause = new Int32Array(count).fill(-1);
-    this.matrix = new Matrix(bound.resolver.targetLayout, 0, bound.pool);
-    this.matrix.release();
+    this.blocks = new RunBlocks(bound);
     this.scope.end('done');
   }
 
   /** Takes a request and makes its blocks; the caller fills them before {@link RequestRun.start}. */
   open(start: RunStart): void {
-    const { bound } = this;
     this.caller = start.caller;
     this.#message = start.message;
     this.startedAt = start.startedAt;
     this.deadline = start.deadline;
     this.reserveMs = start.reserveMs;
     this.scope.reset(start.deadline);
-    // Logging may still hold the matrix of the last request: then this one gets a new one, blocks included.
-    if (this.matrix.references > 0) {
-      this.matrix = new Matrix(bound.resolver.targetLayout, start.rowCount, bound.pool);
-      this.rowsBlock = new Block();
-      this.broadcastBlock = null;
-    } else this.matrix.reopen(start.rowCount);
-    this.#targetRows.count = start.rowCount;
-    const { matrix } = this;
-    matrix.setBlock(TargetBlock.rows, this.rowsBlock.open(bound.pool, bound.rowsShape, start.rowCount, { externalHeap: start.message }));
-    if (bound.broadcastShape !== null) {
-      this.broadcastBlock ??= new Block();
-      matrix.setBlock(TargetBlock.broadcast, this.broadcastBlock.open(bound.pool, bound.broadcastShape, 1));
-    }
-    if (bound.plan.constants.block !== null) matrix.setBlock(TargetBlock.constants, bound.plan.constants.block);
-    if (bound.resolver.slateLayout !== null) this.#openSlates(start);
+    this.blocks.open(start.message, start.rowCount, start.slateCount);
     this.#isOpen = true;
-  }
-
-  #openSlates(start: RunStart): void {
-    const { bound } = this;
-    const layout = bound.resolver.slateLayout;
-    if (layout === null) return;
-    if (this.#slateMatrix === null || this.#slateMatrix.references > 0) {
-      this.#slateMatrix = new Matrix(layout, start.slateCount, bound.pool);
-      this.slateRowsBlock = null;
-    } else this.#slateMatrix.reopen(start.slateCount);
-    if (bound.slatesShape === null) return;
-    this.slateRowsBlock ??= new Block();
-    const block = this.slateRowsBlock.open(bound.pool, bound.slatesShape, start.slateCount, { externalHeap: start.message });
-    this.#slateMatrix.setBlock(SlateBlock.rows, block);
-  }
-
-  /** Says which targets the slates are made of; for requests with slates, before `start`. */
-  setSlates(offsets: Int32Array, targets: Int32Array): void {
-    const matrix = this.#slateMatrix;
-    if (matrix === null) return;
-    this.slate = { matrix, offsets, targets };
-    this.#slateRows = rowsOfSlates(this.slate);
   }
 
   /** Runs the components; the observer hears how it ends, perhaps before this returns. */
@@ -171,14 +121,14 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
 
   run(index: number): void {
     const state = this.states[index];
-    if (state === null || state === undefined || (state.binding.component.scope === 'slate' && this.#slateRows.count === 0)) {
+    if (state === null || state === undefined || (state.binding.component.scope === 'slate' && this.blocks.slateSet.count === 0)) {
       this.outcomes.ended(index, OutcomeStatus.skipped, 0, performance.now());
       state?.skip(this.matrix, this.slate);
       this.execution.finish(index, true);
       return;
     }
     this.outcomes.started(index, performance.now());
-    const rows = state.binding.component.scope === 'slate' ? this.#slateRows : this.#targetRows;
+    const rows = state.binding.component.scope === 'slate' ? this.blocks.slateSet : this.blocks.targetSet;
     state.begin(this, this.matrix, this.slate, rows, this.scope, this);
   }
 
@@ -228,7 +178,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     if (!this.#isOpen || reason === 'done') return;
     this.execution.stop();
     this.#cancelComponents('cancelled');
-    this.#refuse(reason === 'deadline' ? this.#deadlineError() : null);
+    this.#refuse(reason === 'deadline' ? outOfBudget(this.modelConfigId) : null);
   }
 
   /** Ends the request from the engine's side. */
@@ -262,7 +212,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   #answer(): void {
     if (!this.#isOpen) return;
     if (performance.now() >= this.deadline) {
-      this.#refuse(this.#deadlineError());
+      this.#refuse(outOfBudget(this.modelConfigId));
       return;
     }
     this.#finish();
@@ -284,28 +234,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   }
 
   #failedError(index: number): EngineError {
-    const failure = this.failures[index];
-    const name = this.bound.plan.components[index]?.name ?? '';
-    if (failure?.reason === 'deadline') {
-      return createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', `component "${name}" did not end in time: ${failure.message}`, {
-        modelConfigId: this.modelConfigId,
-        componentName: name,
-      });
-    }
-    return createRequestError(
-      'INFERFLOW_ENGINE_COMPONENT_FAILED',
-      `component "${name}" failed (${failure?.reason ?? 'exception'}): ${failure?.message ?? ''}`,
-      {
-        modelConfigId: this.modelConfigId,
-        componentName: name,
-      },
-    );
-  }
-
-  #deadlineError(): EngineError {
-    return createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', 'the deadline of the request passed before an answer could be sent', {
-      modelConfigId: this.modelConfigId,
-    });
+    return componentFailed(this.modelConfigId, this.bound.plan.components[index]?.name ?? '', this.failures[index] ?? null);
   }
 
   /**
@@ -324,14 +253,11 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
       return false;
     }
     for (let index = 0; index < this.states.length; index++) this.states[index]?.end();
-    this.matrix.release();
-    if (this.#slateMatrix !== null && this.#slateMatrix.references > 0) this.#slateMatrix.release();
+    this.blocks.close();
     this.execution.reset();
     this.outcomes.reset();
     this.failures.fill(null);
     this.skippedBecause.fill(-1);
-    this.slate = null;
-    this.#slateRows = this.#targetRows;
     this.caller = null;
     this.#message = nothing;
     this.#trackingId = null;
@@ -350,6 +276,14 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
 
   get method(): EngineMethod {
     return this.bound.schema.method;
+  }
+
+  get matrix(): Matrix {
+    return this.blocks.matrix;
+  }
+
+  get slate(): Slate | null {
+    return this.blocks.slate;
   }
 
   get rowCount(): number {

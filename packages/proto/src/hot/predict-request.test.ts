@@ -1,13 +1,15 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PairWiseRequestSchema, PointWiseRequestSchema, SlateWiseRequestSchema } from '../index.js';
+import { type DataType, PairWiseRequestSchema, PointWiseRequestSchema, SlateWiseRequestSchema } from '../index.js';
 import { FeatureScan, IndexList, PredictKind, PredictRequestScan, placedCells, placeSlate, placeTarget } from './predict-request.js';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 12 });
 const bytes = fc.uint8Array({ maxLength: 20 });
-const feature = fc.record({ name: text, dataType: fc.integer({ min: 0, max: 40 }), vectorDim: fc.integer() });
-const context = fc.record({ name: text, value: bytes, dataType: fc.integer({ min: 0, max: 30 }), vectorDim: fc.nat() });
+// Numbers outside the enum travel too.
+const anyType = fc.integer({ min: 0, max: 40 }).map((number) => number as DataType);
+const feature = fc.record({ name: text, dataType: anyType, vectorDim: fc.integer() });
+const context = fc.record({ name: text, value: bytes, dataType: anyType, vectorDim: fc.nat() });
 const target = fc.record({ id: text, featureValues: fc.array(bytes, { maxLength: 5 }) });
 const index = fc.integer({ min: -2, max: 300 });
 const options = fc.option(fc.record({ omitQuality: fc.option(fc.boolean(), { nil: undefined }), includeConfigHash: fc.boolean() }), {
