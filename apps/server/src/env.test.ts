@@ -67,6 +67,16 @@ describe('readEnvironment', () => {
     expect(readEnvironment({ INFERFLOW_CONFIG_DIRS: 'x' }).notices[0]).toContain('did you mean INFERFLOW_CONFIG_DIR?');
   });
 
+  it('tells where every value came from, secrets masked', () => {
+    const { settings } = readEnvironment({ externalServiceOnFs_callerToken: 'hush', ETCD_ENDPOINTS: 'a:1,b:2' });
+    const setting = (name: string) => settings.find((each) => each.name === name);
+    expect(setting('ETCD_SERVER')).toMatchObject({ value: 'a:1,b:2', from: 'ETCD_ENDPOINTS' });
+    expect(setting('EXTERNAL_SERVICE_ONFS_FS_CALLER_TOKEN')).toMatchObject({ value: '(hidden)', from: 'externalServiceOnFs_callerToken' });
+    expect(setting('APP_PORT')).toMatchObject({ value: '8085', from: null });
+    expect(setting('TELEGRAF_HOST')).toMatchObject({ value: null, from: null });
+    expect(JSON.stringify(settings)).not.toContain('hush');
+  });
+
   it('says what is accepted without effect', () => {
     expect(readEnvironment({ CACHE_TYPE: 'freecache' }).notices[0]).toContain('CACHE_TYPE');
   });

@@ -10,8 +10,20 @@ export interface Environment {
   boolean(name: EnvName): boolean;
   list(name: EnvName): readonly string[];
   isSet(name: EnvName): boolean;
+  /** Every variable with where its value came from; secrets are masked. */
+  readonly settings: readonly Setting[];
   /** Sentences for the start-up log: variables without effect, unknown `INFERFLOW_…` names. */
   readonly notices: readonly string[];
+}
+
+/** One setting as `inferflow env` shows it. */
+export interface Setting {
+  readonly name: string;
+  readonly section: string;
+  /** The value in force as text; null is unset. */
+  readonly value: string | null;
+  /** The spelling that set it, null for the default. */
+  readonly from: string | null;
 }
 
 type Value = string | number | boolean | readonly string[] | undefined;
@@ -25,18 +37,19 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
   const notices: string[] = [];
   const values = new Map<string, Value>();
   const set = new Set<string>();
+  const settings: Setting[] = [];
   const byLowerName = new Map<string, [string, string]>();
   for (const [name, text] of Object.entries(source)) {
     if (text !== undefined && text.trim() !== '') byLowerName.set(name.toLowerCase(), [name, text.trim()]);
   }
   for (const variable of envTable as readonly EnvVariable[]) {
-    const found = findSpellings(variable, source, byLowerName, problems);
+    const spelling = findSpelling(variable, source, byLowerName, problems);
+    const found = spelling?.value;
     if (found !== undefined) set.add(variable.name);
     if (found !== undefined && variable.acceptedWith !== undefined) notices.push(`${variable.name} ${variable.acceptedWith}`);
-    values.set(
-      variable.name,
-      found ?? (variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value),
-    );
+    const value = found ?? (variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value);
+    values.set(variable.name, value);
+    settings.push({ name: variable.name, section: variable.section, value: settingText(variable, value), from: spelling?.name ?? null });
   }
   nameUnknown(source, notices);
   if (set.has('ETCD_SERVER') && set.has('INFERFLOW_CONFIG_DIR')) {
@@ -53,16 +66,22 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
     boolean: (name) => values.get(name) as boolean,
     list: (name) => (values.get(name) as readonly string[] | undefined) ?? [],
     isSet: (name) => set.has(name),
+    settings,
     notices,
   };
 }
 
-function findSpellings(
+function settingText(variable: EnvVariable, value: Value): string | null {
+  if (value === undefined) return null;
+  return variable.isSecret === true ? '(hidden)' : Array.isArray(value) ? value.join(',') : String(value);
+}
+
+function findSpelling(
   variable: EnvVariable,
   source: Readonly<Record<string, string | undefined>>,
   byLowerName: ReadonlyMap<string, [string, string]>,
   problems: string[],
-): Value {
+): { readonly name: string; readonly value: Value } | undefined {
   let chosen: { name: string; value: Value } | undefined;
   const own = source[variable.name]?.trim();
   const spellings: { name: string; text: string; kind: EnvKind }[] = [];
@@ -82,7 +101,7 @@ function findSpellings(
     }
     chosen ??= { name: spelling.name, value };
   }
-  return chosen?.value;
+  return chosen;
 }
 
 const levels = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL', 'PANIC', 'DISABLED'];

@@ -1,5 +1,5 @@
 export { createServer, type Server } from './create-server.js';
-export { type Environment, readEnvironment } from './env.js';
+export { type Environment, readEnvironment, type Setting } from './env.js';
 export { type EnvAlias, type EnvKind, type EnvName, type EnvVariable, envTable } from './env-table.js';
 export { ServerStartError, type ServerStartErrorCode } from './errors.js';
 export { createLogger, type ServerLogger } from './logger.js';
