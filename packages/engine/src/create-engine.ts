@@ -24,6 +24,7 @@ import { ModelTable } from './model-table.js';
 import { rank } from './rank.js';
 import { RequestDoor } from './request-door.js';
 import { type ResolvedEngineOptions, resolveEngineOptions } from './resolve-engine-options.js';
+import { IdleBudget } from './run/run-pool.js';
 import { callInfoOf, transcode } from './transcode.js';
 
 /**
@@ -56,8 +57,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     limits: resolved.limits,
     defaults: resolved.defaults,
     metrics,
-    pool,
-    idleRuns: resolved.idleRunsPerPlan,
+    memory: { pool, idleRuns: resolved.idleRunsPerPlan, idleBudget: new IdleBudget(resolved.idleRuns) },
     logTap: options.logTap ?? null,
     logger: options.logger ?? null,
     now: resolved.now,

@@ -62,6 +62,8 @@ export interface EngineOptions {
   readonly boundPlansPerModel?: number;
   /** Idle request runs kept per model and schema. @default 64 */
   readonly idleRunsPerPlan?: number;
+  /** Idle request runs kept over all models and schemas. @default 1024 */
+  readonly idleRuns?: number;
   /** Wall clock in ms since the epoch, for tests and daily sampling. @default Date.now */
   readonly now?: () => number;
 }

@@ -48,8 +48,19 @@ export class ModelTable {
       const plan = compiled?.plan ?? (entry.config === null ? null : (this.#models.get(modelConfigId)?.plan ?? null));
       models.set(modelConfigId, { entry, plan });
     }
+    const before = this.#models;
     this.#models = models;
+    this.#retire(before);
     this.#snapshot = snapshot;
+  }
+
+  /** Requests that run on a plan finish on it; it only keeps nothing for others. */
+  #retire(before: ReadonlyMap<string, LiveModel>): void {
+    for (const [modelConfigId, { plan }] of before) {
+      const now = this.#models.get(modelConfigId);
+      if (plan !== null && plan !== now?.plan) plan.boundPlans.close();
+      if (now === undefined) this.#environment.metrics.telemetry.forget('model_id', modelConfigId);
+    }
   }
 
   #compile(config: ModelConfig): CompiledModel {

@@ -16,6 +16,7 @@ import { createEngineMetrics } from './metrics.js';
 import { ModelTable } from './model-table.js';
 import { RequestDoor } from './request-door.js';
 import { resolveEngineOptions } from './resolve-engine-options.js';
+import { IdleBudget } from './run/run-pool.js';
 import { modelConfig } from './testing/model-config.js';
 import { plugin, registryOf } from './testing/plugins.js';
 import { text } from './testing/read-answer.js';
@@ -85,8 +86,7 @@ async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { lo
     limits: resolved.limits,
     defaults: resolved.defaults,
     metrics,
-    pool,
-    idleRuns: 4,
+    memory: { pool, idleRuns: 4, idleBudget: new IdleBudget(100) },
     logTap,
     logger: null,
     now: () => Date.UTC(2026, 1, 16),

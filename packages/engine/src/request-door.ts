@@ -1,8 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Failure } from '@inferflow/components';
-import type { MemoryPool } from '@inferflow/matrix';
 import type { Caller } from './caller.js';
-import { type BoundPlan, predictKindOf } from './compile/bind-plan.js';
+import { type BoundPlan, predictKindOf, type RunMemory } from './compile/bind-plan.js';
 import type { EngineMethod } from './engine.js';
 import type { EngineDefaults, EngineLogger } from './engine-options.js';
 import { createRequestError, EngineError } from './errors.js';
@@ -24,8 +23,7 @@ export interface DoorServices {
   readonly limits: Limits;
   readonly defaults: EngineDefaults;
   readonly metrics: EngineMetrics;
-  readonly pool: MemoryPool;
-  readonly idleRuns: number;
+  readonly memory: RunMemory;
   readonly logTap: LogTap | null;
   readonly logger: EngineLogger | null;
   readonly now: () => number;

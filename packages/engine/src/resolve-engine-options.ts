@@ -11,6 +11,7 @@ export interface ResolvedEngineOptions {
   readonly shareFetches: boolean;
   readonly boundPlansPerModel: number;
   readonly idleRunsPerPlan: number;
+  readonly idleRuns: number;
   readonly maxAnswerBytes: number;
   readonly now: () => number;
 }
@@ -34,6 +35,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     shareFetches: options.shareFetches ?? true,
     boundPlansPerModel: count('boundPlansPerModel', options.boundPlansPerModel ?? 64, 1),
     idleRunsPerPlan: count('idleRunsPerPlan', options.idleRunsPerPlan ?? 64, 0),
+    idleRuns: count('idleRuns', options.idleRuns ?? 1024, 0),
     maxAnswerBytes: 32 * 1024 * 1024,
     now: options.now ?? Date.now,
   };

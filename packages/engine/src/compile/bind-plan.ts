@@ -4,7 +4,7 @@ import { encodeHeaderRow, encodeOutputSchemas, PredictKind } from '@inferflow/pr
 import type { EngineMethod } from '../engine.js';
 import { type RequestColumn, type RequestSchema, slotsOf } from '../request/request-schema.js';
 import type { Violations } from '../request/violations.js';
-import { RunPool } from '../run/run-pool.js';
+import { type IdleBudget, RunPool } from '../run/run-pool.js';
 import { type AnswerColumn, slateColumnNames, slateColumns, targetColumns } from './answer-columns.js';
 import type { ModelPlan } from './model-plan.js';
 import { PlanResolver } from './plan-resolver.js';
@@ -37,6 +37,14 @@ export interface BoundPlan {
   readonly runs: RunPool;
 }
 
+/** Where runs take their memory from, and how many of them are kept. */
+export interface RunMemory {
+  readonly pool: MemoryPool;
+  /** Idle runs of one bound plan. */
+  readonly idleRuns: number;
+  readonly idleBudget: IdleBudget;
+}
+
 /** Predict kind of a method; null for `RetrieveModelScore`. */
 export function predictKindOf(method: EngineMethod): PredictKind | null {
   switch (method) {
@@ -52,13 +60,8 @@ export function predictKindOf(method: EngineMethod): PredictKind | null {
 }
 
 /** Binds a plan. A name that a slate component could mean twice goes to `violations`; the result is then null. */
-export function bindPlan(
-  plan: ModelPlan,
-  schema: RequestSchema,
-  pool: MemoryPool,
-  idleRuns: number,
-  violations: Violations,
-): BoundPlan | null {
+export function bindPlan(plan: ModelPlan, schema: RequestSchema, memory: RunMemory, violations: Violations): BoundPlan | null {
+  const { pool } = memory;
   const rowsShape = createBlockShape(slotsOf(schema.rows));
   const broadcastShape = shapeOf(schema.broadcast);
   const slatesShape = schema.slates === null ? null : shapeOf(schema.slates);
@@ -97,7 +100,7 @@ export function bindPlan(
     targetSource: (name) => resolver.target(name),
     slateSource: (name) => resolver.slate(name),
     pool,
-    runs: new RunPool(idleRuns),
+    runs: new RunPool(memory.idleRuns, memory.idleBudget),
   };
   return bound;
 }

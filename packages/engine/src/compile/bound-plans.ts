@@ -57,6 +57,13 @@ export class BoundPlans {
     return null;
   }
 
+  /** New requests do not come here any more: nothing is kept for them. */
+  close(): void {
+    for (const { bound } of this.#entries) bound.runs.close();
+    this.#entries.length = 0;
+    this.#last = null;
+  }
+
   /** Keeps a plan; the one that was not used for longest goes. Requests that run on it finish on it. */
   add(key: SchemaKey, bound: BoundPlan): void {
     if (this.#entries.length >= this.#maxEntries) {
@@ -65,6 +72,7 @@ export class BoundPlans {
         if (entry.usedAt < (this.#entries[oldest] as Entry).usedAt) oldest = at;
       });
       const [gone] = this.#entries.splice(oldest, 1);
+      gone?.bound.runs.close();
       if (gone === this.#last) this.#last = null;
     }
     const entry = { hash: key.hash(), key: key.copy(), bound, usedAt: ++this.#clock };

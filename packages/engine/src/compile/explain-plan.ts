@@ -2,6 +2,7 @@ import { type BlockShape, DataType, dataTypeInfo, MemoryPool, NONE, refBlock, re
 import type { RequestSchema } from '../request/request-schema.js';
 import { textColumn } from '../request/request-schema.js';
 import { Violations } from '../request/violations.js';
+import { IdleBudget } from '../run/run-pool.js';
 import { type BoundPlan, bindPlan } from './bind-plan.js';
 import { type ModelPlan, type PlanComponent, TargetBlock } from './model-plan.js';
 
@@ -64,7 +65,12 @@ function bindForExplanation(plan: ModelPlan): BoundPlan {
     predict: null,
     inferflow: null,
   };
-  const bound = bindPlan(plan, schema, new MemoryPool({ maxIdleBytes: 0 }), 0, new Violations());
+  const bound = bindPlan(
+    plan,
+    schema,
+    { pool: new MemoryPool({ maxIdleBytes: 0 }), idleRuns: 0, idleBudget: new IdleBudget(0) },
+    new Violations(),
+  );
   if (bound === null) throw new TypeError('a plan without slate features cannot be ambiguous');
   return bound;
 }

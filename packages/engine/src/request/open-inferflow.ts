@@ -62,8 +62,7 @@ export class InferflowOpener {
     const schema = parseInferflowSchema(message, this.#scan, headerFlagsOf(caller), violations);
     if (schema === null) return malformedRequest(METHOD, 'entities', plan.modelConfigId);
     if (violations.count > 0) return violations.toError(plan.modelConfigId);
-    const { pool, idleRuns } = this.#services;
-    const bound = bindPlan(plan, schema, pool, idleRuns, violations);
+    const bound = bindPlan(plan, schema, this.#services.memory, violations);
     if (bound === null) return violations.toError(plan.modelConfigId);
     plan.boundPlans.add(this.#key, bound);
     return bound;

@@ -120,8 +120,7 @@ export class PredictOpener {
     const settings = { idColumn: plan.config.response.idColumn, requestValues: plan.config.requestValues };
     const schema = parsePredictSchema(method, settings, message, this.#scan, headers, schemaViolations);
     if (schema === null) return malformedRequest(method, 'schema', plan.modelConfigId);
-    const { pool, idleRuns } = this.#services;
-    const bound = schemaViolations.count > 0 ? null : bindPlan(plan, schema, pool, idleRuns, schemaViolations);
+    const bound = schemaViolations.count > 0 ? null : bindPlan(plan, schema, this.#services.memory, schemaViolations);
     if (bound === null) return this.#refusal(plan, kind, message);
     plan.boundPlans.add(key, bound);
     return bound;

@@ -1,6 +1,5 @@
-import type { MemoryPool } from '@inferflow/matrix';
 import type { Caller } from '../caller.js';
-import type { BoundPlan } from '../compile/bind-plan.js';
+import type { BoundPlan, RunMemory } from '../compile/bind-plan.js';
 import type { EngineMethod } from '../engine.js';
 import type { EngineDefaults } from '../engine-options.js';
 import type { EngineMetrics } from '../metrics.js';
@@ -17,8 +16,7 @@ export interface OpenServices {
   readonly limits: Limits;
   readonly defaults: EngineDefaults;
   readonly metrics: EngineMetrics;
-  readonly pool: MemoryPool;
-  readonly idleRuns: number;
+  readonly memory: RunMemory;
   /** An idle run of the bound plan, or a new one. */
   takeRun(bound: BoundPlan): RequestRun;
 }

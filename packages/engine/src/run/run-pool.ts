@@ -1,16 +1,29 @@
 import type { RequestRun } from './request-run.js';
 
-/** Idle runs of one bound plan, bounded. */
+/** Idle runs of a whole engine: callers choose request schemas, and each has a pool of its own. */
+export class IdleBudget {
+  idle = 0;
+  readonly max: number;
+
+  constructor(max: number) {
+    this.max = max;
+  }
+}
+
+/** Idle runs of one bound plan, bounded by itself and by what all pools of the engine may hold together. */
 export class RunPool {
-  readonly #maxIdle: number;
-  readonly #idle: RequestRun[] = [];
   /** Runs ever made; stops growing once the pool is warm. */
   created = 0;
   /** Runs that went to the garbage collector because a component could still reach them. */
   abandoned = 0;
+  readonly #maxIdle: number;
+  readonly #budget: IdleBudget;
+  readonly #idle: RequestRun[] = [];
+  #isClosed = false;
 
-  constructor(maxIdle: number) {
+  constructor(maxIdle: number, budget: IdleBudget) {
     this.#maxIdle = maxIdle;
+    this.#budget = budget;
   }
 
   get idle(): number {
@@ -19,11 +32,23 @@ export class RunPool {
 
   /** An idle run, or null: then the caller makes one. */
   take(): RequestRun | null {
-    return this.#idle.pop() ?? null;
+    const run = this.#idle.pop();
+    if (run === undefined) return null;
+    this.#budget.idle--;
+    return run;
   }
 
   /** Only for a run that nothing outside can reach any more. */
   give(run: RequestRun): void {
-    if (this.#idle.length < this.#maxIdle) this.#idle.push(run);
+    if (this.#isClosed || this.#idle.length >= this.#maxIdle || this.#budget.idle >= this.#budget.max) return;
+    this.#idle.push(run);
+    this.#budget.idle++;
+  }
+
+  /** The plan is no longer used by new requests; runs that are out are not kept when they come back. */
+  close(): void {
+    this.#isClosed = true;
+    this.#budget.idle -= this.#idle.length;
+    this.#idle.length = 0;
   }
 }
