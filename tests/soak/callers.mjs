@@ -1,5 +1,7 @@
+import { requestHead } from '../../benchmarks/lib/h2net.mjs';
 import { Client, frame } from './lib/client.mjs';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { environmentFor } from './lib/fault-fakes.mjs';
+import { startLeanFakes } from './lib/lean-fakes.mjs';
 import { startLoad } from './lib/load.mjs';
 import { EMPTY_SETTINGS, h2Frame, openSocket, openSockets, PREFACE } from './lib/raw-socket.mjs';
 import { startServer } from './lib/server-process.mjs';
@@ -12,16 +14,34 @@ export const short = (run) => suite(run, { cancelSeconds: 5, idle: 10_000, loris
 export const long = (run, minutes = 5) =>
   suite(run, { cancelSeconds: 30, idle: 10_000, loris: 300, rounds: Math.max(1, Math.round(minutes / 3)) });
 
+/** Answers what it is asked: large answers without large work. */
+const echo = {
+  dag_execution_config: { component_dependency: { next: ['feature_initializer'] } },
+  component_config: {
+    numerix_components: [
+      {
+        component: 'next',
+        component_id: 'item_id',
+        score_col: 'next',
+        data_type: 'DataTypeFP32',
+        expression: 'a 1 +',
+        score_mapping: { 'a@DataTypeFP32': 'a' },
+      },
+    ],
+  },
+  response_config: { features: ['item_id'] },
+};
+
 const mib = (bytes) => `${(bytes / 1048576).toFixed(0)} MiB`;
 const [major, minor] = process.versions.node.split('.').map(Number);
 /** Before 22.11 Node ends a session after about 1000 resets in a burst, whatever is configured. */
 const hasResetLimit = major < 22 || (major === 22 && minor < 11);
 
 async function suite(run, { cancelSeconds, idle, loris, rounds }) {
-  const fakes = await startFaultFakes(run);
+  const fakes = await startLeanFakes(run);
   const server = await startServer(run, {
     env: { ...environmentFor(fakes), INFERFLOW_MAX_CONNECTIONS: 15_000 },
-    models: { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 2000 }) },
+    models: { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 2000 }), echo },
   });
   const warned = server.lines.some((line) => /cancel/i.test(line) && /"level":"warn"/.test(line));
   run.check(
@@ -80,11 +100,8 @@ async function cancels(setting, seconds) {
   const { run, server, fakes } = setting;
   await under(setting, 'cancels, 500/s on one connection', 250, async () => {
     const client = new Client(server.port);
-    fakes.store.fault = { kind: 'slow', ms: 400, when: ({ name }) => name === 'user' };
     const cancelledBefore = fakes.store.cancelled;
     const before = await server.metrics();
-    // The others' users are slow too; only the cancelled requests ask for this store.
-    fakes.store.fault = null;
     fakes.store.delayMs = 40;
     const begun = performance.now();
     let sent = 0;
@@ -264,7 +281,7 @@ async function floods(setting) {
       while (!socket.isClosed && performance.now() < end) {
         const isRoom = socket.write(many);
         sent += 1000;
-        if (!isRoom) await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), socket.closed, sleep(50)]);
+        if (!isRoom) await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), socket.hasClosed, sleep(50)]);
         await sleep(1);
       }
       run.note(`${title}: ${sent} frames, connection ${socket.isClosed ? 'closed' : 'open'}`);
@@ -273,34 +290,42 @@ async function floods(setting) {
   });
 }
 
-/** Ask for much and read nothing. */
+/** Ask for much, allow everything to be sent, and read nothing of it. */
 async function slowReaders(setting) {
   const { run, server } = setting;
-  const itemIds = Array.from({ length: 1500 }, (_, index) => `slow-reader-with-a-long-name-${index}-${'x'.repeat(60)}`);
-  const large = requestMessage('soak', 'u1', itemIds);
-  await under(setting, 'slow readers', 600, async () => {
-    const sockets = [];
-    for (let turn = 0; turn < 10; turn++) {
-      const client = new Client(server.port);
-      await client.unary(PATH, freshRequest(1).message);
-      const session = client.session;
-      session.socket.pause?.();
-      for (let call = 0; call < 20; call++) {
-        const { stream, result } = client.start(PATH, large, { timeoutMs: 60_000 });
-        stream.pause();
-        stream.removeAllListeners('data');
-        result.catch(() => {});
-      }
-      sockets.push(client);
+  const itemIds = Array.from({ length: 200 }, (_, index) => `${index}-${'x'.repeat(4000)}`);
+  const body = frame(requestMessage('echo', 'u1', itemIds));
+  const head = requestHead(PATH, `127.0.0.1:${server.port}`);
+  const windows = Buffer.concat([
+    h2Frame(4, 0, 0, Buffer.from([0, 4, 0x7f, 255, 255, 255])),
+    h2Frame(8, 0, 0, Buffer.from([0x3f, 0, 0, 0])),
+  ]);
+  await under(setting, 'slow readers', 700, async () => {
+    const sockets = await openSockets(server.port, 6, { read: false });
+    for (const socket of sockets) {
+      socket.pause();
+      socket.write(Buffer.concat([PREFACE, windows]));
     }
-    await sleep(4000);
-    for (const client of sockets) client.close();
+    for (let call = 0; call < 100; call++) {
+      for (const socket of sockets) {
+        if (socket.isClosed) continue;
+        const id = 2 * call + 1;
+        const parts = [h2Frame(1, 4, id, head)];
+        for (let at = 0; at < body.length; at += 16_384)
+          parts.push(h2Frame(0, at + 16_384 >= body.length ? 1 : 0, id, body.subarray(at, at + 16_384)));
+        socket.write(Buffer.concat(parts));
+      }
+      await sleep(50);
+    }
+    await sleep(1500);
+    run.note(`${sockets.filter((socket) => !socket.isClosed).length} of ${sockets.length} slow readers still connected`);
+    for (const socket of sockets) socket.destroy();
   });
-  run.note(
-    `refused: ${JSON.stringify(Object.fromEntries((await server.metrics()).find('inferflow_requests_refused_total').map(({ labels, value }) => [labels.reason, value])))}`,
-  );
+  const refused = (await server.metrics()).find('inferflow_requests_refused_total').map(({ labels, value }) => `${labels.reason} ${value}`);
+  run.note(`refused until now: ${refused.join(', ') || 'nothing'}`);
 }
 
+/** Ten thousand connections that say hello and nothing more. */
 async function idleConnections(setting, count) {
   const { run, server } = setting;
   await under(setting, `${count} idle connections`, 900, async () => {

@@ -116,7 +116,6 @@ const badSplit = (config) => {
 async function brokenVersions(run, server, config) {
   const kinds = {
     'not JSON': '{"dag_execution_config": ',
-    empty: '',
     'a list': '[]',
     'a cycle': cycle(config),
     'an unknown component': unknownComponent(config),
@@ -127,7 +126,7 @@ async function brokenVersions(run, server, config) {
     await sleep(400);
     const kept = await status(server, 'victim');
     run.check(`${title}: the last good version answers`, kept.isRight, `code ${kept.code} ${kept.message}`);
-    if (title === 'not JSON' || title === 'empty') continue;
+    if (title === 'not JSON') continue;
     server.config.put('newcomer', broken);
     const isRefused = await until(async () => (await status(server, 'newcomer')).code === 9, 1500, 50);
     const { code, message } = await status(server, 'newcomer');
@@ -138,6 +137,11 @@ async function brokenVersions(run, server, config) {
   server.config.put('victim', config());
   await sleep(400);
   run.check('repaired: it answers', (await status(server, 'victim')).isRight);
+  server.config.put('victim', '');
+  const isAbsent = await until(async () => (await status(server, 'victim')).code === 3, 2000, 50);
+  run.check('a file that stays empty counts as absent', isAbsent);
+  server.config.put('victim', config());
+  await until(async () => (await status(server, 'victim')).isRight, 1000, 20);
 }
 
 /** A file that is written in place, bit by bit, is not taken before it is whole. */

@@ -26,7 +26,7 @@ export class Client {
   get session() {
     const current = this.#session;
     if (current !== null && !current.closed && !current.destroyed) return current;
-    const session = http2.connect(`http://127.0.0.1:${this.port}`);
+    const session = http2.connect(`http://127.0.0.1:${this.port}`, { maxSessionMemory: 1000 });
     this.sessions++;
     session.on('error', () => {});
     session.on('goaway', () => {

@@ -166,7 +166,8 @@ function computeAnswer(message, fault) {
   );
 }
 
-const services = {
+/** What each service is called and how it answers. */
+export const services = {
   store: {
     path: '/retrieve.FeatureService/RetrieveFeatures',
     answer: storeAnswer,

@@ -69,6 +69,7 @@ export class Tally {
       ...(this.wrongCount > 0 ? [`${this.wrongCount} WRONG: ${this.wrong.slice(0, 2).join('; ')}`] : []),
       `p50 ${this.at(0.5).toFixed(1)} ms, max ${this.maxMs.toFixed(0)} ms`,
       ...(this.examples.length > 0 ? [this.examples[0]] : []),
+      ...(this.rowErrors.size > 0 ? [`e.g. ${[...this.rowErrors].slice(0, 3).join(' | ')}`] : []),
     ];
     return parts.join(', ');
   }
@@ -89,14 +90,13 @@ export function startLoad(port, options = {}) {
   let running = 0;
 
   const one = async (index) => {
-    const tally = load.tally;
     const request = freshRequest(targets, modelId, pool);
     const started = performance.now();
-    tally.sent++;
+    load.tally.sent++;
     running++;
     const answer = await clients[index % clients.length].unary(PATH, request.message, { deadlineMs, timeoutMs, repeats });
     running--;
-    tally.take(request, answer, performance.now() - started);
+    load.tally.take(request, answer, performance.now() - started);
     onAnswer?.(answer, request);
     return answer;
   };

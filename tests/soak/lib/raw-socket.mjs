@@ -14,13 +14,13 @@ export function h2Frame(type, flags, streamId, payload = Buffer.alloc(0), announ
   return Buffer.concat([head, payload]);
 }
 
-/** A socket to the server. `closed` resolves when it ends; errors count as an end. */
+/** A socket to the server. `hasClosed` resolves when it ends; errors count as an end. */
 export function openSocket(port, { read = true } = {}) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
     socket.received = 0;
     socket.isClosed = false;
-    socket.closed = new Promise((done) => {
+    socket.hasClosed = new Promise((done) => {
       socket.once('close', () => {
         socket.isClosed = true;
         done();
@@ -41,8 +41,10 @@ export function openSocket(port, { read = true } = {}) {
 export async function openSockets(port, count, options) {
   const sockets = [];
   while (sockets.length < count) {
-    const batch = Math.min(250, count - sockets.length);
+    const batch = Math.min(50, count - sockets.length);
     sockets.push(...(await Promise.all(Array.from({ length: batch }, () => openSocket(port, options)))));
+    // The load and its upstreams live in this process: leave them some of its time.
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return sockets;
 }
