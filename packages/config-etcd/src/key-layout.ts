@@ -1,0 +1,297 @@
+import type { ConfigDocument, Problem } from '@inferflow/config';
+
+/** A key and its value as text. Immutable: a new value is a new object. */
+export interface KeyEntry {
+  readonly key: string;
+  readonly text: string;
+}
+
+/** What the keys under a base say. */
+export interface LayoutDocuments {
+  /** Documents by exact model id. */
+  readonly models: ReadonlyMap<string, ConfigDocument>;
+  /** The service settings, undefined if there are none. */
+  readonly service: ConfigDocument | undefined;
+  /** Set when all models are in one key and that cannot be read: nothing is known about any model then, and `models` is empty. */
+  readonly mapProblem: Problem | undefined;
+  /** Keys that mean nothing here, sorted. */
+  readonly ignoredKeys: readonly string[];
+}
+
+const parts = {
+  dagexecutionconfig: 'dag_execution_config',
+  componentconfig: 'component_config',
+  responseconfig: 'response_config',
+} as const;
+type Part = (typeof parts)[keyof typeof parts];
+const partOrder = Object.values(parts);
+
+const serviceFields = { v2loggingtype: 'v2-logging-type', compressionenabled: 'compression-enabled' } as const;
+type ServiceField = (typeof serviceFields)[keyof typeof serviceFields];
+/** Kept beside the settings by the control plane, for itself. */
+const foreignServiceField = 'predatorhosts';
+
+/** Where a key puts its value. */
+type Place =
+  | { readonly kind: 'map' | 'service' | 'foreign' | 'unknown' }
+  | { readonly kind: 'model'; readonly id: string }
+  | { readonly kind: 'part'; readonly id: string; readonly part: Part }
+  | { readonly kind: 'serviceField'; readonly field: ServiceField };
+
+/** The base of a service's keys. */
+export function configBase(appName: string): string {
+  return `/config/inferflow/services/${appName}/model-config`;
+}
+
+/** Reads the keys under a base once. @see KeyLayout */
+export function readKeyLayout(base: string, entries: Iterable<KeyEntry>): LayoutDocuments {
+  return new KeyLayout(base).read(entries);
+}
+
+/**
+ * Turns the keys under a base into documents, in all forms that are in use:
+ *
+ * ```
+ * <base>/config-map/<id>                         one model
+ * <base>/config-map                              an object of all models; with data in it, the keys below it do not count
+ * <base>/config-map/<id>/component-config        one part of a model, beside dag-execution-config and response-config
+ * <base>/service-config                          an object with the settings; with data in it, the keys below it do not count
+ * <base>/service-config/v2-logging-type          one setting as plain text, like compression-enabled
+ * ```
+ *
+ * Path words match without regard to case and dashes (`configMap`, `config-map`); ids are exact. A key without content counts as absent,
+ * a key that fits nowhere is ignored. Unchanged entries give the same document objects again.
+ */
+export class KeyLayout {
+  readonly #base: string;
+  readonly #places = new WeakMap<KeyEntry, Place>();
+  readonly #documents = new WeakMap<KeyEntry, ConfigDocument>();
+  #composed = new Map<string, Composed>();
+  #service: { readonly from: readonly KeyEntry[]; readonly document: ConfigDocument } | null = null;
+  #map: { readonly from: KeyEntry; readonly result: MapResult } | null = null;
+
+  /** @param base without a slash at its end */
+  constructor(base: string) {
+    this.#base = base;
+  }
+
+  /** Entries under the base; others are ignored. */
+  read(entries: Iterable<KeyEntry>): LayoutDocuments {
+    const found = new FoundKeys();
+    for (const entry of entries) if (entry.text.trim() !== '') found.add(entry, this.#placeOf(entry));
+    const map = found.map === null ? null : this.#readMap(found.map);
+    return {
+      models: map?.models ?? this.#models(found),
+      service: this.#readService(found),
+      mapProblem: map?.problem,
+      ignoredKeys: found.ignored.sort(),
+    };
+  }
+
+  #placeOf(entry: KeyEntry): Place {
+    let place = this.#places.get(entry);
+    if (place === undefined) {
+      place = placeOf(this.#base, entry.key);
+      this.#places.set(entry, place);
+    }
+    return place;
+  }
+
+  #models(found: FoundKeys): ReadonlyMap<string, ConfigDocument> {
+    const models = new Map<string, ConfigDocument>();
+    const composed = new Map<string, Composed>();
+    for (const [id, entry] of found.models) models.set(id, this.#document(entry));
+    for (const [id, byPart] of found.parts) {
+      // A whole model in one key wins over its parts.
+      if (models.has(id)) continue;
+      const before = this.#composed.get(id);
+      const now = before !== undefined && isSameParts(before.from, byPart) ? before : { from: byPart, document: compose(byPart) };
+      composed.set(id, now);
+      models.set(id, now.document);
+    }
+    this.#composed = composed;
+    return models;
+  }
+
+  #document(entry: KeyEntry): ConfigDocument {
+    let document = this.#documents.get(entry);
+    if (document === undefined) {
+      document = { text: entry.text, format: 'json' };
+      this.#documents.set(entry, document);
+    }
+    return document;
+  }
+
+  #readMap(entry: KeyEntry): MapResult {
+    if (this.#map?.from !== entry) this.#map = { from: entry, result: splitMap(entry) };
+    return this.#map.result;
+  }
+
+  #readService(found: FoundKeys): ConfigDocument | undefined {
+    if (found.service !== null) return this.#document(found.service);
+    const fields = [...found.serviceFields];
+    if (fields.length === 0) return undefined;
+    const from = fields.map(([, entry]) => entry);
+    if (this.#service === null || !isSameList(this.#service.from, from)) {
+      const value = Object.fromEntries(
+        fields.map(([field, { text }]) => [field, field === 'compression-enabled' ? parseBool(text) : text]),
+      );
+      this.#service = { from, document: { text: JSON.stringify(value), format: 'json' } };
+    }
+    return this.#service.document;
+  }
+}
+
+interface Composed {
+  readonly from: ReadonlyMap<Part, KeyEntry>;
+  readonly document: ConfigDocument;
+}
+
+interface MapResult {
+  readonly models: ReadonlyMap<string, ConfigDocument>;
+  readonly problem: Problem | undefined;
+}
+
+/** Keys sorted by what they are. Of several spellings of one key the usual one counts, else the first in the alphabet. */
+class FoundKeys {
+  map: KeyEntry | null = null;
+  service: KeyEntry | null = null;
+  readonly models = new Map<string, KeyEntry>();
+  readonly parts = new Map<string, Map<Part, KeyEntry>>();
+  readonly serviceFields = new Map<ServiceField, KeyEntry>();
+  readonly ignored: string[] = [];
+
+  add(entry: KeyEntry, place: Place): void {
+    switch (place.kind) {
+      case 'map':
+        this.map = preferred(this.map, entry);
+        break;
+      case 'service':
+        this.service = preferred(this.service, entry);
+        break;
+      case 'model':
+        this.models.set(place.id, preferred(this.models.get(place.id) ?? null, entry));
+        break;
+      case 'part': {
+        const byPart = this.parts.get(place.id) ?? new Map<Part, KeyEntry>();
+        byPart.set(place.part, preferred(byPart.get(place.part) ?? null, entry));
+        this.parts.set(place.id, byPart);
+        break;
+      }
+      case 'serviceField':
+        this.serviceFields.set(place.field, preferred(this.serviceFields.get(place.field) ?? null, entry));
+        break;
+      case 'unknown':
+        this.ignored.push(entry.key);
+        break;
+      case 'foreign':
+        break;
+    }
+  }
+}
+
+/** The usual spelling has the most dashes of all that mean the same, and no capitals. */
+function preferred(first: KeyEntry | null, second: KeyEntry): KeyEntry {
+  if (first === null) return second;
+  const [left, right] = [usualness(first.key), usualness(second.key)];
+  if (left !== right) return left > right ? first : second;
+  return first.key < second.key ? first : second;
+}
+
+function usualness(key: string): number {
+  return usualWords.reduce((count, word) => (key.includes(`/${word}`) ? count + 1 : count), 0);
+}
+const usualWords = [
+  'config-map',
+  'service-config',
+  'dag-execution-config',
+  'component-config',
+  'response-config',
+  ...Object.values(serviceFields),
+];
+
+function placeOf(base: string, key: string): Place {
+  if (!key.startsWith(`${base}/`)) return { kind: 'unknown' };
+  const [first = '', second, third, ...deeper] = key.slice(base.length + 1).split('/');
+  if (deeper.length > 0) return { kind: 'unknown' };
+  if (wordOf(first) === 'configmap') {
+    if (second === undefined) return { kind: 'map' };
+    if (second === '') return { kind: 'unknown' };
+    if (third === undefined) return { kind: 'model', id: second };
+    const part = ownValue(parts, wordOf(third));
+    return part === undefined ? { kind: 'unknown' } : { kind: 'part', id: second, part };
+  }
+  if (wordOf(first) !== 'serviceconfig' || third !== undefined) return { kind: 'unknown' };
+  if (second === undefined) return { kind: 'service' };
+  if (wordOf(second) === foreignServiceField) return { kind: 'foreign' };
+  const field = ownValue(serviceFields, wordOf(second));
+  return field === undefined ? { kind: 'unknown' } : { kind: 'serviceField', field };
+}
+
+function wordOf(segment: string): string {
+  return segment.replaceAll('-', '').toLowerCase();
+}
+
+function ownValue<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+/** Each model gets a text of its own, so that a change of one is a change of one. */
+function splitMap({ key, text }: KeyEntry): MapResult {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { models: new Map(), problem: syntaxProblem('$', `${key} is not valid JSON: ${reasonOf(error)}`) };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+    const message = `${key} should hold an object of models by id, found ${found}`;
+    return {
+      models: new Map(),
+      problem: { severity: 'error', code: 'INFERFLOW_CONFIG_WRONG_TYPE', path: '$', message, found, expected: 'an object' },
+    };
+  }
+  const models = new Map<string, ConfigDocument>();
+  for (const [id, model] of Object.entries(value)) models.set(id, { text: JSON.stringify(model), format: 'json' });
+  return { models, problem: undefined };
+}
+
+function compose(byPart: ReadonlyMap<Part, KeyEntry>): ConfigDocument {
+  const members: string[] = [];
+  for (const part of partOrder) {
+    const entry = byPart.get(part);
+    if (entry === undefined) continue;
+    try {
+      JSON.parse(entry.text);
+    } catch (error) {
+      return { problem: syntaxProblem(`$.${part}`, `the key of ${part} does not hold valid JSON: ${reasonOf(error)}`) };
+    }
+    members.push(`${JSON.stringify(part)}:${entry.text}`);
+  }
+  return { text: `{${members.join(',')}}`, format: 'json' };
+}
+
+/** The spellings that Go reads; anything else stays text, for the check of the settings to refuse. */
+function parseBool(text: string): boolean | string {
+  const trimmed = text.trim();
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(trimmed)) return true;
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(trimmed)) return false;
+  return trimmed;
+}
+
+function syntaxProblem(path: string, message: string): Problem {
+  return { severity: 'error', code: 'INFERFLOW_CONFIG_SYNTAX', path, message, expected: 'JSON' };
+}
+
+function reasonOf(error: unknown): string {
+  return (error as Error).message.split('\n')[0]?.slice(0, 200) ?? '';
+}
+
+function isSameParts(left: ReadonlyMap<Part, KeyEntry>, right: ReadonlyMap<Part, KeyEntry>): boolean {
+  return left.size === right.size && [...right].every(([part, entry]) => left.get(part) === entry);
+}
+
+function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {
+  return left.length === right.length && left.every((item, index) => item === right[index]);
+}
