@@ -130,6 +130,28 @@ const shapes = {
     optional: ['error', 'error_type'],
     statsd: main('inferflow.logging.error', model, bare('error', 'error'), pair('error-type', 'error_type')),
   }),
+  // Our own: inference logs.
+  loggingRows: counter('inferflow_logging_rows_total', 'Rows of requests chosen for the inference log.', { labels: ['model_id'] }),
+  loggingRowsDelivered: counter('inferflow_logging_rows_delivered_total', 'Logged rows that a sink has, in its sense of delivered.', {
+    labels: ['model_id', 'sink'],
+  }),
+  loggingRowsRepeated: counter('inferflow_logging_rows_maybe_repeated_total', 'Delivered rows that a sink may have twice, after a failure.', {
+    labels: ['model_id', 'sink'],
+  }),
+  loggingRowsDropped: counter('inferflow_logging_rows_dropped_total', 'Rows chosen for the log that were lost, by reason.', {
+    labels: ['model_id', 'reason'],
+    optional: ['sink'],
+  }),
+  loggingRowsSpilled: counter('inferflow_logging_rows_spilled_total', 'Logged rows that took the way over local disk.', { labels: ['model_id'] }),
+  loggingCellsUnfit: counter('inferflow_logging_cells_unfit_total', 'Values that their log type cannot hold, logged as missing.', {
+    labels: ['model_id'],
+  }),
+  loggingDeliveryFailures: counter('inferflow_logging_delivery_failure_total', 'Attempts of a sink that failed, by topic and reason.', {
+    labels: ['sink', 'topic', 'reason'],
+  }),
+  loggingCapturedBytes: gauge('inferflow_logging_captured_bytes', 'Memory of answered requests that wait to be encoded.'),
+  loggingQueueBytes: gauge('inferflow_logging_queue_bytes', 'Encoded records in memory that wait for a sink.', { labels: ['sink'] }),
+  loggingSpillBytes: gauge('inferflow_logging_spill_bytes', 'Records on local disk that wait for a sink.', { labels: ['sink'] }),
   schemaErrors: counter('inferflow_config_schema_parsing_error_total', 'Log schemas that could not be built from a model config.', {
     labels: ['model_id'],
     statsd: main('inferflow_config_schema_parsing_error', model),

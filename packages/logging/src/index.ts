@@ -1,0 +1,15 @@
+export { type EncodeLoss, type EncodeObserver, type EncodeTask, RecordEncoder } from './encode/record-encoder.js';
+export { LogFormat, type LogFormatName, metadataByte } from './encode/envelope.js';
+export { LoggingError, type LoggingErrorCode } from './errors.js';
+export { type LogMessage, messageBytes } from './log-message.js';
+export type { LoggedPlan, LoggedRecord, LoggedRequest } from './logged-record.js';
+export { LogPipeline, type LogPipelineOptions, type LogStream, type StreamSettings } from './pipeline/log-pipeline.js';
+export { type OverflowPolicy, type QueueClock, type QueueObserver, SinkQueue, type SinkQueueOptions } from './pipeline/sink-queue.js';
+export { SpillDirectory, type SpillDirectoryOptions } from './pipeline/spill-directory.js';
+export { type AlwaysLogRules, LogSampling } from './sampling.js';
+export { buildLogSchema, type LogFeature, type LogSchema, logFeature, recordVersion } from './schema/log-schema.js';
+export { type LogType, parseLogType } from './schema/log-type.js';
+export type { LoggedComponent, LoggedModel, LoggedResponse } from './schema/logged-model.js';
+export { SchemaBook, type SchemaBookOptions, schemaAnswer } from './schema/schema-book.js';
+export type { Delivery, LogSink, LostRows } from './sink.js';
+export { loadZstd, type Zstd } from './zstd.js';

@@ -1,0 +1,2 @@
+export type { KafkaCompression } from './codecs.js';
+export { createKafkaSink, type KafkaLog, type KafkaSasl, type KafkaSinkOptions, type KafkaTls } from './kafka-sink.js';

@@ -1,0 +1,226 @@
+import { readFileSync } from 'node:fs';
+import type { KafkaConfig, Producer } from 'kafkajs';
+import { LoggingError, missingLibrary } from '../errors.js';
+import type { LogMessage } from '../log-message.js';
+import type { Delivery, LogSink } from '../sink.js';
+import { compressionType, type KafkaCompression } from './codecs.js';
+import { sendFailureOf } from './delivery-failure.js';
+import { createOnePartitionPartitioner, type SendTarget, type TargetedMessage } from './partition-choice.js';
+
+/** TLS to the brokers; `true` trusts the system's authorities. */
+export interface KafkaTls {
+  /** Files in PEM. */
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+/** User and password at the brokers. */
+export interface KafkaSasl {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Where Kafka sinks write what happens to their connection. */
+export type KafkaLog = (level: 'info' | 'warn' | 'error', fields: Readonly<Record<string, unknown>>, message: string) => void;
+
+/** Options of {@link createKafkaSink}. */
+export interface KafkaSinkOptions {
+  /** `host:port` of one or more brokers. */
+  readonly brokers: readonly string[];
+  readonly clientId?: string;
+  readonly tls?: boolean | KafkaTls;
+  readonly sasl?: KafkaSasl;
+  /** @default none */
+  readonly compression?: KafkaCompression;
+  /** −1 = all replicas in sync, 1 = the leader, 0 = nobody (then nothing is known about delivery). @default −1 */
+  readonly acks?: -1 | 0 | 1;
+  /** Whether the broker recognises repeated batches; needs acks −1. @default true */
+  readonly idempotent?: boolean;
+  /** Record key. @default none */
+  readonly key?: 'none' | 'tracking_id' | 'model';
+  /** Most bytes of a batch; below the brokers' `message.max.bytes`. @default 1 000 000 */
+  readonly maxBatchBytes?: number;
+  /** @default 10 000 */
+  readonly requestTimeoutMs?: number;
+  readonly log?: KafkaLog;
+}
+
+interface Send {
+  readonly target: SendTarget;
+  readonly messages: readonly TargetedMessage[];
+  /** The batch may be with the broker already. */
+  mayRepeat: boolean;
+}
+
+/**
+ * Kafka by way of `kafkajs`. "Delivered" means acknowledged by the broker: with the default `acks` by all replicas in sync. One
+ * partition per send, idempotent: a repeated attempt of the same batch is recognised, unless the producer had to be replaced.
+ * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING, INFERFLOW_LOGGING_OPTIONS_INVALID
+ */
+export async function createKafkaSink(options: KafkaSinkOptions): Promise<LogSink> {
+  if (options.brokers.length === 0) throw new LoggingError('INFERFLOW_LOGGING_OPTIONS_INVALID', 'a Kafka sink needs at least one broker (host:port)');
+  let library: typeof import('kafkajs');
+  try {
+    library = (await import('kafkajs')).default as unknown as typeof import('kafkajs');
+  } catch (error) {
+    throw missingLibrary('kafkajs', 'the Kafka sink', error);
+  }
+  const compression = await compressionType(options.compression ?? 'none', library.CompressionCodecs as never);
+  const log = options.log ?? (() => {});
+  const kafka = new library.Kafka({
+    clientId: options.clientId ?? 'inferflow',
+    brokers: [...options.brokers],
+    connectionTimeout: 3000,
+    authenticationTimeout: 5000,
+    requestTimeout: options.requestTimeoutMs ?? 10_000,
+    // Attempts are repeated by the queue, so that a failing topic is seen at once.
+    retry: { retries: 2, initialRetryTime: 50, maxRetryTime: 500 },
+    logLevel: library.logLevel.NOTHING,
+    ...securityOf(options),
+  });
+  return new KafkaSink(
+    () =>
+      kafka.producer({
+        createPartitioner: createOnePartitionPartitioner(),
+        allowAutoTopicCreation: true,
+        idempotent: (options.idempotent ?? true) && (options.acks ?? -1) === -1,
+        maxInFlightRequests: 1,
+        metadataMaxAge: 60_000,
+        retry: { retries: 2, initialRetryTime: 50, maxRetryTime: 500 },
+      }),
+    { acks: options.acks ?? -1, compression, key: options.key ?? 'none', maxBatchBytes: options.maxBatchBytes ?? 1_000_000 },
+    log,
+  );
+}
+
+interface SinkSettings {
+  readonly acks: number;
+  readonly compression: number;
+  readonly key: 'none' | 'tracking_id' | 'model';
+  readonly maxBatchBytes: number;
+}
+
+class KafkaSink implements LogSink {
+  readonly name = 'kafka';
+  readonly maxBatchBytes: number;
+  readonly #createProducer: () => Producer;
+  readonly #settings: SinkSettings;
+  readonly #log: KafkaLog;
+  readonly #sends = new WeakMap<readonly LogMessage[], Send>();
+  readonly #states = new Map<string, string>();
+  #producer: Promise<Producer> | null = null;
+  #isClosed = false;
+
+  constructor(createProducer: () => Producer, settings: SinkSettings, log: KafkaLog) {
+    this.#createProducer = createProducer;
+    this.#settings = settings;
+    // A batch has a header, and each record a little of its own.
+    this.maxBatchBytes = settings.maxBatchBytes;
+    this.#log = log;
+  }
+
+  async deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery> {
+    const send = this.#sendOf(batch);
+    let producer: Producer | null = null;
+    try {
+      producer = await this.#connected();
+      await producer.send({
+        topic,
+        acks: this.#settings.acks,
+        compression: this.#settings.compression,
+        messages: [...send.messages],
+      });
+      this.#state(topic, 'ok');
+      return { isDelivered: true, mayRepeat: send.mayRepeat };
+    } catch (error) {
+      const failure = sendFailureOf(error);
+      // An earlier attempt got through, only its answer did not.
+      if (failure.isDuplicate) {
+        this.#state(topic, 'ok');
+        return { isDelivered: true };
+      }
+      this.#state(topic, failure.reason ?? 'send_failed', error);
+      if (failure.needsProducer) {
+        send.mayRepeat = true;
+        this.#replace(producer);
+      }
+      return failure;
+    }
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    const producer = this.#producer;
+    if (producer === null) return;
+    await Promise.race([producer.then((made) => made.disconnect()).catch(() => {}), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+  }
+
+  /** A batch keeps its partition and its order over attempts: only then a broker can recognise it. */
+  #sendOf(batch: readonly LogMessage[]): Send {
+    let send = this.#sends.get(batch);
+    if (send === undefined) {
+      const target: SendTarget = { partition: -1 };
+      const { key } = this.#settings;
+      send = {
+        target,
+        mayRepeat: false,
+        messages: batch.map((message) => ({
+          target,
+          key: key === 'none' ? null : key === 'model' ? message.modelConfigId : message.trackingId,
+          value: Buffer.from(message.value.buffer, message.value.byteOffset, message.value.byteLength),
+          timestamp: String(message.createdAtMs),
+        })),
+      };
+      this.#sends.set(batch, send);
+    }
+    return send;
+  }
+
+  #connected(): Promise<Producer> {
+    if (this.#isClosed) return Promise.reject(new Error('closed'));
+    this.#producer ??= this.#connect();
+    return this.#producer;
+  }
+
+  async #connect(): Promise<Producer> {
+    const producer = this.#createProducer();
+    try {
+      await producer.connect();
+      return producer;
+    } catch (error) {
+      this.#producer = null;
+      producer.disconnect().catch(() => {});
+      throw error;
+    }
+  }
+
+  #replace(broken: Producer | null): void {
+    if (broken === null) return;
+    this.#producer = null;
+    broken.disconnect().catch(() => {});
+  }
+
+  /** One line when a topic begins to fail or works again, not one per attempt. */
+  #state(topic: string, state: string, error?: unknown): void {
+    const before = this.#states.get(topic) ?? 'ok';
+    if (before === state) return;
+    this.#states.set(topic, state);
+    if (state === 'ok') this.#log('info', { topic }, 'inference logs are delivered again');
+    else this.#log('error', { topic, reason: state, detail: (error as Error | undefined)?.message }, 'inference logs cannot be delivered');
+  }
+}
+
+function securityOf({ tls, sasl }: KafkaSinkOptions): Partial<KafkaConfig> {
+  const read = (file: string | undefined): string | undefined => (file === undefined ? undefined : readFileSync(file, 'utf8'));
+  const security: Partial<KafkaConfig> = {};
+  if (tls !== undefined && tls !== false) {
+    const files = tls === true ? {} : tls;
+    const [ca, cert, key] = [read(files.caFile), read(files.certFile), read(files.keyFile)];
+    security.ssl =
+      ca === undefined && cert === undefined ? true : { ...(ca !== undefined && { ca: [ca] }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
+  }
+  if (sasl !== undefined) security.sasl = sasl as NonNullable<KafkaConfig['sasl']>;
+  return security;
+}

@@ -1,0 +1,339 @@
+import { type Counter, createNoTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
+import type { LogFormatName } from '../encode/envelope.js';
+import { RecordEncoder } from '../encode/record-encoder.js';
+import type { LogMessage } from '../log-message.js';
+import { type LoggedPlan, type LoggedRecord, type LoggedRequest, parentEntityOf } from '../logged-record.js';
+import { LogSampling } from '../sampling.js';
+import { SchemaBook } from '../schema/schema-book.js';
+import type { LogSink } from '../sink.js';
+import type { Zstd } from '../zstd.js';
+import { type OverflowPolicy, type QueueClock, SinkQueue } from './sink-queue.js';
+import type { SpillDirectory } from './spill-directory.js';
+
+/** What a stream writes now; may change between requests. */
+export interface StreamSettings {
+  /** null = nothing. */
+  readonly format: LogFormatName | null;
+  /** Whether messages are compressed. Only with `zstd` at hand; otherwise the flag of the records stays 0. */
+  readonly isCompressed: boolean;
+  readonly zstd: Zstd | null;
+}
+
+/** Records of one format on their way to one sink. */
+export interface LogStream {
+  readonly sink: LogSink;
+  /** Asked for every request. */
+  readonly settings: () => StreamSettings;
+  readonly topicOf: (plan: LoggedPlan) => string;
+  /** @default 1 000 000, below a broker's usual limit */
+  readonly maxRecordBytes?: number;
+  /** Bytes of encoded records in memory. @default 64 MiB */
+  readonly queueBytes?: number;
+  /** @default drop-newest */
+  readonly policy?: OverflowPolicy;
+  readonly spill?: SpillDirectory | null;
+  /** @default 10 */
+  readonly lingerMs?: number;
+}
+
+/** Options of {@link LogPipeline}. */
+export interface LogPipelineOptions {
+  readonly streams: readonly LogStream[];
+  readonly sampling?: LogSampling;
+  readonly schemas?: SchemaBook;
+  /** Bytes of requests that wait to be encoded; beyond them by the policy of the first stream, spill counting as drop-newest. @default 64 MiB */
+  readonly captureBytes?: number;
+  /** Longest time the event loop is held, in ms. @default 1.5 */
+  readonly sliceMs?: number;
+  readonly telemetry?: Telemetry;
+  readonly clock?: QueueClock;
+  /** Wall clock in ms since 1970. @default Date.now */
+  readonly now?: () => number;
+}
+
+interface Captured {
+  readonly record: LoggedRecord;
+  readonly parentEntity: string;
+  readonly bytes: number;
+}
+
+const systemClock: QueueClock = {
+  now: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * From answered requests to sinks. `wants` and `taken` are the engine's log tap: they decide and keep a reference, nothing more.
+ * Encoding happens between other work, in slices; queues are bounded by bytes, and every row that is lost is counted with its reason.
+ */
+export class LogPipeline {
+  readonly schemas: SchemaBook;
+  readonly #sampling: LogSampling;
+  readonly #streams: readonly { readonly stream: LogStream; readonly queue: SinkQueue }[];
+  readonly #telemetry: Telemetry;
+  readonly #captured: Captured[] = [];
+  readonly #captureLimit: number;
+  readonly #sliceMs: number;
+  readonly #now: () => number;
+  readonly #encoder: RecordEncoder;
+  readonly #counters = new Map<string, Counter>();
+  #head = 0;
+  #capturedBytes = 0;
+  #current: { readonly captured: Captured; stream: number; steps: Generator<void, void, void> | null } | null = null;
+  #target: SinkQueue | null = null;
+  #targetName = '';
+  /** Rows of the request under way that its stream has as records or as lost. */
+  #accountedRows = 0;
+  #isScheduled = false;
+  #isClosed = false;
+  readonly #stopCollecting: () => void;
+
+  constructor(options: LogPipelineOptions) {
+    this.schemas = options.schemas ?? new SchemaBook();
+    this.#sampling = options.sampling ?? new LogSampling();
+    this.#telemetry = options.telemetry ?? createNoTelemetry();
+    this.#captureLimit = options.captureBytes ?? 64 << 20;
+    this.#sliceMs = options.sliceMs ?? 1.5;
+    this.#now = options.now ?? Date.now;
+    this.#streams = options.streams.map((stream) => ({ stream, queue: this.#createQueue(stream, options.clock ?? systemClock) }));
+    this.#encoder = new RecordEncoder({
+      encoded: (message) => {
+        this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
+        this.#accountedRows += message.rowCount;
+        this.#target?.push(message);
+      },
+      lost: (record, rows, reason) => {
+        this.#telemetry.counter(Metric.loggingErrors, { model_id: record.plan.modelConfigId, error: reason }).add(1);
+        this.#accountedRows += rows;
+        this.#dropRows(record.plan.modelConfigId, rows, reason, this.#targetName);
+      },
+      unfit: (record, cells) => this.#count(Metric.loggingCellsUnfit, record.plan.modelConfigId, '', cells),
+    });
+    const queued = this.#telemetry.gauge(Metric.loggingCapturedBytes);
+    const gauges = this.#streams.map(({ stream, queue }) => ({
+      stream,
+      queue,
+      bytes: this.#telemetry.gauge(Metric.loggingQueueBytes, { sink: stream.sink.name }),
+      spill: this.#telemetry.gauge(Metric.loggingSpillBytes, { sink: stream.sink.name }),
+    }));
+    this.#stopCollecting = this.#telemetry.onCollect(() => {
+      queued.set(this.#capturedBytes);
+      for (const { stream, queue, bytes, spill } of gauges) {
+        bytes.set(queue.bytes);
+        spill.set(stream.spill?.usedBytes ?? 0);
+      }
+    });
+  }
+
+  /** Whether a request is logged. */
+  wants(plan: LoggedPlan, request: LoggedRequest): boolean {
+    if (this.#isClosed || !this.#hasActiveStream()) return false;
+    return this.#sampling.wants(plan.config, request);
+  }
+
+  /** Takes over a request; releases it once it is encoded or dropped. */
+  taken(record: LoggedRecord): void {
+    this.#count(Metric.loggingRows, record.plan.modelConfigId, '', record.rowCount);
+    const bytes = capturedBytes(record);
+    if (this.#capturedBytes + bytes > this.#captureLimit) {
+      if (this.#streams[0]?.stream.policy === 'drop-oldest') this.#dropOldestCaptured(bytes);
+      if (this.#capturedBytes + bytes > this.#captureLimit) {
+        this.#dropRows(record.plan.modelConfigId, record.rowCount, 'capture_full');
+        record.release();
+        return;
+      }
+    }
+    // The caller's headers are gone once this returns.
+    this.#captured.push({ record, parentEntity: parentEntityOf(record), bytes });
+    this.#capturedBytes += bytes;
+    this.#schedule();
+  }
+
+  /** Encodes and delivers what is there for at most `graceMs`; the rest is counted as dropped. Resolves to whether nothing was lost. */
+  async close(graceMs: number): Promise<boolean> {
+    this.#isClosed = true;
+    const deadline = performance.now() + graceMs;
+    while (this.#hasWork() && performance.now() < deadline) {
+      this.#slice();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    let isComplete = !this.#hasWork();
+    if (this.#current !== null) this.#endCurrent('shutdown');
+    for (; this.#head < this.#captured.length; this.#head++) {
+      const { record } = this.#captured[this.#head] as Captured;
+      this.#dropRows(record.plan.modelConfigId, record.rowCount, 'shutdown');
+      record.release();
+    }
+    for (const { queue, stream } of this.#streams) {
+      const left = await queue.close(Math.max(deadline - performance.now(), 0));
+      await stream.sink.close(Math.max(deadline - performance.now(), 100));
+      isComplete &&= left === 0;
+    }
+    this.#stopCollecting();
+    return isComplete;
+  }
+
+  /** Rows lost by a sink after it had taken them over. */
+  readonly rowsLost = (modelConfigId: string, rows: number, reason: string, sink: string): void =>
+    this.#dropRows(modelConfigId, rows, reason, sink);
+
+  /** Whether everything handed over has been encoded and delivered, spilled or dropped. */
+  get isIdle(): boolean {
+    return !this.#hasWork() && this.#streams.every(({ queue }) => queue.isEmpty);
+  }
+
+  #hasWork(): boolean {
+    return this.#current !== null || this.#head < this.#captured.length;
+  }
+
+  #hasActiveStream(): boolean {
+    for (const { stream } of this.#streams) if (stream.settings().format !== null) return true;
+    return false;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isClosed) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#slice();
+      if (this.#hasWork()) this.#schedule();
+    });
+  }
+
+  /** Encodes until the time is up. */
+  #slice(): void {
+    const end = performance.now() + this.#sliceMs;
+    do {
+      if (!this.#step()) return;
+    } while (performance.now() < end);
+  }
+
+  #step(): boolean {
+    if (this.#current === null) {
+      const next = this.#captured[this.#head];
+      if (next === undefined) return false;
+      this.#captured[this.#head++] = undefined as never;
+      if (this.#head > 1024 && this.#head * 2 > this.#captured.length) {
+        this.#captured.splice(0, this.#head);
+        this.#head = 0;
+      } else if (this.#head === this.#captured.length) {
+        this.#captured.length = 0;
+        this.#head = 0;
+      }
+      this.#current = { captured: next, stream: 0, steps: null };
+    }
+    const current = this.#current;
+    const { record } = current.captured;
+    try {
+      if (current.steps === null) {
+        const entry = this.#streams[current.stream];
+        if (entry === undefined) {
+          this.#endCurrent(null);
+          return this.#hasWork();
+        }
+        current.stream++;
+        const { format, isCompressed, zstd } = entry.stream.settings();
+        if (format === null) return true;
+        this.#target = entry.queue;
+        this.#targetName = entry.stream.sink.name;
+        this.#accountedRows = 0;
+        current.steps = this.#encoder.encode({
+          record,
+          parentEntity: current.captured.parentEntity,
+          schema: this.schemas.byHash(record.plan.modelConfigId, record.plan.configHash) ?? this.schemas.add(record.plan.config),
+          format,
+          zstd: isCompressed ? zstd : null,
+          topic: entry.stream.topicOf(record.plan),
+          maxRecordBytes: entry.stream.maxRecordBytes ?? 1_000_000,
+          createdAtMs: this.#now(),
+        });
+      }
+      if (current.steps.next().done === true) current.steps = null;
+    } catch {
+      this.#telemetry.counter(Metric.loggingErrors, { model_id: record.plan.modelConfigId, error: 'encoding_error' }).add(1);
+      this.#endCurrent('encoding_error');
+    }
+    return this.#hasWork();
+  }
+
+  #endCurrent(lostReason: string | null): void {
+    const current = this.#current;
+    if (current === null) return;
+    current.steps?.return();
+    this.#current = null;
+    this.#capturedBytes -= current.captured.bytes;
+    const { record } = current.captured;
+    const lost = current.steps === null ? 0 : record.rowCount - this.#accountedRows;
+    if (lostReason !== null && lost > 0) this.#dropRows(record.plan.modelConfigId, lost, lostReason, this.#targetName);
+    record.release();
+  }
+
+  #dropOldestCaptured(needed: number): void {
+    while (this.#capturedBytes + needed > this.#captureLimit && this.#head < this.#captured.length) {
+      const { record, bytes } = this.#captured[this.#head] as Captured;
+      this.#captured[this.#head++] = undefined as never;
+      this.#capturedBytes -= bytes;
+      this.#dropRows(record.plan.modelConfigId, record.rowCount, 'capture_full');
+      record.release();
+    }
+  }
+
+  #createQueue(stream: LogStream, clock: QueueClock): SinkQueue {
+    const { sink } = stream;
+    return new SinkQueue({
+      sink,
+      maxBytes: stream.queueBytes ?? 64 << 20,
+      policy: stream.policy ?? 'drop-newest',
+      spill: stream.policy === 'spill' ? (stream.spill ?? null) : null,
+      lingerMs: stream.lingerMs ?? 10,
+      retryMs: 100,
+      maxRetryMs: 5000,
+      clock,
+      observer: {
+        dropped: (message, reason) => this.#dropRows(message.modelConfigId, message.rowCount, reason, sink.name),
+        delivered: (_, messages, mayRepeat) => this.#delivered(sink.name, messages, mayRepeat),
+        failed: (topic, reason) => this.#telemetry.counter(Metric.loggingDeliveryFailures, { sink: sink.name, topic, reason }).add(1),
+        spilled: (message) => this.#count(Metric.loggingRowsSpilled, message.modelConfigId, '', message.rowCount),
+      },
+    });
+  }
+
+  #delivered(sink: string, messages: readonly LogMessage[], mayRepeat: boolean): void {
+    for (const { modelConfigId, rowCount } of messages) {
+      this.#count(Metric.loggingRowsDelivered, modelConfigId, sink, rowCount);
+      if (mayRepeat) this.#count(Metric.loggingRowsRepeated, modelConfigId, sink, rowCount);
+    }
+  }
+
+  #dropRows(modelConfigId: string, rows: number, reason: string, sink = ''): void {
+    const labels = { model_id: modelConfigId, reason };
+    this.#telemetry.counter(Metric.loggingRowsDropped, sink === '' ? labels : { ...labels, sink }).add(rows);
+  }
+
+  /** Counters by model (and sink): bound once. */
+  #count(metric: Parameters<Telemetry['counter']>[0], modelConfigId: string, sink: string, value: number): void {
+    const key = `${metric} ${sink} ${modelConfigId}`;
+    let counter = this.#counters.get(key);
+    if (counter === undefined) {
+      counter = this.#telemetry.counter(metric, sink === '' ? { model_id: modelConfigId } : { model_id: modelConfigId, sink });
+      this.#counters.set(key, counter);
+    }
+    counter.add(value);
+  }
+}
+
+/** Memory that a request keeps from being used again. */
+function capturedBytes(record: LoggedRecord): number {
+  let bytes = 1024;
+  for (const block of record.matrix.blocks) {
+    if (block === null || block.isShared) continue;
+    bytes += block.memory.bytes.byteLength;
+    if (block.heap !== block.memory.bytes) bytes += block.heap.byteLength;
+  }
+  for (const block of record.slate?.matrix.blocks ?? []) if (block !== null && !block.isShared) bytes += block.memory.bytes.byteLength;
+  return bytes;
+}

@@ -1,0 +1,31 @@
+import type { LogMessage } from './log-message.js';
+
+/** What became of a batch. */
+export interface Delivery {
+  /** True: the sink has every message of the batch, in the sense its documentation gives to "delivered". */
+  readonly isDelivered: boolean;
+  /** Why not; a short, fixed word for metrics. */
+  readonly reason?: string;
+  /** False: sending the batch again cannot help. */
+  readonly isRetriable?: boolean;
+  /** Whether the batch was, or may have been, written more than once. */
+  readonly mayRepeat?: boolean;
+}
+
+/**
+ * Where encoded records go. A sink gets one batch of a topic at a time, in order; several topics at once. After a retriable failure
+ * it gets the very same array again.
+ */
+export interface LogSink {
+  /** Short name for metrics: `kafka`, `file`, `stdout`. */
+  readonly name: string;
+  /** Most bytes of record values in a batch. */
+  readonly maxBatchBytes: number;
+  /** Never rejects: failures are part of the answer. */
+  deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery>;
+  /** Writes out what it holds back and frees everything, within about `graceMs`. Nothing is delivered afterwards. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Told about rows that a sink had taken over and then lost, e.g. with a file that could not be written. */
+export type LostRows = (rows: number, reason: string) => void;

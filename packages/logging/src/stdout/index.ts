@@ -1,0 +1,1 @@
+export { createStdoutSink, type StdoutSinkOptions } from './stdout-sink.js';
