@@ -11,6 +11,8 @@ export interface PlanComponentMetrics {
   ended(failure: Failure | null, status: OutcomeStatus, durationMs: number): void;
   rowsFailed(failure: Failure, rows: number): void;
   cells(status: CellStatus, count: number): void;
+  /** Ends that came after the end: a bug of the component. */
+  endedLate(count: number): void;
 }
 
 /** What the original calls the services behind the built-in components. */
@@ -67,6 +69,9 @@ export function createComponentMetrics(
       }
       counter.add(rows);
       telemetry.counter(Metric.componentErrors, { ...labels, ...errorLabels(config.kind, failure.reason) }).add(1);
+    },
+    endedLate(count) {
+      telemetry.counter(Metric.lateFinishes, labels).add(count);
     },
     cells(status, count) {
       const counter = cells[status] ?? telemetry.counter(Metric.cells, { ...labels, status: cellStatusName(status) });

@@ -64,6 +64,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
   const stopCollecting = telemetry.onCollect(() => {
     telemetry.gauge(Metric.requestsInFlight).set(door.inFlight);
+    for (const { plan } of table.models.values())
+      for (const { bindings } of plan?.boundPlans.all ?? []) plan?.metrics.countLateEnds(bindings);
     if (cache === null) return;
     telemetry.gauge(Metric.featureCacheLimit).set(resolved.featureCacheBytes);
     const stats = cache.stats();

@@ -1,4 +1,4 @@
-import type { Backends } from '@inferflow/components';
+import type { Backends, ComponentBinding } from '@inferflow/components';
 import type { ComponentConfig, ModelConfig } from '@inferflow/config';
 import { CellStatus } from '@inferflow/matrix';
 import { type Counter, type Histogram, Metric, type Telemetry } from '@inferflow/telemetry';
@@ -94,6 +94,8 @@ export interface PlanMetrics extends BindMetrics {
   readonly budgetExceeded: Counter;
   readonly discarded: Counter;
   component(name: string): PlanComponentMetrics;
+  /** Counts the late ends that components have had since the last time. */
+  countLateEnds(bindings: readonly (ComponentBinding | null)[]): void;
   /** Counts how the components of a run ended and what they stored. */
   runEnded(run: RequestRun): void;
 }
@@ -150,6 +152,13 @@ export function createPlanMetrics(engine: EngineMetrics, config: ModelConfig, ba
     budgetExceeded: telemetry.counter(Metric.budgetExceeded, model),
     discarded: telemetry.counter(Metric.runsDiscarded, model),
     component,
+    countLateEnds(bindings) {
+      for (const binding of bindings) {
+        if (binding === null || binding.lateEnds === 0) continue;
+        component(binding.componentName).endedLate(binding.lateEnds);
+        binding.lateEnds = 0;
+      }
+    },
     runEnded: (run) => countRun(run, components),
   };
 }
