@@ -47,7 +47,7 @@ async function suite(run, seconds) {
   const isZero = await until(
     async () => {
       metrics = await server.metrics();
-      return gauges.every((gauge) => metrics.sum(gauge) <= (gauge === 'inferflow_requests_in_flight' ? 1 : 0)); // the scrape itself is one
+      return gauges.every((gauge) => metrics.sum(gauge) === 0);
     },
     6000,
     200,

@@ -97,8 +97,7 @@ async function suite(run, { requests, turns }) {
   run.check('no uncaught exception in the log', errors.length === 0, errors[0] && JSON.stringify(errors[0]).slice(0, 300));
   run.check('memory bounded over all faults', server.rss < rssBefore + 400e6, `RSS ${mib(rssBefore)} → ${mib(server.rss)} MiB`);
   const inFlight = (await server.metrics()).sum('inferflow_requests_in_flight');
-  // The scrape itself is one.
-  run.check('nothing is left in flight', inFlight <= 1, `${inFlight}`);
+  run.check('nothing is left in flight', inFlight === 0, `${inFlight}`);
 }
 
 const mib = (bytes) => (bytes / 1048576).toFixed(0);

@@ -89,13 +89,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
       cause: error,
     });
   }
-  const inFlight = telemetry.gauge(Metric.requestsInFlight);
-  const stopInFlight = telemetry.onCollect(() => inFlight.set(port.inFlight));
-  const stopProcess = collectProcessMetrics(telemetry);
-  const stopMetrics = (): void => {
-    stopInFlight();
-    stopProcess();
-  };
+  const stopMetrics = collectProcessMetrics(telemetry);
   logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
   let stopping: Promise<void> | undefined;
   return {
