@@ -26,7 +26,7 @@ export class BoundColumns {
   readonly #readers: BoundReader[] = [];
   readonly #tensors: BoundTensor[] = [];
   readonly #keys: BoundKeys[] = [];
-  readonly #writers: { readonly writer: ColumnWriter; readonly slot: number }[] = [];
+  readonly #writers: BoundWriter[] = [];
   readonly #groups: BoundColumnsWriter[] = [];
 
   constructor(binding: ComponentBinding, faults: RowFaultList) {
@@ -55,26 +55,30 @@ export class BoundColumns {
   }
 
   bind(matrix: Matrix, slate: Slate | null, rows: RowSet): void {
-    for (const { reader, source } of this.#readers) {
+    for (let index = 0; index < this.#readers.length; index++) {
+      const { reader, source } = this.#readers[index] as BoundReader;
       if (isSlateRef(source.first) && slate !== null) reader.bind(slate.matrix, source, rows.slateOf, rows.count);
       else reader.bind(matrix, source, rows.rows, rows.count);
     }
-    for (const tensor of this.#tensors) tensor.bind(matrix, slate?.matrix ?? null, rows);
-    for (const keys of this.#keys) keys.bind(matrix, rows);
+    for (let index = 0; index < this.#tensors.length; index++) this.#tensors[index]?.bind(matrix, slate?.matrix ?? null, rows);
+    for (let index = 0; index < this.#keys.length; index++) this.#keys[index]?.bind(matrix, rows);
   }
 
   bindWrites(block: Block): void {
-    for (const { writer, slot } of this.#writers) writer.bind(block, slot);
-    for (const group of this.#groups) group.bind(block);
+    for (let index = 0; index < this.#writers.length; index++) {
+      const { writer, slot } = this.#writers[index] as BoundWriter;
+      writer.bind(block, slot);
+    }
+    for (let index = 0; index < this.#groups.length; index++) this.#groups[index]?.bind(block);
   }
 
   /** Whoever still holds a flyweight gets an error instead of another request's cells. */
   unbind(): void {
-    for (const { reader } of this.#readers) reader.unbind();
-    for (const tensor of this.#tensors) tensor.unbind();
-    for (const keys of this.#keys) keys.unbind();
-    for (const { writer } of this.#writers) writer.unbind();
-    for (const group of this.#groups) group.unbind();
+    for (let index = 0; index < this.#readers.length; index++) this.#readers[index]?.reader.unbind();
+    for (let index = 0; index < this.#tensors.length; index++) this.#tensors[index]?.unbind();
+    for (let index = 0; index < this.#keys.length; index++) this.#keys[index]?.unbind();
+    for (let index = 0; index < this.#writers.length; index++) this.#writers[index]?.writer.unbind();
+    for (let index = 0; index < this.#groups.length; index++) this.#groups[index]?.unbind();
   }
 
   #makeRead(binding: ComponentBinding, read: ResolvedRead, faults: RowFaultList): unknown {
@@ -109,6 +113,11 @@ export class BoundColumns {
 interface BoundReader {
   readonly reader: BoundColumnReader;
   readonly source: Source;
+}
+
+interface BoundWriter {
+  readonly writer: ColumnWriter;
+  readonly slot: number;
 }
 
 class BoundTensor implements TensorInput {

@@ -20,8 +20,10 @@ export class FeatureBatch {
   keyRanges = new Int32Array(128);
   /** Per key, its hash. */
   hashes = new Int32Array(64);
-  /** Lookups that wait; null = left. */
-  readonly members: (FeatureLookup | null)[] = [];
+  /** Lookups that wait, the first `joined` entries; null = left. The list keeps its room from use to use. */
+  readonly members: (FeatureLookup | null)[] = [null, null];
+  joined = 0;
+  /** Lookups that have not left. */
   memberCount = 0;
   /** Per wait: member, key, identity of the member. */
   waits = new Int32Array(192);
@@ -83,15 +85,15 @@ export class FeatureBatch {
 
   /** The number of a lookup that waits already, or −1. */
   memberOf(lookup: FeatureLookup): number {
-    for (let member = 0; member < this.members.length; member++) if (this.members[member] === lookup) return member;
+    for (let member = 0; member < this.joined; member++) if (this.members[member] === lookup) return member;
     return -1;
   }
 
   /** A lookup joins; returns its number. */
   join(lookup: FeatureLookup): number {
-    this.members.push(lookup);
+    this.members[this.joined] = lookup;
     this.memberCount++;
-    return this.members.length - 1;
+    return this.joined++;
   }
 
   /** A lookup leaves: nothing is placed for it any more. */
@@ -146,7 +148,8 @@ export class FeatureBatch {
     this.place = -1;
     this.keyCount = 0;
     this.byteLength = 0;
-    this.members.length = 0;
+    for (let member = 0; member < this.joined; member++) this.members[member] = null;
+    this.joined = 0;
     this.memberCount = 0;
     this.waitCount = 0;
   }

@@ -29,7 +29,9 @@ export class FeatureLookup {
   #queue = new Int32Array(64);
   #queueNext = 0;
   #queueEnd = 0;
-  readonly #batches: FeatureBatch[] = [];
+  /** Batches it waits for, the first `#open` entries. */
+  readonly #batches: (FeatureBatch | null)[] = [null, null, null, null];
+  #open = 0;
   #ownBatches = 0;
   readonly #failures: Failure[] = [];
   /** Per identity: 0, or 1 + its failure; only good while there are failures. */
@@ -51,7 +53,7 @@ export class FeatureLookup {
     this.deadline = run.callDeadline(source.deadlineMs);
     this.#queueNext = 0;
     this.#queueEnd = 0;
-    this.#failures.length = 0;
+    if (this.#failures.length > 0) this.#failures.length = 0;
     this.#failedKeys = 0;
     const count = table.uniqueCount;
     if (this.#queue.length < count * 2) this.#queue = new Int32Array(count * 2);
@@ -71,16 +73,18 @@ export class FeatureLookup {
 
   /** A batch will tell this lookup when it ended. */
   joined(batch: FeatureBatch): void {
-    this.#batches.push(batch);
+    this.#batches[this.#open++] = batch;
     if (batch.members[0] === this) this.#ownBatches++;
   }
 
   /** All rows of a batch have been placed or failed. */
   batchEnded(batch: FeatureBatch): void {
-    const at = this.#batches.indexOf(batch);
-    if (at < 0) return;
-    this.#batches[at] = this.#batches[this.#batches.length - 1] as FeatureBatch;
-    this.#batches.pop();
+    let at = 0;
+    while (at < this.#open && this.#batches[at] !== batch) at++;
+    if (at === this.#open) return;
+    this.#open--;
+    this.#batches[at] = this.#batches[this.#open] as FeatureBatch;
+    this.#batches[this.#open] = null;
     if (batch.members[0] === this) this.#ownBatches--;
     this.#pump();
   }
@@ -117,7 +121,7 @@ export class FeatureLookup {
   /** The request is over: nothing may be placed any more. */
   leave(): void {
     this.block = null;
-    for (let batch = this.#batches.pop(); batch !== undefined; batch = this.#batches.pop()) this.#source.leave(this, batch);
+    for (let index = 0; index < this.#open; index++) this.#source.leave(this, this.#batches[index] as FeatureBatch);
     this.#close();
   }
 
@@ -133,7 +137,7 @@ export class FeatureLookup {
       this.#queueNext = Math.min(from + source.batchSize, this.#queueEnd);
       source.send(this, table, this.#queue, from, this.#queueNext);
     }
-    if (this.#batches.length === 0 && this.#queueNext === this.#queueEnd) this.#finish();
+    if (this.#open === 0 && this.#queueNext === this.#queueEnd) this.#finish();
   }
 
   #finish(): void {
@@ -143,7 +147,7 @@ export class FeatureLookup {
     metrics.featureCount.add(table.uniqueCount * this.#source.config.columns.length);
     const composite = this.layout?.compositeSlot ?? -1;
     if (composite >= 0 && this.block !== null) putCompositeKeys(this.block, composite, table);
-    const [first] = this.#failures;
+    const first = this.#failures[0];
     if (first !== undefined && this.#failedKeys === table.uniqueCount) {
       this.#close();
       run.failed(first);
@@ -165,7 +169,8 @@ export class FeatureLookup {
     this.#table = null;
     this.block = null;
     this.layout = null;
-    this.#batches.length = 0;
+    for (let index = 0; index < this.#open; index++) this.#batches[index] = null;
+    this.#open = 0;
     this.#ownBatches = 0;
   }
 

@@ -144,7 +144,7 @@ export class FeatureSource {
       return;
     }
     const inOrder = batch.matchRows(message, scratch.keys, rows);
-    if (inOrder && batch.members.length === 1 && scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
+    if (inOrder && batch.joined === 1 && scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
     else this.#placeEach(batch, layout, message);
     if (layout.sourceId > 0) this.#keep(batch, layout, message);
     this.#tell(batch);
@@ -212,7 +212,7 @@ export class FeatureSource {
   #tell(batch: FeatureBatch): void {
     batch.call = null;
     this.#unregister(batch);
-    for (let member = 0; member < batch.members.length; member++) batch.members[member]?.batchEnded(batch);
+    for (let member = 0; member < batch.joined; member++) batch.members[member]?.batchEnded(batch);
     batch.clear();
     if (this.#idle.length < maxIdleBatches) this.#idle.push(batch);
   }

@@ -28,7 +28,8 @@ export function placeRow(
   const from = fromRow * stride;
   copyRow(scratch.rows, from, block.memory.bytes, toRow * stride, stride);
   block.markRows(toRow, toRow + 1, CellStatus.fresh);
-  for (const slot of layout.variableSlots) {
+  for (let index = 0; index < layout.variableSlots.length; index++) {
+    const slot = layout.variableSlots[index] as number;
     if (scratch.status[fromRow * slots.length + slot] !== CellStatus.fresh) continue;
     const cell = from + (block.shape.offsets[slot] as number);
     const start = scratch.view.getUint32(cell, true);

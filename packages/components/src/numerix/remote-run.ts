@@ -4,6 +4,7 @@ import type { ServiceBackend } from '../backends.js';
 import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall, outOfTime } from '../failure.js';
+import { OpenCalls } from '../open-calls.js';
 import { ComputeCall, type ComputeCallOwner, type ComputeRows } from './compute-call.js';
 import type { NumerixRun } from './numerix-component.js';
 import { ScoreWriter } from './score-writer.js';
@@ -28,7 +29,7 @@ export class RemoteRun implements ComputeCallOwner {
   readonly #plan: RemotePlan;
   readonly #chunks: ChunkCutter;
   readonly #scores: ScoreWriter;
-  readonly #calls: ComputeCall[] = [];
+  readonly #calls = new OpenCalls<ComputeCall>();
   #values = new Uint8Array(1024);
   #input: ComputeRows | null = null;
   #run: NumerixRun | null = null;
@@ -68,7 +69,7 @@ export class RemoteRun implements ComputeCallOwner {
 
   /** The request is over: ends the calls. */
   leave(): void {
-    for (let call = this.#calls.pop(); call !== undefined; call = this.#calls.pop()) this.#plan.backend.upstream.cancel(call);
+    this.#calls.cancelAll(this.#plan.backend.upstream);
     // A cancelled call may not have been written yet: its values must stay what they were.
     this.#values = new Uint8Array(0);
     this.#close();
@@ -93,13 +94,13 @@ export class RemoteRun implements ComputeCallOwner {
 
   #pump(): void {
     const { deps } = this.#plan;
-    while (this.#next !== null && this.#calls.length < Math.max(1, deps.limits.maxParallelCalls)) {
+    while (this.#next !== null && this.#calls.count < Math.max(1, deps.limits.maxParallelCalls)) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
       this.#chunkCount++;
       this.#send(chunk);
     }
-    if (this.#calls.length === 0 && this.#next === null) this.#finish();
+    if (this.#calls.count === 0 && this.#next === null) this.#finish();
   }
 
   #send(chunk: Chunk): void {
@@ -111,18 +112,14 @@ export class RemoteRun implements ComputeCallOwner {
     }
     const head = backend.head(COMPUTE_PATH);
     const call = new ComputeCall(head, deadline, deps.limits.maxAnswerBytes, this, chunk, template, this.#input as ComputeRows);
-    this.#calls.push(call);
+    this.#calls.add(call);
     deps.metrics.externalCalls.add(1);
     deps.metrics.externalRows.add(chunk.modelRows);
     backend.upstream.start(call);
   }
 
   #ended(call: ComputeCall, code: number): void {
-    const at = this.#calls.indexOf(call);
-    if (at >= 0) {
-      this.#calls[at] = this.#calls[this.#calls.length - 1] as ComputeCall;
-      this.#calls.pop();
-    }
+    this.#calls.remove(call);
     const { metrics } = this.#plan.deps;
     metrics.externalLatency.observeMs(performance.now() - call.startedAt);
     metrics.callsByStatus[code]?.add(1);
@@ -189,7 +186,6 @@ export class RemoteRun implements ComputeCallOwner {
     this.#run = null;
     this.#input = null;
     this.#next = null;
-    this.#calls.length = 0;
   }
 
   #failure(reason: Failure['reason'], message: string): Failure {

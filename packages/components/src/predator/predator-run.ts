@@ -7,6 +7,7 @@ import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentRun } from '../component-run.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall, outOfTime } from '../failure.js';
+import { OpenCalls } from '../open-calls.js';
 import type { TensorRead } from '../reads.js';
 import type { TensorInput } from '../tensor-input.js';
 import type { ColumnsWrite } from '../writes.js';
@@ -46,7 +47,7 @@ export class PredatorRun implements InferCallOwner {
   readonly #plan: PredatorPlan;
   readonly #chunks: ChunkCutter;
   readonly #reader: OutputReader;
-  readonly #calls: InferCall[] = [];
+  readonly #calls = new OpenCalls<InferCall>();
   #tensors: readonly TensorInput[] = [];
   /** Slots and widths of each output's scores. */
   #slots: number[][] = [];
@@ -75,7 +76,7 @@ export class PredatorRun implements InferCallOwner {
     this.#bindSlots(run);
     const { metrics } = this.#plan.deps;
     let defaulted = 0;
-    for (const tensor of this.#tensors) defaulted += tensor.prepare();
+    for (let input = 0; input < this.#tensors.length; input++) defaulted += (this.#tensors[input] as TensorInput).prepare();
     if (defaulted > 0) metrics.defaultedInputs.add(defaulted);
     metrics.assemblyLatency.observeMs(performance.now() - this.#startedAt);
     this.#skipEmptySlates(run);
@@ -87,7 +88,7 @@ export class PredatorRun implements InferCallOwner {
   /** The request is over: ends the calls. */
   leave(): void {
     const upstream = this.#route?.backend.upstream;
-    for (let call = this.#calls.pop(); call !== undefined; call = this.#calls.pop()) upstream?.cancel(call);
+    if (upstream !== undefined) this.#calls.cancelAll(upstream);
     this.#close();
   }
 
@@ -106,12 +107,12 @@ export class PredatorRun implements InferCallOwner {
 
   #pump(): void {
     const { deps } = this.#plan;
-    while (this.#next !== null && this.#calls.length < Math.max(1, deps.limits.maxParallelCalls)) {
+    while (this.#next !== null && this.#calls.count < Math.max(1, deps.limits.maxParallelCalls)) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
       this.#send(chunk);
     }
-    if (this.#calls.length === 0 && this.#next === null) this.#finish();
+    if (this.#calls.count === 0 && this.#next === null) this.#finish();
   }
 
   #send(chunk: Chunk): void {
@@ -135,18 +136,14 @@ export class PredatorRun implements InferCallOwner {
       tensors,
       template.dims(chunk, tensors),
     );
-    this.#calls.push(call);
+    this.#calls.add(call);
     deps.metrics.externalCalls.add(1);
     deps.metrics.externalRows.add(chunk.modelRows);
     backend.upstream.start(call);
   }
 
   #ended(call: InferCall, code: number): void {
-    const at = this.#calls.indexOf(call);
-    if (at >= 0) {
-      this.#calls[at] = this.#calls[this.#calls.length - 1] as InferCall;
-      this.#calls.pop();
-    }
+    this.#calls.remove(call);
     const { metrics } = this.#plan.deps;
     metrics.externalLatency.observeMs(performance.now() - call.startedAt);
     metrics.callsByStatus[code]?.add(1);
@@ -261,7 +258,6 @@ export class PredatorRun implements InferCallOwner {
     this.#run = null;
     this.#route = null;
     this.#next = null;
-    this.#calls.length = 0;
   }
 
   #bindSlots(run: ModelRun): void {

@@ -1,0 +1,30 @@
+import type { UnaryCall, Upstream } from '@inferflow/transport';
+
+/** The calls of one component of one request that have not ended. Keeps its room, so that a pooled run makes no garbage. */
+export class OpenCalls<C extends UnaryCall> {
+  count = 0;
+  readonly #calls: (C | null)[] = [null, null, null, null];
+
+  add(call: C): void {
+    this.#calls[this.count++] = call;
+  }
+
+  /** A call ended by itself. */
+  remove(call: C): void {
+    let at = 0;
+    while (at < this.count && this.#calls[at] !== call) at++;
+    if (at === this.count) return;
+    this.count--;
+    this.#calls[at] = this.#calls[this.count] as C;
+    this.#calls[this.count] = null;
+  }
+
+  /** Ends all calls, silently. */
+  cancelAll(upstream: Upstream): void {
+    for (let index = 0; index < this.count; index++) {
+      upstream.cancel(this.#calls[index] as C);
+      this.#calls[index] = null;
+    }
+    this.count = 0;
+  }
+}
