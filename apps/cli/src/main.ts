@@ -8,6 +8,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   lint: async () => (await import('./lint-command.js')).createLintCommand(),
   convert: async () => (await import('./convert-command.js')).createConvertCommand(),
   graph: async () => (await import('./graph-command.js')).createGraphCommand(),
+  plan: async () => (await import('./plan-command.js')).createPlanCommand(),
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };
 

@@ -29,6 +29,8 @@ export type {
 export { FEATURE_INITIALIZER } from './model-config.js';
 export { type ParseResult, parseModelConfig } from './parse/parse-model-config.js';
 export { parseServiceConfig, type ServiceResult } from './parse/parse-service-config.js';
+export type { ChangeSubject, ConfigChange } from './plan/config-change.js';
+export { planChange, requestCost } from './plan/plan-change.js';
 export type { Assumption, Problem, Severity } from './problem.js';
 export { hasErrors } from './problem.js';
 export { type ProblemCode, type ProblemDefinition, problemTable } from './problem-codes.js';

@@ -1,0 +1,206 @@
+import { dataTypeInfo } from '@inferflow/matrix';
+import { type ColumnFacts, columnTable } from '../lint/column-table.js';
+import type { ComponentConfig, FeatureComponentConfig, ModelConfig } from '../model-config.js';
+import { type ConfigChange, mapChanges } from './config-change.js';
+
+/**
+ * What a change of a model does for requests: components, edges, columns, upstream calls, cache, answer. Empty when both mean the same.
+ * Both must be valid (`checkModelConfig`).
+ */
+export function planChange(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  return [
+    ...componentChanges(before, after),
+    ...edgeChanges(before, after),
+    ...columnChanges(before, after),
+    ...upstreamChanges(before, after),
+    ...cacheChanges(before, after),
+    ...answerChanges(before, after),
+    ...settingChanges(before, after),
+  ];
+}
+
+function byName(config: ModelConfig): ReadonlyMap<string, ComponentConfig> {
+  return new Map(config.components.map((component) => [component.componentName, component]));
+}
+
+function componentChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  return mapChanges(
+    byName(before),
+    byName(after),
+    (name, action, old, now) => ({
+      subject: 'component',
+      action,
+      name,
+      detail: action === 'changed' ? differingFields(old!, now!) : (now ?? old!).kind,
+      impact: 'careful',
+    }),
+    (old, now) => JSON.stringify(old) === JSON.stringify(now),
+  );
+}
+
+function differingFields(before: ComponentConfig, after: ComponentConfig): string {
+  if (before.kind !== after.kind) return `${before.kind} → ${after.kind}`;
+  const names = Object.keys({ ...before, ...after }) as (keyof ComponentConfig)[];
+  return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name])).join(', ');
+}
+
+function edgeChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  const edges = (config: ModelConfig) =>
+    new Map(Object.entries(config.dependencies).flatMap(([to, from]) => from.map((name) => [`${name} → ${to}`, true] as const)));
+  return mapChanges(
+    edges(before),
+    edges(after),
+    (name, action) => ({ subject: 'edge', action, name, detail: '', impact: 'plain' }),
+    () => true,
+  );
+}
+
+function columnChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  const typeOf = ({ dataType, elements, scope }: ColumnFacts): string => {
+    const { name, isVector } = dataTypeInfo(dataType);
+    return `${name}${isVector && elements !== undefined ? `[${elements}]` : ''}${scope === 'slate' ? ' per slate' : ''}`;
+  };
+  return mapChanges(
+    columnTable(before),
+    columnTable(after),
+    (name, action, old, now) => ({
+      subject: 'column',
+      action,
+      name,
+      detail: action === 'changed' ? `${typeOf(old!)} → ${typeOf(now!)}` : typeOf((now ?? old)!),
+      impact: action === 'added' ? 'plain' : 'careful',
+    }),
+    (old, now) => typeOf(old) === typeOf(now),
+  );
+}
+
+/** Calls by what they ask, whichever component makes them. */
+function upstreamChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  return mapChanges(
+    upstreamCalls(before),
+    upstreamCalls(after),
+    (name, action, old, now) => ({
+      subject: 'upstream',
+      action,
+      name,
+      detail: action === 'changed' ? `${old} → ${now}` : (now ?? old ?? ''),
+      impact: 'careful',
+    }),
+    (old, now) => old === now,
+  );
+}
+
+function upstreamCalls(config: ModelConfig): ReadonlyMap<string, string> {
+  const calls = new Map<string, string>();
+  for (const component of config.components) {
+    if (component.kind === 'feature' && component.columns.length > 0) {
+      calls.set(`feature store, ${component.componentName}`, `${component.entityLabel}: ${component.columns.length} features`);
+    } else if (component.kind === 'predator') {
+      const endpoints =
+        component.endpoints.map(({ endpoint, percentage }) => `${endpoint} ${percentage} %`).join(', ') || component.endpoint;
+      const limits = `deadline ${component.deadlineMs ?? 'default'} ms, ${component.batchSize ?? 'default'} rows a call`;
+      calls.set(`model, ${component.componentName}`, `${component.modelName} version ${component.modelVersion} at ${endpoints}; ${limits}`);
+    } else if (component.kind === 'numerix') {
+      calls.set(`compute, ${component.componentName}`, component.expression ?? component.computeId);
+    }
+  }
+  return calls;
+}
+
+function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  const cached = (config: ModelConfig) =>
+    new Map(
+      config.components
+        .filter((component): component is FeatureComponentConfig => component.kind === 'feature' && component.cache.enabled)
+        .map((component) => [component.componentName, component]),
+    );
+  // What a cached row is found and read by: another layout or version starts cold, a longer life does not.
+  const layout = (component: FeatureComponentConfig, config: ModelConfig): string =>
+    JSON.stringify([config.cache.version, component.keys, component.entityLabel, component.groups]);
+  const changes = mapChanges(
+    cached(before),
+    cached(after),
+    (name, action, old, now) => {
+      const isCold = action === 'added' || (action === 'changed' && layout(old!, before) !== layout(now!, after));
+      const life =
+        action === 'changed' && old!.cache.ttlSeconds !== now!.cache.ttlSeconds
+          ? `kept ${old!.cache.ttlSeconds} s → ${now!.cache.ttlSeconds} s`
+          : '';
+      return {
+        subject: 'cache',
+        action,
+        name,
+        detail: [isCold ? 'starts cold' : action === 'removed' ? 'every key is fetched' : 'stays warm', life].filter(Boolean).join('; '),
+        impact: isCold || action === 'removed' ? 'careful' : 'plain',
+      };
+    },
+    (old, now) => layout(old, before) === layout(now, after) && old.cache.ttlSeconds === now.cache.ttlSeconds,
+  );
+  return changes;
+}
+
+function answerChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  const [old, now] = [before.response.features, after.response.features];
+  const changes = mapChanges(
+    new Map(old.map((name) => [name, true])),
+    new Map(now.map((name) => [name, true])),
+    (name, action) => ({ subject: 'answer', action, name, detail: '', impact: action === 'removed' ? 'breaking' : 'plain' }),
+    () => true,
+  );
+  const kept = (names: readonly string[], others: readonly string[]): string => names.filter((name) => others.includes(name)).join('\n');
+  if (kept(old, now) !== kept(now, old)) {
+    changes.push({
+      subject: 'answer',
+      action: 'changed',
+      name: 'order of columns',
+      detail: 'readers that go by position break',
+      impact: 'breaking',
+    });
+  }
+  return changes;
+}
+
+function settingChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
+  const settings = (config: ModelConfig) =>
+    new Map<string, string>([
+      ['compat', config.compat ? 'go-1.0' : 'off'],
+      ['request_values', config.requestValues],
+      ['deadline', config.deadlineMs === undefined ? 'default' : `${config.deadlineMs} ms`],
+      ['cache_version', String(config.cache.version)],
+      ['logging_perc', `${config.response.loggingPercent} %`],
+      ['model_schema_features_perc', `${config.response.modelSchemaPercent} %`],
+    ]);
+  return mapChanges(
+    settings(before),
+    settings(after),
+    (name, action, old, now) => ({
+      subject: 'setting',
+      action,
+      name,
+      detail: `${old} → ${now}`,
+      impact: name === 'request_values' ? 'breaking' : name === 'compat' ? 'careful' : 'plain',
+    }),
+    (old, now) => old === now,
+  );
+}
+
+/** Upper bounds of what one request costs: calls and keys by rows, for a first idea of the load. */
+export function requestCost(
+  config: ModelConfig,
+  rows: number,
+  featureBatchSize: number,
+): { readonly calls: number; readonly keys: number } {
+  let calls = 0;
+  let keys = 0;
+  for (const component of config.components) {
+    if (component.kind === 'feature' && component.columns.length > 0) {
+      keys += rows;
+      calls += Math.ceil(rows / (component.batchSize ?? featureBatchSize));
+    } else if (component.kind === 'predator') {
+      calls += component.batchSize === undefined ? 1 : Math.ceil(rows / component.batchSize);
+    } else if (component.kind === 'numerix' && component.expression === undefined) {
+      calls += 1;
+    }
+  }
+  return { calls, keys };
+}
