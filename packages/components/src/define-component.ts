@@ -12,7 +12,7 @@ import type { WriteRows, Writes } from './writes.js';
 export const COMPONENT_API_VERSION = 1;
 
 /** What `execute` returns when it ends later with `run.done()` or `run.failed()`. */
-export const PENDING: unique symbol = Symbol('inferflow.pending');
+export const PENDING: unique symbol = Symbol.for('inferflow.pending');
 
 /** A component type: how its configuration is read and how instances are made. The unit that a plugin offers. */
 export interface ComponentDefinition<C = unknown> {

@@ -8,7 +8,7 @@ export interface RowFaults {
   /** Half-open. */
   to(index: number): number;
   failure(index: number): Failure;
-  /** 1 per position whose model input was filled by default; null when there is none. Longer than the row set. */
+  /** A `DefaultedRow` per position: why its model input holds defaults; null when none does. Longer than the row set. */
   readonly defaulted: Uint8Array | null;
   /** Model inputs filled by default. */
   readonly defaultedCells: number;
@@ -59,7 +59,7 @@ export class RowFaultList implements RowFaults {
     this.count++;
   }
 
-  /** Adds the rows marked in `rows` (one byte per position) as having inputs filled by default. */
+  /** Adds the rows marked in `rows` (one `DefaultedRow` per position) as having inputs filled by default. */
   addDefaulted(rows: Uint8Array, rowCount: number, cells: number): void {
     if (cells === 0) return;
     this.defaultedCells += cells;
@@ -69,7 +69,10 @@ export class RowFaultList implements RowFaults {
       this.#hasMarks = true;
     }
     const marks = this.#marks;
-    for (let position = 0; position < rowCount; position++) if (rows[position] !== 0) marks[position] = 1;
+    for (let position = 0; position < rowCount; position++) {
+      const mark = rows[position] as number;
+      if (mark > (marks[position] as number)) marks[position] = mark;
+    }
   }
 
   clear(): void {

@@ -138,22 +138,33 @@ export class FeatureSource {
   answered(batch: FeatureBatch, message: Uint8Array): void {
     const layout = batch.layout as FeatureLayout;
     this.deps.metrics.externalLatency.observeMs(performance.now() - batch.startedAt);
-    const rows = layout.read(message, batch.keyCount, scratch);
-    if (rows < 0) {
-      this.#fail(batch, createCallFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded'));
-      return;
+    let failure: CallFailure | null;
+    try {
+      failure = this.#place(batch, layout, message);
+    } catch (error) {
+      // Nobody above could end the lookups that wait.
+      const text = error instanceof Error ? error.message : 'the answer could not be placed';
+      failure = createCallFailure('exception', GrpcCode.INTERNAL, text);
     }
-    const inOrder = batch.matchRows(message, scratch.keys, rows);
-    if (inOrder && batch.joined === 1 && scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
-    else this.#placeEach(batch, layout, message);
-    if (layout.sourceId > 0) this.#keep(batch, layout, message);
-    this.#tell(batch);
+    if (failure === null) this.#tell(batch);
+    else this.#fail(batch, failure);
   }
 
   /** The failure of a call. */
   batchFailed(batch: FeatureBatch, failure: CallFailure): void {
     this.deps.metrics.externalLatency.observeMs(performance.now() - batch.startedAt);
     this.#fail(batch, failure);
+  }
+
+  /** Places an answer into the rows of everyone who waits, and into the cache. */
+  #place(batch: FeatureBatch, layout: FeatureLayout, message: Uint8Array): CallFailure | null {
+    const rows = layout.read(message, batch.keyCount, scratch);
+    if (rows < 0) return createCallFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded');
+    const inOrder = batch.matchRows(message, scratch.keys, rows);
+    if (inOrder && batch.joined === 1 && scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
+    else this.#placeEach(batch, layout, message);
+    if (layout.sourceId > 0) this.#keep(batch, layout, message);
+    return null;
   }
 
   /** One member, row i for key i, all cells there: runs of identities are copied at once. */

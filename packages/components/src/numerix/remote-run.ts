@@ -82,7 +82,14 @@ export class RemoteRun implements ComputeCallOwner {
     else if (answer.errorStart >= 0) {
       const text = readUtf8(message, answer.errorStart, Math.min(answer.errorEnd, answer.errorStart + longestError));
       this.#failChunk(chunk, this.#failure('rejected', text === '' ? 'answered an error without text' : text));
-    } else this.#place(chunk, message);
+    } else {
+      try {
+        this.#place(chunk, message);
+      } catch (error) {
+        // Nobody above could end this run.
+        this.#failChunk(chunk, this.#failure('exception', error instanceof Error ? error.message : 'the answer could not be placed'));
+      }
+    }
     this.#pump();
   }
 

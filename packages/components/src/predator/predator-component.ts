@@ -7,6 +7,7 @@ import { ComponentError } from '../errors.js';
 import { readTensor } from '../reads.js';
 import { type ColumnSpec, writeColumns } from '../writes.js';
 import { InferTemplate } from './infer-template.js';
+import { ModelSource } from './model-source.js';
 import { OutputReader } from './output-reader.js';
 import { type ModelRoute, type PredatorPlan, PredatorRun } from './predator-run.js';
 import { chooseRoute, routeSeed } from './routing.js';
@@ -89,7 +90,9 @@ function createRoutes(config: PredatorComponentConfig, deps: ComponentDeps, mode
     if (known !== undefined) return known;
     const backend = deps.backends.model(endpoint);
     if (backend === null) throw unavailable(deps, endpoint);
-    const route = { backend, template: new InferTemplate(config, modelName, mode) };
+    const alone = { backend, template: new InferTemplate(config, modelName, mode), source: null };
+    const isShared = config.coalesce && mode === 'targets';
+    const route = isShared ? { ...alone, source: new ModelSource(deps, alone, config.batchSize ?? backend.batchSize) } : alone;
     made.set(key, route);
     return route;
   };
