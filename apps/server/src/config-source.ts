@@ -1,17 +1,29 @@
 import { type ConfigSource, createDirectorySource } from '@inferflow/config';
+import type { SourceStatus } from '@inferflow/config-etcd';
+import type { Telemetry } from '@inferflow/telemetry';
 import type { Embedded } from './embedded.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
+import { createEtcdConfigSource } from './etcd-config-source.js';
+import type { ServerLogger } from './logger.js';
 
-/** Where model configurations come from: the directory of the environment, else the embedded demo's. */
-export function configSourceOf(environment: Environment, embedded: Embedded): ConfigSource {
-  if (environment.isSet('ETCD_SERVER')) {
-    throw new ServerStartError('CONFIG_UNAVAILABLE', [
-      'ETCD_SERVER is set, but this release reads model configurations from a directory only; use INFERFLOW_CONFIG_DIR',
-    ]);
-  }
+/** Where model configurations come from, and how current they are. */
+export interface ServerConfigSource {
+  readonly source: ConfigSource;
+  /** Null for a source that cannot fall behind. */
+  readonly status: (() => SourceStatus) | null;
+}
+
+/** The source that the environment names: etcd, a directory, else the embedded demo's directory. */
+export function configSourceOf(
+  environment: Environment,
+  embedded: Embedded,
+  telemetry: Telemetry,
+  logger: ServerLogger,
+): ServerConfigSource {
+  if (environment.isSet('ETCD_SERVER')) return createEtcdConfigSource(environment, telemetry, logger);
   const directory = environment.text('INFERFLOW_CONFIG_DIR') ?? embedded.configDirectory;
   if (directory === undefined)
-    throw new ServerStartError('CONFIG_UNAVAILABLE', ['no source of model configurations: set INFERFLOW_CONFIG_DIR']);
-  return createDirectorySource({ directory });
+    throw new ServerStartError('CONFIG_UNAVAILABLE', ['no source of model configurations: set ETCD_SERVER or INFERFLOW_CONFIG_DIR']);
+  return { source: createDirectorySource({ directory }), status: null };
 }

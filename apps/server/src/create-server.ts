@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import type { ConfigSource } from '@inferflow/config';
 import { createEngine, type Engine } from '@inferflow/engine';
 import { collectProcessMetrics, createTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort } from '@inferflow/transport';
@@ -43,7 +42,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
   for (const description of [...embedded.descriptions, ...backends.descriptions]) logger.info({}, description);
   const callerCheck = createCallerCheck(environment, logger);
 
-  const configSource: ConfigSource = configSourceOf(environment, embedded);
+  const { source: configSource, status: configStatus } = configSourceOf(environment, embedded, telemetry, logger);
   const limits = {
     maxMessageBytes: environment.number('INFERFLOW_MAX_MESSAGE_BYTES'),
     maxTargets: environment.number('INFERFLOW_MAX_TARGETS'),
@@ -69,7 +68,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
       featureParallelBatches: environment.number('INFERFLOW_FEATURE_STORE_PARALLEL'),
     },
   });
-  const readiness = new Readiness(engine);
+  const readiness = new Readiness(engine, configStatus);
   logSnapshot(engine.snapshot, undefined, logger, telemetry);
   let previous = engine.snapshot;
   engine.onSnapshot((snapshot) => {

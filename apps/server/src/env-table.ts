@@ -241,6 +241,19 @@ export const envTable = [
     section: 'Configuration',
     meaning: 'Deadline of one call to etcd.',
   },
+  {
+    name: 'ETCD_NAMESPACE',
+    kind: 'text',
+    section: 'Configuration',
+    meaning: 'Put in front of every key, for an etcd that is divided by prefix.',
+  },
+  ...upstreamTls('ETCD', 'Configuration'),
+  {
+    name: 'INFERFLOW_STATE_DIR',
+    kind: 'text',
+    section: 'Configuration',
+    meaning: 'Directory that keeps the last good configurations from etcd; a start without etcd serves them.',
+  },
 
   {
     name: 'EXTERNAL_SERVICE_ONFS_FS_HOST',

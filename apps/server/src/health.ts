@@ -1,4 +1,5 @@
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import type { SourceStatus } from '@inferflow/config-etcd';
 import { Health, HealthCheckResponse_ServingStatus } from '@inferflow/proto';
 
 /** Why the server should or should not get traffic; the one source of `/health/ready` and `grpc.health.v1`. */
@@ -6,9 +7,17 @@ export class Readiness {
   #draining = false;
   readonly #engine: { readonly ready: boolean; readonly readyReason: string };
   readonly #listeners = new Set<() => void>();
+  readonly #configStatus: (() => SourceStatus) | null;
 
-  constructor(engine: { readonly ready: boolean; readonly readyReason: string }) {
+  /** @param configStatus how current the configurations are, where their source can fall behind */
+  constructor(engine: { readonly ready: boolean; readonly readyReason: string }, configStatus: (() => SourceStatus) | null = null) {
     this.#engine = engine;
+    this.#configStatus = configStatus;
+  }
+
+  /** A detail: a server whose configurations are not current still serves. */
+  get config(): SourceStatus | undefined {
+    return this.#configStatus?.();
   }
 
   get ready(): boolean {
@@ -16,7 +25,9 @@ export class Readiness {
   }
 
   get reason(): string {
-    return this.#draining ? 'shutting down' : this.#engine.readyReason;
+    if (this.#draining) return 'shutting down';
+    const config = this.config;
+    return config?.state === 'starting' ? `no configuration has been read yet: ${config.reason}` : this.#engine.readyReason;
   }
 
   /** From now on not ready, for good. */

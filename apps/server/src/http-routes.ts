@@ -61,8 +61,9 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
     case '/health/live':
       return answer(response, 200, 'application/json', JSON.stringify({ live: true }));
     case '/health/ready': {
-      const { ready, reason } = options.readiness;
-      return answer(response, ready ? 200 : 503, 'application/json', JSON.stringify(ready ? { ready } : { ready, reason }));
+      const { ready, reason, config } = options.readiness;
+      const detail = { ready, ...(!ready && { reason }), ...(config !== undefined && { config }) };
+      return answer(response, ready ? 200 : 503, 'application/json', JSON.stringify(detail));
     }
     case '/metrics':
       if (!options.mayAdminister((name) => headerOf(request, name)))

@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { ConfigMirror } from './config-mirror.js';
 import type { EtcdRange } from './etcd-connection.js';
 
-function range(revision: number, keys: Record<string, readonly [text: string, modRevision: number]>, clusterId = '1'): EtcdRange {
-  return { clusterId, revision, entries: Object.entries(keys).map(([key, [text, modRevision]]) => ({ key, text, modRevision })) };
+function range(
+  revision: number,
+  keys: Record<string, readonly [text: string, modRevision: number, createRevision?: number]>,
+  clusterId = '1',
+): EtcdRange {
+  return {
+    clusterId,
+    revision,
+    entries: Object.entries(keys).map(([key, [text, modRevision, createRevision = 1]]) => ({ key, text, modRevision, createRevision })),
+  };
 }
 const texts = (mirror: ConfigMirror) => Object.fromEntries([...mirror.entries].map(({ key, text }) => [key, text]));
 
@@ -39,6 +47,32 @@ describe('ConfigMirror', () => {
     ).toBe(false);
     expect(texts(mirror)).toEqual({ a: 'new' });
     expect(mirror.header?.revision).toBe(7);
+  });
+
+  it('knows which keys were gone for a moment, seen or unseen', () => {
+    const mirror = new ConfigMirror();
+    mirror.resync(range(5, { a: ['x', 2], b: ['y', 3], c: ['z', 4], d: ['d', 5] }));
+    expect(mirror.takeRevived()).toEqual(new Set());
+    mirror.apply(
+      [
+        { key: 'a', text: null, modRevision: 6 },
+        { key: 'b', text: '', modRevision: 7 },
+        { key: 'c', text: null, modRevision: 8 },
+      ],
+      8,
+    );
+    mirror.apply(
+      [
+        { key: 'a', text: 'new', modRevision: 9 },
+        { key: 'b', text: 'new', modRevision: 10 },
+      ],
+      10,
+    );
+    expect(mirror.takeRevived()).toEqual(new Set(['a', 'b']));
+    mirror.resync(range(20, { a: ['new', 12, 12], b: ['newer', 13], c: ['z', 14, 14], d: ['d', 5] }));
+    expect(mirror.takeRevived()).toEqual(new Set(['a']));
+    mirror.resync(range(3, { a: ['new', 3, 3] }));
+    expect(mirror.takeRevived(), 'a loss of data deletes nothing').toEqual(new Set());
   });
 
   it('gives the same entry while its text is the same', () => {

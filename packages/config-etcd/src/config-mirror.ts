@@ -16,6 +16,8 @@ export class ConfigMirror {
   #header: EtcdHeader | null = null;
   /** Of the keys at `#header`; apart from the entries because after a start only these are known. */
   #modRevisions = new Map<string, number>();
+  /** Keys that were gone for a moment at least since somebody asked. */
+  #vanished = new Set<string>();
   /** Revision of the last complete read. */
   #readRevision = 0;
 
@@ -38,6 +40,16 @@ export class ConfigMirror {
     return this.#readRevision > 0;
   }
 
+  /**
+   * Keys that are there and were deleted, or emptied, since the last call: what they held before is over, although nobody may have seen
+   * them gone.
+   */
+  takeRevived(): ReadonlySet<string> {
+    const revived = new Set([...this.#vanished].filter((key) => this.#entries.has(key)));
+    this.#vanished.clear();
+    return revived;
+  }
+
   /** Continues from where an earlier process had read. */
   restore(position: MirrorPosition): void {
     this.#header = { clusterId: position.clusterId, revision: position.revision };
@@ -50,6 +62,10 @@ export class ConfigMirror {
    */
   resync(range: EtcdRange): string | null {
     const loss = this.#lossIn(range);
+    // What was made after our last revision and was there before has been deleted in between.
+    const since = this.#header?.revision ?? Number.POSITIVE_INFINITY;
+    if (loss === null)
+      for (const { key, createRevision } of range.entries) if (createRevision > since && this.#modRevisions.has(key)) this.#vanished.add(key);
     const entries = new Map<string, KeyEntry>();
     for (const entry of range.entries) entries.set(entry.key, this.#reuse(entry));
     this.#entries = entries;
@@ -72,6 +88,7 @@ export class ConfigMirror {
     for (const { key, text, modRevision } of events) {
       if (modRevision <= this.#readRevision || modRevision < (this.#modRevisions.get(key) ?? 0)) continue;
       newest = Math.max(newest, modRevision);
+      if ((text === null || text.trim() === '') && this.#entries.has(key)) this.#vanished.add(key);
       if (text === null) {
         isChanged = this.#entries.delete(key) || isChanged;
         this.#modRevisions.delete(key);

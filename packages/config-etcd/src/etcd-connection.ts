@@ -4,6 +4,8 @@ import type { EtcdFailure } from './etcd-failure.js';
 export interface EtcdEntry {
   readonly key: string;
   readonly text: string;
+  /** The store's revision when the key was made; a deleted key that is written again is made anew. */
+  readonly createRevision: number;
   /** The store's revision when the key was last written. */
   readonly modRevision: number;
 }

@@ -120,7 +120,7 @@ class EtcdConfigSource implements EtcdSource {
     this.#publisher = new SnapshotPublisher({
       builder: this.#builder,
       layout: new KeyLayout(this.#options.base),
-      entries: () => this.#mirror.entries,
+      mirror: this.#mirror,
       deliver: (publication) => this.#deliver(publication),
     });
     const connect = await this.#loadClient(this.#options);

@@ -78,9 +78,10 @@ class Etcd3Connection implements EtcdConnection {
       const answer = await this.#call((client) => client.kv.range(request));
       header ??= toHeader(answer.header);
       let bytes = 0;
-      for (const { key, value, mod_revision } of answer.kvs) {
+      for (const { key, value, create_revision, mod_revision } of answer.kvs) {
         bytes += value.length;
-        entries.push({ key: key.toString(), text: value.toString(), modRevision: Number(mod_revision) });
+        const [createRevision, modRevision] = [Number(create_revision), Number(mod_revision)];
+        entries.push({ key: key.toString(), text: value.toString(), createRevision, modRevision });
       }
       const last = answer.kvs.at(-1);
       if (!answer.more || last === undefined) return { ...header, entries };

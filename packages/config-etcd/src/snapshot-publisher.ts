@@ -1,9 +1,12 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigDocument, ConfigSnapshot, SnapshotBuilder } from '@inferflow/config';
-import type { KeyEntry, KeyLayout, LayoutDocuments } from './key-layout.js';
+import type { ConfigMirror } from './config-mirror.js';
+import type { KeyLayout, LayoutDocuments } from './key-layout.js';
 
 /** Changes that come within this time are published together. */
 const COALESCE_MS = 20;
+/** The longest such time, in a storm of changes that takes long to read. */
+const LONGEST_COALESCE_MS = 100;
 /** Reading configs stops after this time to let requests be answered. */
 const SLICE_MS = 8;
 /** How long requests have before reading goes on. */
@@ -22,7 +25,7 @@ export interface SnapshotPublisherOptions {
   readonly builder: SnapshotBuilder;
   readonly layout: KeyLayout;
   /** The keys as they are now. */
-  readonly entries: () => Iterable<KeyEntry>;
+  readonly mirror: ConfigMirror;
   /** Called with every publication, also if nothing that serves has changed. */
   readonly deliver: (publication: Publication) => void;
 }
@@ -62,7 +65,7 @@ export class SnapshotPublisher {
 
   /** Publishes documents from elsewhere, before the first read. */
   async restore(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): Promise<void> {
-    await this.#publish(documents, service, []);
+    this.#options.deliver({ snapshot: await this.#build(documents, service), documents, service, ignoredKeys: [] });
   }
 
   /** The keys have changed: publishes soon. */
@@ -114,16 +117,15 @@ export class SnapshotPublisher {
       if (this.#isClosed) return;
       const changes = this.#changes;
       const beganAt = performance.now();
-      const layout = this.#options.layout.read(this.#options.entries());
-      this.#retain(layout);
-      await this.#publish(this.#merge(layout), layout.service ?? this.#retainedService, layout.ignoredKeys);
+      await this.#publish();
+      if (this.#isClosed) return;
       this.#publishedChanges = changes;
       this.#waiting = this.#waiting.filter((waiter) => {
         if (waiter.changes <= changes) waiter.resolve();
         return waiter.changes > changes;
       });
       // In a storm of changes publishing takes no more than its share.
-      pauseMs = Math.max(COALESCE_MS, performance.now() - beganAt);
+      pauseMs = Math.min(Math.max(COALESCE_MS, performance.now() - beganAt), LONGEST_COALESCE_MS);
     }
   }
 
@@ -143,24 +145,37 @@ export class SnapshotPublisher {
     return this.#retained.size === 0 ? models : new Map([...models, ...this.#retained]);
   }
 
-  async #publish(
-    documents: ReadonlyMap<string, ConfigDocument>,
-    service: ConfigDocument | undefined,
-    ignoredKeys: readonly string[],
-  ): Promise<void> {
-    const { builder, deliver } = this.#options;
+  async #publish(): Promise<void> {
+    const { mirror, layout, deliver } = this.#options;
+    const entries = [...mirror.entries];
+    const revived = mirror.takeRevived();
+    if (revived.size > 0) {
+      // Deleted and written again before anybody looked: the earlier version must not serve on if the new one is bad.
+      const gone = layout.read(entries.filter(({ key }) => !revived.has(key)));
+      this.#retain(gone);
+      await this.#build(this.#merge(gone), gone.service ?? this.#retainedService);
+    }
+    const now = layout.read(entries);
+    this.#retain(now);
+    const documents = this.#merge(now);
+    const service = now.service ?? this.#retainedService;
+    const snapshot = await this.#build(documents, service);
+    if (!this.#isClosed) deliver({ snapshot, documents, service, ignoredKeys: now.ignoredKeys });
+  }
+
+  /** Reads what has changed, a slice at a time. */
+  async #build(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): Promise<ConfigSnapshot> {
+    const { builder } = this.#options;
     let sliceEnd = performance.now() + SLICE_MS;
     for (const [id, document] of documents) {
-      if (document === this.#documents.get(id)) continue;
+      if (document === this.#documents.get(id) || this.#isClosed) continue;
       builder.prepare(id, document);
       if (performance.now() < sliceEnd) continue;
       await (this.#isServing ? sleep(PAUSE_MS) : nextTurn());
-      if (this.#isClosed) return;
       sliceEnd = performance.now() + SLICE_MS;
     }
-    const snapshot = builder.build(documents, service);
     this.#documents = documents;
     this.#service = service;
-    deliver({ snapshot, documents, service, ignoredKeys });
+    return builder.build(documents, service);
   }
 }

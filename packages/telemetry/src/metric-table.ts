@@ -264,6 +264,12 @@ const shapes = {
   configSnapshotInfo: gauge('inferflow_config_snapshot_info', '1, labelled with the content hash of the current snapshot.', {
     labels: ['hash'],
   }),
+  configSourceState: gauge('inferflow_config_source_state', '1 for the state of the config source (starting, live, stale), 0 for the others.', {
+    labels: ['state'],
+  }),
+  configSourceStateTime: gauge('inferflow_config_source_state_timestamp_seconds', 'When that state began, seconds since 1970.'),
+  configDataLoss: gauge('inferflow_config_source_data_loss', '1 while models serve that the config source has lost.'),
+  configStoreFailed: gauge('inferflow_config_store_failed', '1 while the last good configs cannot be kept on disk.'),
   // Our own: listener and process.
   connections: gauge('inferflow_connections', 'Open connections of callers, by protocol.', { labels: ['protocol'] }),
   connectionsRefused: counter('inferflow_connections_refused_total', 'Connections closed because there were too many.'),

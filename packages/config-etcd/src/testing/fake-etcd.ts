@@ -37,7 +37,8 @@ export class FakeEtcd {
 
   put(key: string, text: string): void {
     this.revision++;
-    this.#store.set(key, { key, text, modRevision: this.revision });
+    const createRevision = this.#store.get(key)?.createRevision ?? this.revision;
+    this.#store.set(key, { key, text, createRevision, modRevision: this.revision });
     this.#record([{ key, text, modRevision: this.revision }]);
   }
 
@@ -62,7 +63,13 @@ export class FakeEtcd {
     this.revision++;
   }
 
+  /** A watch that lags behind is cancelled, as by a real one. */
   compact(): void {
+    for (const watch of [...this.#watches]) {
+      if (this.#pending(watch).length === 0) continue;
+      this.#watches.delete(watch);
+      watch.handlers.ended(new EtcdFailure('compacted', 'fake: compacted'));
+    }
     this.#compacted = this.revision;
     this.#history = [];
   }
@@ -101,9 +108,12 @@ export class FakeEtcd {
     this.#watches.delete(watch);
   }
 
+  /** As a real one, only a watch that has everything reports progress. */
   progress(watch: OpenWatch): void {
     this.calls.progress++;
-    if (!this.isSilent && this.#watches.has(watch)) watch.handlers.changed([], this.revision, false);
+    if (this.isSilent || !this.#watches.has(watch)) return;
+    if (this.#pending(watch).length > 0) this.#flush(watch);
+    else watch.handlers.changed([], this.revision, false);
   }
 
   #record(events: readonly EtcdEvent[]): void {
@@ -111,10 +121,14 @@ export class FakeEtcd {
     for (const watch of this.#watches) this.#flush(watch);
   }
 
+  #pending({ prefix, deliveredRevision }: OpenWatch): EtcdEvent[] {
+    return this.#history.filter(({ key, modRevision }) => modRevision > deliveredRevision && key.startsWith(prefix));
+  }
+
   #flush(watch: OpenWatch): void {
     setImmediate(() => {
       if (this.isSilent || !this.#watches.has(watch)) return;
-      const events = this.#history.filter(({ key, modRevision }) => modRevision > watch.deliveredRevision && key.startsWith(watch.prefix));
+      const events = this.#pending(watch);
       const last = events.at(-1);
       if (last === undefined) return;
       watch.deliveredRevision = last.modRevision;

@@ -25,7 +25,7 @@ export class RealEtcd {
   constructor(...options: readonly string[]) {
     const output = execFileSync(script, ['start', this.directory, ...options], { encoding: 'utf8' });
     this.variables = Object.fromEntries(output.split('\n').flatMap((line) => (line.includes('=') ? [splitOnce(line)] : [])));
-    this.client = new Etcd3(this.clientOptions());
+    this.client = new Etcd3(this.#clientOptions());
   }
 
   get endpoints(): readonly string[] {
@@ -62,7 +62,7 @@ export class RealEtcd {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private clientOptions(): IOptions {
+  #clientOptions(): IOptions {
     const user = this.variables.ETCD_USER;
     const { tls } = this;
     const read = (path: string): Buffer => execFileSync('cat', [path]);
