@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkModelConfig } from '../check-model-config.js';
 import { lintModel } from '../lint/lint-model.js';
 import { hasErrors } from '../problem.js';
 import { convertModel } from '../write/convert.js';
@@ -75,6 +76,9 @@ describe('parseModelConfig on anything', () => {
       fc.property(fc.oneof({ weight: 5, arbitrary: mutated }, { weight: 1, arbitrary: fc.anything() }), (raw) => {
         const { config, problems } = parseModelConfig('m', raw);
         expect(config === null).toBe(hasErrors(problems));
+        const checked = checkModelConfig('m', raw);
+        expect(checked.config === null).toBe(hasErrors(checked.problems));
+        expect(checked.problems).toEqual(expect.arrayContaining([...problems]));
         for (const problem of problems) expect(problem.path.startsWith('$')).toBe(true);
         if (config === null) return;
         lintModel(config);

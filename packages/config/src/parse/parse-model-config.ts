@@ -31,6 +31,18 @@ const DEFAULT_ERROR_LOGGING_PERCENT = 10;
  * Whether the graph as a whole makes sense is for `lintModel` to say.
  */
 export function parseModelConfig(modelConfigId: string, raw: unknown): ParseResult {
+  const { draft, problems, assumptions } = parseDraft(modelConfigId, raw);
+  return Object.freeze({ config: hasErrors(problems) ? null : draft, problems, assumptions });
+}
+
+/** What could be read of a config, whatever is wrong with it. */
+export interface ConfigDraft extends Omit<ParseResult, 'config'> {
+  /** Only good for finding more problems if one of `problems` is an error; null if there is nothing to look at. */
+  readonly draft: ModelConfig | null;
+}
+
+/** @internal {@link parseModelConfig} that also hands out a config with errors, so that its graph can be checked all the same. */
+export function parseDraft(modelConfigId: string, raw: unknown): ConfigDraft {
   const refusals: Problem[] = [];
   const json = copyJson(raw, ({ code, path, found }) => {
     refusals.push(createProblem(code, path.reduce(joinPath, '$'), `${found} is not accepted here`, { found, expected: 'a JSON value' }));
@@ -45,11 +57,11 @@ export function parseModelConfig(modelConfigId: string, raw: unknown): ParseResu
   return parseObject(modelConfigId, json);
 }
 
-function refused(problems: readonly Problem[]): ParseResult {
-  return Object.freeze({ config: null, problems: Object.freeze([...problems]), assumptions: Object.freeze([]) });
+function refused(problems: readonly Problem[]): ConfigDraft {
+  return Object.freeze({ draft: null, problems: Object.freeze([...problems]), assumptions: Object.freeze([]) });
 }
 
-function parseObject(modelConfigId: string, json: JsonObject): ParseResult {
+function parseObject(modelConfigId: string, json: JsonObject): ConfigDraft {
   const { dialect, problem } = detectDialect(json);
   const context = new ParseContext(dialect);
   if (problem !== undefined) context.problems.push(problem);
@@ -68,8 +80,7 @@ function parseObject(modelConfigId: string, json: JsonObject): ParseResult {
   const errorLoggingPercent = components?.percentage('errorLoggingPercent', DEFAULT_ERROR_LOGGING_PERCENT) ?? DEFAULT_ERROR_LOGGING_PERCENT;
   if (components !== undefined) checkAccepted(context, components, placed);
   const named = nameColumns(context, components, placed, response);
-  if (components === undefined || cache === undefined || hasErrors(context.problems))
-    return { ...refused(context.problems), assumptions: context.assumptions };
+  if (components === undefined || cache === undefined) return { ...refused(context.problems), assumptions: context.assumptions };
   const meaning = {
     modelConfigId,
     dialect,
@@ -84,12 +95,12 @@ function parseObject(modelConfigId: string, json: JsonObject): ParseResult {
     response: named.response,
     extra: context.extra,
   };
-  const config = deepFreeze({ ...meaning, hash: contentHash(meaningOf(meaning)) });
+  const draft = deepFreeze({ ...meaning, hash: contentHash(meaningOf(meaning)) });
   rememberPaths(
-    config,
+    draft,
     placed.map(({ path }) => path),
   );
-  return Object.freeze({ config, problems: Object.freeze(context.problems), assumptions: Object.freeze(context.assumptions) });
+  return Object.freeze({ draft, problems: Object.freeze(context.problems), assumptions: Object.freeze(context.assumptions) });
 }
 
 function readMember(reader: ObjectReader, key: 'graph' | 'components'): ObjectReader | undefined {
