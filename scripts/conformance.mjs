@@ -1,5 +1,5 @@
 // Runs the wire conformance kit against the built server: every case as recorded, then once more with each configuration translated
-// into the documented dialect. Cases named log-* are left out until the server writes inference logs. Extra arguments go to the kit.
+// into the documented dialect. Extra arguments go to the kit.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const extra = process.argv.slice(2);
 const common = ['conformance/wire/run.mjs', '--cases', 'conformance/wire/cases', '--server', 'node apps/server/dist/main.js'];
-const only = extra.includes('--only') ? [] : ['--only', '^(?!log-)'];
 let failed = false;
 for (const [title, through] of [
   ['as recorded', []],
@@ -18,7 +17,7 @@ for (const [title, through] of [
   console.log(`\n-- configurations ${title}`);
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-conformance-'));
   try {
-    const { status } = spawnSync(process.execPath, [...common, '--config-dir', directory, ...only, ...through, ...extra], {
+    const { status } = spawnSync(process.execPath, [...common, '--config-dir', directory, ...through, ...extra], {
       cwd: root,
       stdio: 'inherit',
     });

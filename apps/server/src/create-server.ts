@@ -14,6 +14,7 @@ import { createHttpListener } from './http-routes.js';
 import { listenerTls } from './listener-tls.js';
 import { logSnapshot } from './log-snapshot.js';
 import type { ServerLogger } from './logger.js';
+import { createServerLogging, type ServerLogging } from './logging.js';
 import { loadPlugins } from './plugins.js';
 import { createRoutes } from './routes.js';
 import { sessionEvents, warnOfResetLimit } from './session-events.js';
@@ -50,6 +51,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
     maxFeatures: environment.number('INFERFLOW_MAX_FEATURES'),
     maxInFlight: environment.number('INFERFLOW_MAX_IN_FLIGHT'),
   };
+  const logging = await createServerLogging(environment, telemetry, logger);
   const engine = await createEngine({
     configSource,
     backends,
@@ -57,6 +59,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
     telemetry,
     limits,
     logger,
+    ...(logging.tap !== null && { logTap: logging.tap }),
     compat: environment.text('INFERFLOW_COMPAT') === 'go-1.0',
     featureCacheBytes: environment.number('IN_MEMORY_CACHE_SIZE_IN_BYTES'),
     shareFetches: environment.boolean('INFERFLOW_SHARE_FETCHES'),
@@ -70,15 +73,17 @@ export async function createServer(environment: Environment, logger: ServerLogge
   });
   const readiness = new Readiness(engine, configStatus);
   logSnapshot(engine.snapshot, undefined, logger, telemetry);
+  logging.applySnapshot(engine.snapshot);
   let previous = engine.snapshot;
   engine.onSnapshot((snapshot) => {
     logSnapshot(snapshot, previous, logger, telemetry);
+    logging.applySnapshot(snapshot);
     previous = snapshot;
     backends.releaseUnused(snapshot);
     readiness.changed();
   });
 
-  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits);
+  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits, logging);
   let bound: { port: number };
   try {
     bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
@@ -95,7 +100,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
     port: bound.port,
     engine,
     shutdown() {
-      stopping ??= shutDown({ environment, readiness, port, engine, backends, embedded, telemetry, logger, stopMetrics });
+      stopping ??= shutDown({ environment, readiness, port, engine, logging, backends, embedded, telemetry, logger, stopMetrics });
       return stopping;
     },
   };
@@ -131,12 +136,14 @@ function listen(
   callerCheck: CallerCheck | null,
   logger: ServerLogger,
   limits: { readonly maxMessageBytes: number; readonly maxInFlight: number },
+  logging: ServerLogging,
 ): OnePort {
   const routes = createRoutes(engine, readiness, logger, callerCheck);
   const listener = createHttpListener(
     {
       readiness,
       telemetry,
+      schemas: logging.schemas,
       corsOrigins: environment.list('INFERFLOW_CORS_ORIGINS'),
       mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),
     },

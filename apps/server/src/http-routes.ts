@@ -1,11 +1,15 @@
 import type { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { SchemaBook } from '@inferflow/logging';
 import type { Telemetry } from '@inferflow/telemetry';
 import type { Readiness } from './health.js';
+import { answerSchema, isSchemaPath } from './log-schema-route.js';
 
 /** What plain HTTP serves. */
 export interface HttpRoutesOptions {
   readonly readiness: Readiness;
   readonly telemetry: Telemetry;
+  /** Log schemas, for readers of inference logs. */
+  readonly schemas: SchemaBook;
   /** Origins whose browsers may call; `*` means any. */
   readonly corsOrigins: readonly string[];
   /** Whether this caller may see admin paths (`/metrics`). */
@@ -75,6 +79,10 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
       return;
     default:
       if (headerOf(request, 'content-type')?.startsWith('application/grpc') === true) return answerUnimplemented(request, response);
+      if (path !== undefined && isSchemaPath(path)) {
+        const { status, body } = answerSchema(options.schemas, path, request.url ?? '');
+        return answer(response, status, 'application/json', body);
+      }
       return answer(response, 404, 'text/plain; charset=utf-8', 'not found\n');
   }
 }

@@ -6,6 +6,7 @@ import type { Embedded } from './embedded.js';
 import type { Environment } from './env.js';
 import type { Readiness } from './health.js';
 import type { ServerLogger } from './logger.js';
+import type { ServerLogging } from './logging.js';
 
 /** Everything that has to be closed. */
 export interface RunningServer {
@@ -13,6 +14,7 @@ export interface RunningServer {
   readonly readiness: Readiness;
   readonly port: OnePort;
   readonly engine: Engine;
+  readonly logging: ServerLogging;
   readonly backends: ServerBackends;
   readonly embedded: Embedded;
   readonly telemetry: Telemetry;
@@ -20,7 +22,7 @@ export interface RunningServer {
   readonly stopMetrics: () => void;
 }
 
-/** Not ready → drain delay → GOAWAY → requests in flight finish, bounded → upstreams and embedded services closed → last metrics sent. */
+/** Not ready → drain delay → GOAWAY → requests in flight finish, bounded → inference logs delivered, bounded → upstreams and embedded services closed → last metrics sent. */
 export async function shutDown(server: RunningServer): Promise<void> {
   const { environment, logger } = server;
   server.readiness.drain();
@@ -30,6 +32,7 @@ export async function shutDown(server: RunningServer): Promise<void> {
   const graceMs = environment.number('INFERFLOW_SHUTDOWN_GRACE_MS');
   await server.port.drain(graceMs);
   await server.engine.close(graceMs);
+  await server.logging.close(environment.number('INFERFLOW_LOG_FLUSH_MS'));
   await server.backends.close(1000);
   await server.embedded.close(1000);
   server.stopMetrics();

@@ -7,6 +7,8 @@ export interface LoggedPlan {
   readonly modelConfigId: string;
   readonly config: ModelConfig;
   readonly configHash: string;
+  /** Whether the model keeps the original's behaviour, by its own configuration or by the engine's. */
+  readonly compat: boolean;
 }
 
 /** What a log tap may know of a request before it decides. */
@@ -18,6 +20,12 @@ export interface LoggedRequest {
   /** Parsed `tenant_id` of the Predict requests, or ''. */
   readonly tenantId: string;
   readonly rowCount: number;
+  /** From the request's arrival until its answer was written, in ms. */
+  readonly durationMs: number;
+  /** Rows whose score does not rest on real inputs. */
+  readonly faultyRows: number;
+  /** Components that failed or were abandoned. */
+  readonly failedComponents: number;
   header(name: string): string | undefined;
   /** Whether this user (without one: this request) is among `percent` % today, by the rule of the model's configuration. */
   isSampled(percent: number): boolean;

@@ -1,3 +1,4 @@
+import { OutcomeStatus } from '@inferflow/dag';
 import type { Matrix, Slate, Source } from '@inferflow/matrix';
 import type { Caller } from './caller.js';
 import type { BoundPlan } from './compile/bind-plan.js';
@@ -12,6 +13,9 @@ export class LoggedRun implements RequestRecord {
   readonly method: EngineMethod;
   readonly rowCount: number;
   readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly faultyRows: number;
+  readonly failedComponents: number;
   readonly trackingId: string;
   readonly userId: string;
   readonly tenantId: string;
@@ -23,11 +27,14 @@ export class LoggedRun implements RequestRecord {
   readonly #nowMs: number;
   #isHeld = false;
 
-  constructor(run: RequestRun, plan: LoggedPlan, nowMs: number, startedAtMs: number) {
+  constructor(run: RequestRun, plan: LoggedPlan, nowMs: number, ended: { readonly durationMs: number; readonly faultyRows: number }) {
     this.plan = plan;
     this.method = run.method;
     this.rowCount = run.rowCount;
-    this.startedAtMs = startedAtMs;
+    this.startedAtMs = nowMs - ended.durationMs;
+    this.durationMs = ended.durationMs;
+    this.faultyRows = ended.faultyRows;
+    this.failedComponents = failedIn(run);
     this.trackingId = run.trackingId;
     this.userId = run.userId;
     this.tenantId = run.tenantId;
@@ -69,4 +76,13 @@ export class LoggedRun implements RequestRecord {
     this.matrix.release();
     this.slate?.matrix.release();
   }
+}
+
+function failedIn(run: RequestRun): number {
+  let failed = 0;
+  for (let index = 0; index < run.outcomes.count; index++) {
+    const status = run.outcomes.status(index);
+    if (status === OutcomeStatus.failed || status === OutcomeStatus.abandoned) failed++;
+  }
+  return failed;
 }

@@ -127,7 +127,7 @@ export class RequestDoor implements RunObserver {
     if (error === null) {
       metrics.answered(method, run.slate === null ? run.rowCount : run.slate.matrix.rowCount, durationMs);
       metrics.runEnded(run);
-      this.#log(run);
+      this.#log(run, { durationMs, faultyRows });
     }
     if (requestEnd.hasSubscribers) {
       requestEnd.publish({
@@ -184,16 +184,15 @@ export class RequestDoor implements RunObserver {
     return isSampled(percent, { userId: run.userId, routeHash: run.routeHash, nowMs: this.#services.now(), compat: plan.compat });
   }
 
-  #log(run: RequestRun): void {
+  #log(run: RequestRun, ended: { readonly durationMs: number; readonly faultyRows: number }): void {
     const { logTap, logger, now } = this.#services;
     if (logTap === null) return;
     const { plan } = run.bound;
-    const nowMs = now();
     const record = new LoggedRun(
       run,
-      { modelConfigId: plan.modelConfigId, config: plan.config, configHash: plan.config.hash },
-      nowMs,
-      nowMs - (performance.now() - run.startedAt),
+      { modelConfigId: plan.modelConfigId, config: plan.config, configHash: plan.config.hash, compat: plan.compat },
+      now(),
+      ended,
     );
     try {
       if (!logTap.wants(record.plan, record)) return;

@@ -1,5 +1,5 @@
-export { type EncodeLoss, type EncodeObserver, type EncodeTask, RecordEncoder } from './encode/record-encoder.js';
 export { LogFormat, type LogFormatName, metadataByte } from './encode/envelope.js';
+export { type EncodeLoss, type EncodeObserver, type EncodeTask, RecordEncoder } from './encode/record-encoder.js';
 export { LoggingError, type LoggingErrorCode } from './errors.js';
 export { type LogMessage, messageBytes } from './log-message.js';
 export type { LoggedPlan, LoggedRecord, LoggedRequest } from './logged-record.js';

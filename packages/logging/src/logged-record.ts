@@ -6,6 +6,8 @@ export interface LoggedPlan {
   readonly modelConfigId: string;
   readonly config: LoggedModel;
   readonly configHash: string;
+  /** Whether missing texts are written as the original writes them. */
+  readonly compat: boolean;
 }
 
 /** What sampling looks at; the engine's `LoggedRequest` fits. */

@@ -1,5 +1,5 @@
-import type { LoggedModel } from './schema/logged-model.js';
 import type { LoggedRequest } from './logged-record.js';
+import type { LoggedModel } from './schema/logged-model.js';
 
 /** Requests that are logged whatever the sampling says. */
 export interface AlwaysLogRules {

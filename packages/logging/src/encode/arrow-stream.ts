@@ -27,7 +27,9 @@ export function arrowStream(columns: readonly ArrowColumn[], rows: number, isNul
     schema = schemaMessage(columns.length, isNullable);
     if (schemas.size < 256) schemas.set(key, schema);
   }
-  const target = new GrowingBytes(schema.length + columns.length * 96 + columns.reduce((sum, column) => sum + column.data.length + rows * 5 + 24, 256));
+  const target = new GrowingBytes(
+    schema.length + columns.length * 96 + columns.reduce((sum, column) => sum + column.data.length + rows * 5 + 24, 256),
+  );
   target.append(schema, 0, schema.length);
   appendBatch(target, columns, rows);
   target.appendUint32(0xffffffff);
@@ -116,7 +118,8 @@ function schemaMessage(columns: number, isNullable: boolean): Uint8Array {
 function appendBatch(target: GrowingBytes, columns: readonly ArrowColumn[], rows: number): void {
   const bitmapBytes = (rows + 7) >> 3;
   let bodyLength = 0;
-  for (const column of columns) bodyLength += (column.nulls > 0 ? padded(bitmapBytes) : 0) + padded((rows + 1) * 4) + padded(column.data.length);
+  for (const column of columns)
+    bodyLength += (column.nulls > 0 ? padded(bitmapBytes) : 0) + padded((rows + 1) * 4) + padded(column.data.length);
   const base = beginMessage(target, headerBatch, bodyLength);
   const at = (): number => target.end - base;
   target.ensure(128 + columns.length * 64);

@@ -1,5 +1,5 @@
 import type { ArrowColumn } from './arrow-stream.js';
-import { GrowingBytes } from './growing-bytes.js';
+import type { GrowingBytes } from './growing-bytes.js';
 import type { LogRows } from './log-rows.js';
 
 /** Gathers the cells of one schema feature for rows `from … to−1`. Empty cells are null, as readers take them. */

@@ -21,7 +21,8 @@ export function appendDeltaLengths(target: GrowingBytes, lengths: Int32Array, co
     }
     zigzag(target, least);
     const widths: number[] = [];
-    for (let mini = 0; mini < miniBlocks; mini++) widths.push(widthOf(deltas, mini * miniValues, Math.min(size, (mini + 1) * miniValues), least));
+    for (let mini = 0; mini < miniBlocks; mini++)
+      widths.push(widthOf(deltas, mini * miniValues, Math.min(size, (mini + 1) * miniValues), least));
     for (const width of widths) target.appendByte(width);
     for (let mini = 0; mini < miniBlocks && mini * miniValues < size; mini++) {
       packMini(target, deltas, mini * miniValues, size, least, widths[mini] as number);

@@ -1,4 +1,14 @@
-import { type Block, bytesToText, CellStatus, convertBytes, DataType, dataTypeInfo, decodeValue, type Matrix, textToBytes } from '@inferflow/matrix';
+import {
+  type Block,
+  bytesToText,
+  CellStatus,
+  convertBytes,
+  DataType,
+  dataTypeInfo,
+  decodeValue,
+  type Matrix,
+  textToBytes,
+} from '@inferflow/matrix';
 import { CellMode, type CellProgram } from './cell-program.js';
 import { compactJsonArray, jsonTexts } from './json-array.js';
 
@@ -68,7 +78,8 @@ export class LogRows {
     if (mode === CellMode.copy) {
       if (type.width <= 0 || this.length === type.width) return true;
       // Two bytes were asked, four came: a float in the wrong width.
-      if (type.dataType === DataType.FP16 && this.length === 4) return this.#take(convertBytes(DataType.FP32, DataType.FP16, this.#cell(), false));
+      if (type.dataType === DataType.FP16 && this.length === 4)
+        return this.#take(convertBytes(DataType.FP32, DataType.FP16, this.#cell(), false));
       this.unfit++;
       return false;
     }

@@ -88,7 +88,8 @@ export class ParquetMapRows {
       for (let index = 0; index < count; ) {
         const isThere = this.#isThere[index];
         const first = index;
-        for (; index < count && this.#isThere[index] === isThere; index++) if (isThere === 1) lengths[there++] = this.#lengths[index] as number;
+        for (; index < count && this.#isThere[index] === isThere; index++)
+          if (isThere === 1) lengths[there++] = this.#lengths[index] as number;
         run(body, index - first, isThere === 1 ? 2 : 1);
       }
     } else run(body, count, 1);

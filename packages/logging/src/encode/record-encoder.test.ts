@@ -9,7 +9,11 @@ import { type EncodeTask, RecordEncoder } from './record-encoder.js';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
-function encodeAll(made: ReturnType<typeof recordOf>, format: LogFormatName, changes: Partial<EncodeTask> = {}): { messages: LogMessage[]; lost: string[] } {
+function encodeAll(
+  made: ReturnType<typeof recordOf>,
+  format: LogFormatName,
+  changes: Partial<EncodeTask> = {},
+): { messages: LogMessage[]; lost: string[] } {
   const messages: LogMessage[] = [];
   const lost: string[] = [];
   const encoder = new RecordEncoder({
@@ -79,7 +83,14 @@ describe('RecordEncoder, proto', () => {
 
   it('flags a missing text as generated and leaves it empty, where the original writes 0.0', () => {
     const made = (compat: boolean) =>
-      recordOf({ features: [{ name: 's', type: 'String' }], rows: [{ text: {}, bytes: {} }, { text: { s: 'x' }, bytes: {} }], compat });
+      recordOf({
+        features: [{ name: 's', type: 'String' }],
+        rows: [
+          { text: {}, bytes: {} },
+          { text: { s: 'x' }, bytes: {} },
+        ],
+        compat,
+      });
     expect(rowsOf(encodeAll(made(false), 'proto').messages)).toEqual(['000000', '01010078']);
     expect(rowsOf(encodeAll(made(true), 'proto').messages)).toEqual(['000300302e30', '01010078']);
   });
@@ -111,7 +122,12 @@ describe('RecordEncoder, proto', () => {
       expect(messages.length).toBeGreaterThan(3);
       for (const message of messages) expect(message.value.length).toBeLessThanOrEqual(4000);
       const ids = messages.flatMap((message) => fromBinary(InferflowLogSchema, messageOf(message)).entities);
-      expect(ids.sort()).toEqual(rows.map((_, index) => `e${index + 1}`).filter((id) => id !== 'e21').sort());
+      expect(ids.sort()).toEqual(
+        rows
+          .map((_, index) => `e${index + 1}`)
+          .filter((id) => id !== 'e21')
+          .sort(),
+      );
       expect(messages.reduce((sum, { rowCount }) => sum + rowCount, 0)).toBe(39);
       expect(lost).toEqual(['1 record_too_large']);
     }

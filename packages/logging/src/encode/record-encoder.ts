@@ -96,7 +96,7 @@ export class RecordEncoder {
     }
     let program = bySchema.get(schema);
     if (program === undefined) {
-      program = new CellProgram(schema.features, (name) => record.target(name), layout, record.plan.config.compat);
+      program = new CellProgram(schema.features, (name) => record.target(name), layout, record.plan.compat);
       bySchema.set(schema, program);
     }
     return program;

@@ -62,7 +62,13 @@ function compileSteps(program: CellProgram, blocks: readonly (Block | null)[]): 
       shape.widths[slot] === type.width;
     const offset = shape?.offsets[slot] ?? 0;
     const last = steps.at(-1);
-    if (isCopied && last?.kind === StepKind.run && last.block === block && last.slot + last.slots === slot && last.offset + last.width === offset) {
+    if (
+      isCopied &&
+      last?.kind === StepKind.run &&
+      last.block === block &&
+      last.slot + last.slots === slot &&
+      last.offset + last.width === offset
+    ) {
       steps[steps.length - 1] = { ...last, slots: last.slots + 1, width: last.width + type.width };
       return;
     }

@@ -39,13 +39,20 @@ const waiting: Readonly<Record<string, string>> = {
   NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'not_enough_replicas',
 };
 
-const brokenSequence = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING', 'PRODUCER_FENCED']);
+const brokenSequence = new Set([
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'PRODUCER_FENCED',
+]);
 
 /** The meaning of an error that a send ended with. */
 export function sendFailureOf(error: unknown): SendFailure {
   const chain = causesOf(error);
   const types = chain.map(({ type }) => type ?? '');
-  const known = (table: Readonly<Record<string, string>>): string | undefined => types.map((type) => table[type]).find((reason) => reason !== undefined);
+  const known = (table: Readonly<Record<string, string>>): string | undefined =>
+    types.map((type) => table[type]).find((reason) => reason !== undefined);
   const isDuplicate = types.includes('DUPLICATE_SEQUENCE_NUMBER');
   const needsProducer = types.some((type) => brokenSequence.has(type)) || chain.some(({ name }) => name === 'KafkaJSNonRetriableError');
   const lasting = known(permanent);
@@ -58,7 +65,8 @@ function reasonOf(chain: readonly ClientError[]): string {
   for (const { name, message, code } of chain) {
     if (name === 'KafkaJSSASLAuthenticationError') return 'authentication_failed';
     if (name === 'KafkaJSRequestTimeoutError') return 'timeout';
-    if (name === 'KafkaJSConnectionError' || name === 'KafkaJSConnectionClosedError' || name === 'KafkaJSBrokerNotFound') return 'unreachable';
+    if (name === 'KafkaJSConnectionError' || name === 'KafkaJSConnectionClosedError' || name === 'KafkaJSBrokerNotFound')
+      return 'unreachable';
     if (code === 'ECONNREFUSED' || /ECONNREFUSED|ENOTFOUND|connection timeout/i.test(message ?? '')) return 'unreachable';
   }
   return 'send_failed';

@@ -60,7 +60,8 @@ interface Send {
  * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING, INFERFLOW_LOGGING_OPTIONS_INVALID
  */
 export async function createKafkaSink(options: KafkaSinkOptions): Promise<LogSink> {
-  if (options.brokers.length === 0) throw new LoggingError('INFERFLOW_LOGGING_OPTIONS_INVALID', 'a Kafka sink needs at least one broker (host:port)');
+  if (options.brokers.length === 0)
+    throw new LoggingError('INFERFLOW_LOGGING_OPTIONS_INVALID', 'a Kafka sink needs at least one broker (host:port)');
   let library: typeof import('kafkajs');
   try {
     library = (await import('kafkajs')).default as unknown as typeof import('kafkajs');
@@ -154,7 +155,10 @@ class KafkaSink implements LogSink {
     this.#isClosed = true;
     const producer = this.#producer;
     if (producer === null) return;
-    await Promise.race([producer.then((made) => made.disconnect()).catch(() => {}), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+    await Promise.race([
+      producer.then((made) => made.disconnect()).catch(() => {}),
+      new Promise((resolve) => setTimeout(resolve, graceMs).unref()),
+    ]);
   }
 
   /** A batch keeps its partition and its order over attempts: only then a broker can recognise it. */
@@ -219,7 +223,9 @@ function securityOf({ tls, sasl }: KafkaSinkOptions): Partial<KafkaConfig> {
     const files = tls === true ? {} : tls;
     const [ca, cert, key] = [read(files.caFile), read(files.certFile), read(files.keyFile)];
     security.ssl =
-      ca === undefined && cert === undefined ? true : { ...(ca !== undefined && { ca: [ca] }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
+      ca === undefined && cert === undefined
+        ? true
+        : { ...(ca !== undefined && { ca: [ca] }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
   }
   if (sasl !== undefined) security.sasl = sasl as NonNullable<KafkaConfig['sasl']>;
   return security;

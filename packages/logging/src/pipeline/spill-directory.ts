@@ -27,9 +27,13 @@ export class SpillDirectory {
     try {
       mkdirSync(options.directory, { recursive: true });
     } catch (error) {
-      throw new LoggingError('INFERFLOW_LOGGING_SPILL_FAILED', `the spill directory ${options.directory} cannot be used: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw new LoggingError(
+        'INFERFLOW_LOGGING_SPILL_FAILED',
+        `the spill directory ${options.directory} cannot be used: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 
@@ -49,7 +53,11 @@ export class SpillDirectory {
   open(topic: string): SpillStore {
     const { directory, syncIntervalMs, onDamaged } = this.#options;
     return new SpillStore(
-      { directory: join(directory, `topic-${encodeURIComponent(topic)}`), budget: this.#budget, ...(syncIntervalMs !== undefined && { syncIntervalMs }) },
+      {
+        directory: join(directory, `topic-${encodeURIComponent(topic)}`),
+        budget: this.#budget,
+        ...(syncIntervalMs !== undefined && { syncIntervalMs }),
+      },
       onDamaged ?? (() => {}),
     );
   }

@@ -1,4 +1,17 @@
-import { closeSync, fdatasync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
@@ -66,9 +79,13 @@ export class SpillStore {
       mkdirSync(this.#directory, { recursive: true });
       this.#recover();
     } catch (error) {
-      throw new LoggingError('INFERFLOW_LOGGING_SPILL_FAILED', `the spill directory ${this.#directory} cannot be used: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw new LoggingError(
+        'INFERFLOW_LOGGING_SPILL_FAILED',
+        `the spill directory ${this.#directory} cannot be used: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 

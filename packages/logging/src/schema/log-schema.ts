@@ -1,5 +1,5 @@
-import type { LoggedComponent, LoggedModel } from './logged-model.js';
 import { type LogType, parseLogType } from './log-type.js';
+import type { LoggedComponent, LoggedModel } from './logged-model.js';
 
 /** One logged column; its position in the schema is its index in every format. */
 export interface LogFeature {

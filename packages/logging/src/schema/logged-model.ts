@@ -5,8 +5,6 @@ export interface LoggedModel {
   readonly modelConfigId: string;
   /** Content hash of the configuration. */
   readonly hash: string;
-  /** Whether missing texts are written as the original writes them. */
-  readonly compat: boolean;
   readonly cache: { readonly version: number };
   readonly components: readonly LoggedComponent[];
   readonly response: LoggedResponse;
@@ -19,7 +17,12 @@ export type LoggedComponent = LoggedFeatures | LoggedPredator | LoggedNumerix | 
 export interface LoggedFeatures {
   readonly kind: 'feature';
   readonly groups: readonly { readonly dataTypeText: string }[];
-  readonly columns: readonly { readonly name: string; readonly group: number; readonly dataType: DataType; readonly groupDataType: DataType }[];
+  readonly columns: readonly {
+    readonly name: string;
+    readonly group: number;
+    readonly dataType: DataType;
+    readonly groupDataType: DataType;
+  }[];
 }
 
 /** A component that calls a model. */

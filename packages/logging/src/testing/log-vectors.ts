@@ -56,12 +56,19 @@ export interface RecordOptions {
 }
 
 /** A finished request with the given cells; entity ids are e1, e2, … Counts how often it was released. */
-export function recordOf(options: RecordOptions): { readonly record: LoggedRecord; readonly schema: LogSchema; readonly released: () => number } {
+export function recordOf(options: RecordOptions): {
+  readonly record: LoggedRecord;
+  readonly schema: LogSchema;
+  readonly released: () => number;
+} {
   const pool = new MemoryPool();
   const features = options.features.map(({ name, type }) => logFeature(name, type));
   const typed = features.filter(({ name }) => options.rows.some((row) => row.bytes[name] !== undefined));
   const texts = features.filter(({ name }) => options.rows.some((row) => row.text[name] !== undefined));
-  const textShape = createBlockShape([{ name: '#id', type: DataType.String }, ...texts.map(({ name }) => ({ name, type: DataType.String }))]);
+  const textShape = createBlockShape([
+    { name: '#id', type: DataType.String },
+    ...texts.map(({ name }) => ({ name, type: DataType.String })),
+  ]);
   const byteShape = createBlockShape(typed.map(({ name, type }) => ({ name, type: type.dataType })));
   const layout = new Layout([textShape, byteShape]);
   const matrix = new Matrix(layout, options.rows.length, pool);
@@ -87,7 +94,6 @@ export function recordOf(options: RecordOptions): { readonly record: LoggedRecor
   const config: LoggedModel = {
     modelConfigId,
     hash: 'h1',
-    compat: options.compat ?? false,
     cache: { version: options.version ?? 3 },
     components: [],
     response: { features: ['#id'], idColumn: '#id', loggingPercent: 100, logFeatures: false, logBatchSize: options.batchRows ?? 0 },
@@ -104,7 +110,7 @@ export function recordOf(options: RecordOptions): { readonly record: LoggedRecor
     failedComponents: 0,
     header: (name) => options.headers?.[name],
     isSampled: () => true,
-    plan: { modelConfigId, config, configHash: 'h1' },
+    plan: { modelConfigId, config, configHash: 'h1', compat: options.compat ?? false },
     startedAtMs: 1_700_000_000_000,
     matrix,
     slate: null,

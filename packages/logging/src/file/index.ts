@@ -1,0 +1,1 @@
+export { createParquetSink, type ParquetSinkOptions } from './parquet-sink.js';

@@ -1,0 +1,61 @@
+import { DataType, dataTypeInfo, decodeValue } from '@inferflow/matrix';
+import type { SchemaElement } from 'hyparquet';
+import { decodeCell } from '../decode/cell-value.js';
+import type { DecodedCell } from '../decode/decoded-cell.js';
+import type { LogFeature } from '../schema/log-schema.js';
+import type { LogType } from '../schema/log-type.js';
+
+type Primitive = Pick<SchemaElement, 'type' | 'converted_type'>;
+
+const text: Primitive = { type: 'BYTE_ARRAY', converted_type: 'UTF8' };
+const primitives: Readonly<Partial<Record<DataType, Primitive>>> = {
+  [DataType.Int8]: { type: 'INT32', converted_type: 'INT_8' },
+  [DataType.Int16]: { type: 'INT32', converted_type: 'INT_16' },
+  [DataType.Int32]: { type: 'INT32' },
+  [DataType.Int64]: { type: 'INT64' },
+  [DataType.Uint8]: { type: 'INT32', converted_type: 'UINT_8' },
+  [DataType.Uint16]: { type: 'INT32', converted_type: 'UINT_16' },
+  // Every value fits, and every reader knows signed numbers.
+  [DataType.Uint32]: { type: 'INT64' },
+  [DataType.Uint64]: { type: 'INT64', converted_type: 'UINT_64' },
+  [DataType.FP8E4M3]: { type: 'FLOAT' },
+  [DataType.FP8E5M2]: { type: 'FLOAT' },
+  [DataType.FP16]: { type: 'FLOAT' },
+  [DataType.FP32]: { type: 'FLOAT' },
+  [DataType.FP64]: { type: 'DOUBLE' },
+  [DataType.Bool]: { type: 'BOOLEAN' },
+  [DataType.String]: text,
+};
+
+/** The Parquet column of a feature: a nullable value, or a list of them. */
+export function columnElements({ name, type }: LogFeature): SchemaElement[] {
+  const primitive = primitives[dataTypeInfo(type.dataType).elementType] ?? ({ type: 'BYTE_ARRAY' } as const);
+  if (!type.isVector) return [{ name, repetition_type: 'OPTIONAL', ...primitive }];
+  return [
+    { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST' },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', repetition_type: 'OPTIONAL', ...primitive },
+  ];
+}
+
+/** A cell as the writer wants it; what does not fit the column's type is null. */
+export function columnValue(type: LogType, bytes: Uint8Array | null): unknown {
+  if (bytes === null || bytes.length === 0) return null;
+  if (type.width < 0) return bytes;
+  const { elementType, family } = dataTypeInfo(type.dataType);
+  if (type.isVector && elementType === DataType.Unknown) return null;
+  const isCoded = elementType === DataType.FP8E4M3 || elementType === DataType.FP8E5M2;
+  const value = isCoded ? (decodeValue(type.dataType, bytes) as DecodedCell) : decodeCell(type, bytes, 'exact');
+  if (!type.isVector) return fitted(elementType, family, value);
+  return Array.isArray(value) ? value.map((element) => fitted(elementType, family, element)) : null;
+}
+
+function fitted(type: DataType, family: string, value: DecodedCell): unknown {
+  if (value === null) return null;
+  if (family === 'text') return typeof value === 'string' ? value : JSON.stringify(value);
+  if (family === 'bool') return typeof value === 'boolean' ? value : null;
+  if (typeof value !== 'number' && typeof value !== 'bigint') return null;
+  if (type === DataType.Int64 || type === DataType.Uint64 || type === DataType.Uint32)
+    return typeof value === 'bigint' || Number.isInteger(value) ? BigInt(value) : null;
+  return Number(value);
+}
