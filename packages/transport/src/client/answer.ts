@@ -2,7 +2,17 @@ import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { type CallFailure, createFailure, failureReasonOf } from '../failure.js';
 import { GrpcCode, grpcCodeOfHttpStatus } from '../grpc-code.js';
 import { decodeGrpcMessage, parseGrpcStatus } from '../grpc-status.js';
-import { type MessageReader, ReadState } from '../message-reader.js';
+import { ReadState } from '../message-reader.js';
+
+/** How much of a message has come, whoever reads it. */
+export interface MessageProgress {
+  /** True when nothing has arrived, not even a part of a frame head. */
+  readonly isEmpty: boolean;
+  /** Bytes of the message that arrived. */
+  readonly received: number;
+  /** Announced length. */
+  readonly announced: number;
+}
 
 /** True for `application/grpc` and what may follow it. */
 export function isGrpcContentType(value: string | undefined): boolean {
@@ -31,7 +41,7 @@ export function headFailure(headers: IncomingHttpHeaders & IncomingHttpStatusHea
 }
 
 /** The failure of a body that broke the framing. */
-export function bodyFailure(state: ReadState, reader: MessageReader, maxBytes: number): CallFailure {
+export function bodyFailure(state: ReadState, reader: MessageProgress, maxBytes: number): CallFailure {
   switch (state) {
     case ReadState.TOO_LARGE:
       return createFailure(
@@ -47,7 +57,7 @@ export function bodyFailure(state: ReadState, reader: MessageReader, maxBytes: n
 }
 
 /** The failure of an answer that ended with OK but without its message. */
-export function incompleteFailure(reader: MessageReader): CallFailure {
+export function incompleteFailure(reader: MessageProgress): CallFailure {
   const detail = reader.isEmpty ? 'holds no message' : `ends after ${reader.received} of ${reader.announced} message bytes`;
   return createFailure('malformed', GrpcCode.INTERNAL, `the answer ${detail}`);
 }
@@ -59,9 +69,9 @@ export function resetFailure(rstCode: number): CallFailure {
     case 0:
       return createFailure('malformed', GrpcCode.INTERNAL, 'the answer ended without a gRPC status');
     case 7:
-      return createFailure('unavailable', GrpcCode.UNAVAILABLE, message);
+    // Nobody here cancelled, or this would not be asked: the peer gave the call up. Node's servers end their streams so when they go.
     case 8:
-      return createFailure('unavailable', GrpcCode.CANCELLED, message);
+      return createFailure('unavailable', GrpcCode.UNAVAILABLE, message);
     case 11:
       return createFailure('overloaded', GrpcCode.RESOURCE_EXHAUSTED, message);
     case 12:

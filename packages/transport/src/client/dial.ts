@@ -2,13 +2,22 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { ConnectionTarget } from './connection.js';
 
-/** Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`. Errors are the socket's. */
-export function dial(target: ConnectionTarget): net.Socket | tls.TLSSocket {
+/**
+ * Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`. Errors are the socket's. With `onread`, reads go into
+ * that buffer and to that callback instead of `data` events.
+ */
+export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Socket | tls.TLSSocket {
   const settings = target.tls;
-  if (settings === null) {
-    const socket = net.connect({ host: target.ip, port: target.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
-    return socket;
-  }
+  const reading = onread === undefined ? {} : { onread };
+  if (settings === null)
+    return net.connect({
+      host: target.ip,
+      port: target.port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      ...reading,
+    });
   const name = settings.servername ?? target.host;
   const isAddress = net.isIP(name) !== 0;
   const socket = tls.connect({
@@ -24,6 +33,7 @@ export function dial(target: ConnectionTarget): net.Socket | tls.TLSSocket {
     ...(settings.ca !== undefined && { ca: settings.ca }),
     ...(settings.cert !== undefined && { cert: settings.cert }),
     ...(settings.key !== undefined && { key: settings.key }),
+    ...reading,
   });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);

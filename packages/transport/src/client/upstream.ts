@@ -5,6 +5,7 @@ import { Address, type AddressOwner } from './address.js';
 import { CallLedger } from './call-ledger.js';
 import { CallFate, type Connection, type ConnectionFactory } from './connection.js';
 import { deliverAnswer } from './deliver.js';
+import { openLeanConnection } from './lean-connection.js';
 import { openNodeConnection } from './node-connection.js';
 import { Resolver, type ResolverOwner } from './resolver.js';
 import { RetryBudget } from './retry-budget.js';
@@ -29,7 +30,8 @@ export interface GrpcUpstream extends Upstream {
 
 /** A remote gRPC service: pooled HTTP/2 connections to all its addresses. Connects on the first call or `ready`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
 export function createUpstream(options: UpstreamOptions): GrpcUpstream {
-  return new RemoteUpstream(resolveUpstreamOptions(options), options.connectionFactory ?? openNodeConnection);
+  const factory = options.protocol === 'lean' ? openLeanConnection : openNodeConnection;
+  return new RemoteUpstream(resolveUpstreamOptions(options), options.connectionFactory ?? factory);
 }
 
 /** Picks a connection for a call, decides about retries, bounds what is in flight. Retry lives here alone. */

@@ -1,0 +1,48 @@
+import { defaultMaxFrame, Http2Code, largestMaxFrame, largestUint31, readUint32, SettingId } from './frames.js';
+
+const settingBytes = 6;
+
+/** What the peer asks for in SETTINGS, as far as a client that sends no pushes cares. */
+export class PeerSettings {
+  maxStreams: number = largestUint31;
+  initialWindow = 65_535;
+  maxFrame: number = defaultMaxFrame;
+  headerTableBytes = 4096;
+  /** What was wrong with the frame for which {@link PeerSettings.apply} returned a code other than NO_ERROR. */
+  problem = '';
+
+  /** Takes the payload of a SETTINGS frame. */
+  apply(bytes: Uint8Array, from: number, to: number): Http2Code {
+    if ((to - from) % settingBytes !== 0) return this.#refuse(Http2Code.FRAME_SIZE_ERROR, `a SETTINGS frame of ${to - from} bytes`);
+    for (let at = from; at < to; at += settingBytes) {
+      const id = (bytes[at]! << 8) | bytes[at + 1]!;
+      const value = readUint32(bytes, at + 2);
+      switch (id) {
+        case SettingId.HEADER_TABLE_SIZE:
+          this.headerTableBytes = value;
+          break;
+        case SettingId.ENABLE_PUSH:
+          if (value !== 0) return this.#refuse(Http2Code.PROTOCOL_ERROR, 'SETTINGS of a server that switch push on');
+          break;
+        case SettingId.MAX_CONCURRENT_STREAMS:
+          this.maxStreams = Math.min(value, largestUint31);
+          break;
+        case SettingId.INITIAL_WINDOW_SIZE:
+          if (value > largestUint31) return this.#refuse(Http2Code.FLOW_CONTROL_ERROR, `SETTINGS with an initial window of ${value}`);
+          this.initialWindow = value;
+          break;
+        case SettingId.MAX_FRAME_SIZE:
+          if (value < defaultMaxFrame || value > largestMaxFrame)
+            return this.#refuse(Http2Code.PROTOCOL_ERROR, `SETTINGS with a frame size of ${value}`);
+          this.maxFrame = value;
+          break;
+      }
+    }
+    return Http2Code.NO_ERROR;
+  }
+
+  #refuse(code: Http2Code, problem: string): Http2Code {
+    this.problem = problem;
+    return code;
+  }
+}

@@ -1,0 +1,131 @@
+import type { BufferPool } from '../buffer-pool.js';
+import { defaultMaxFrame, defaultWindow, FrameFlag, FrameType, frameHeadBytes, largestUint31, putFrameHead } from './frames.js';
+import type { OutSlab } from './out-slab.js';
+import type { Stream } from './stream.js';
+
+/** Largest DATA frame that is sent, whatever the peer allows: two must fit a slab. */
+export const mostFrameBytes: number = 120 * 1024;
+/** While the socket holds more than this, DATA waits where it is: the peer's windows must not become our memory. */
+export const dataBacklogBytes: number = 1024 * 1024;
+
+/** What the peer lets us send, and the requests that wait for it. */
+export class SendWindows {
+  /** Bytes that all streams together may send. */
+  connection: number = defaultWindow;
+  /** Window of a new stream. */
+  initial: number = defaultWindow;
+  /** Largest DATA frame. */
+  maxFrame: number = defaultMaxFrame;
+  readonly #out: OutSlab;
+  readonly #pool: BufferPool;
+  #first: Stream | null = null;
+  #last: Stream | null = null;
+
+  constructor(out: OutSlab, pool: BufferPool) {
+    this.#out = out;
+    this.#pool = pool;
+  }
+
+  /** True when so many bytes of a new stream may be sent at once. */
+  areOpenFor(byteLength: number): boolean {
+    return byteLength <= this.connection && byteLength <= this.initial && this.#first === null && this.#out.backlog < dataBacklogBytes;
+  }
+
+  /** Takes a stream with a body in; {@link SendWindows.pump} sends it. */
+  add(stream: Stream): void {
+    if (stream.isQueued || stream.body === null) return;
+    stream.isQueued = true;
+    stream.queuePrevious = this.#last;
+    stream.queueNext = null;
+    if (this.#last === null) this.#first = stream;
+    else this.#last.queueNext = stream;
+    this.#last = stream;
+  }
+
+  /** Forgets what is left of a stream's body. */
+  drop(stream: Stream): void {
+    this.#unqueue(stream);
+    if (stream.body !== null) this.#pool.give(stream.body);
+    stream.body = null;
+  }
+
+  /** The peer opened the connection's window. False on overflow. */
+  openConnection(bytes: number): boolean {
+    this.connection += bytes;
+    if (this.connection > largestUint31) return false;
+    this.pump();
+    return true;
+  }
+
+  /** The peer opened a stream's window, or with a negative number of bytes shrank it. False on overflow. */
+  openStream(stream: Stream, bytes: number): boolean {
+    stream.sendWindow += bytes;
+    if (stream.sendWindow > largestUint31) return false;
+    if (stream.sendWindow > 0) this.add(stream);
+    return true;
+  }
+
+  /** Sends what windows and socket allow, in the order the calls came. A stream whose own window is shut leaves the queue until that opens. */
+  pump(): void {
+    for (let stream = this.#first; stream !== null; stream = this.#first) {
+      if (!this.#send(stream)) return;
+      this.#unqueue(stream);
+    }
+  }
+
+  /** False when the connection or the socket stops everything. */
+  #send(stream: Stream): boolean {
+    const body = stream.body;
+    if (body === null) return true;
+    const out = this.#out;
+    while (stream.bodyAt < stream.bodyEnd) {
+      if (this.connection <= 0 || out.backlog >= dataBacklogBytes) return false;
+      if (stream.sendWindow <= 0) return true;
+      const length = Math.min(stream.bodyEnd - stream.bodyAt, this.maxFrame, this.connection, stream.sendWindow);
+      const isLast = stream.bodyAt + length === stream.bodyEnd;
+      const at = out.reserve(frameHeadBytes + length);
+      const dataAt = putFrameHead(out.bytes, at, length, FrameType.DATA, isLast ? FrameFlag.END_STREAM : 0, stream.id);
+      out.bytes.set(body.subarray(stream.bodyAt, stream.bodyAt + length), dataAt);
+      out.at = dataAt + length;
+      stream.bodyAt += length;
+      stream.sendWindow -= length;
+      this.connection -= length;
+    }
+    this.#pool.give(body);
+    stream.body = null;
+    return true;
+  }
+
+  #unqueue(stream: Stream): void {
+    if (!stream.isQueued) return;
+    stream.isQueued = false;
+    if (stream.queuePrevious === null) this.#first = stream.queueNext;
+    else stream.queuePrevious.queueNext = stream.queueNext;
+    if (stream.queueNext === null) this.#last = stream.queuePrevious;
+    else stream.queueNext.queuePrevious = stream.queuePrevious;
+    stream.queuePrevious = null;
+    stream.queueNext = null;
+  }
+}
+
+/** What we let the peer send on the connection as a whole. Bytes are given back in large portions. */
+export class ReceiveWindow {
+  readonly #size: number;
+  #left: number;
+
+  /** @param size the window that was announced */
+  constructor(size: number) {
+    this.#size = size;
+    this.#left = size;
+  }
+
+  /** Counts bytes that came. −1 when they were more than allowed, else how much is to be given back now, most often 0. */
+  take(bytes: number): number {
+    this.#left -= bytes;
+    if (this.#left < 0) return -1;
+    if (this.#left > this.#size / 2) return 0;
+    const back = this.#size - this.#left;
+    this.#left = this.#size;
+    return back;
+  }
+}
