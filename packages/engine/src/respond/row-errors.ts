@@ -1,4 +1,6 @@
 import type { Failure, RowFaults } from '@inferflow/components';
+import type { Slate } from '@inferflow/matrix';
+import { DefaultedRow } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
 import type { RequestRun } from '../run/request-run.js';
 
@@ -35,7 +37,10 @@ export function collectRowErrors(run: RequestRun): RowErrors {
     else if (failure !== null) rows.addAll(textOf(component.name, failure));
     else addFaults(rows, component.name, state.faults, isSlate ? state.rows.slateOf : null, state.rows.count);
   }
-  if (slates !== null && slate !== null && hasSlateComponent) addEmptySlates(slates, slate.offsets);
+  if (slates !== null && slate !== null && hasSlateComponent) {
+    addEmptySlates(slates, slate.offsets);
+    addFaultyTargets(slates, targets, slate);
+  }
   return { targets: targets.encode(), slates: slates?.encode() ?? null };
 }
 
@@ -64,10 +69,11 @@ function addFaults(rows: RowTexts, name: string, faults: RowFaults, slateOf: Int
   }
   const marks = faults.defaulted;
   if (marks === null) return;
-  const text = `${name}: an input without a value was filled with its default`;
+  const text = `${name}: an input that could not be had was filled with its default`;
   let last = -1;
   for (let position = 0; position < count; position++) {
-    if (marks[position] === 0) continue;
+    // What the sources do not have is no error: the models are made for it, and quality counts it.
+    if ((marks[position] as number) < DefaultedRow.lost) continue;
     const row = slateOf === null ? position : (slateOf[position] as number);
     if (row !== last) rows.add(row, text);
     last = row;
@@ -76,6 +82,19 @@ function addFaults(rows: RowTexts, name: string, faults: RowFaults, slateOf: Int
 
 function addEmptySlates(rows: RowTexts, offsets: Int32Array): void {
   for (let row = 0; row + 1 < offsets.length; row++) if (offsets[row] === offsets[row + 1]) rows.add(row, 'no targets: nothing to score');
+}
+
+/** A score of a slate rests on what its targets rest on. */
+function addFaultyTargets(slates: RowTexts, targets: RowTexts, { offsets, targets: members }: Slate): void {
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    if (slates.has(row)) continue;
+    for (let at = offsets[row] as number; at < (offsets[row + 1] as number); at++) {
+      const target = members[at] as number;
+      if (!targets.has(target)) continue;
+      slates.add(row, `target ${target} of this slate has an error`);
+      break;
+    }
+  }
 }
 
 function textOf(name: string, failure: Failure): string {
@@ -97,6 +116,10 @@ class RowTexts {
     if (causes > MAX_CAUSES) return;
     const before = this.#texts[row];
     this.#texts[row] = before === null || before === undefined ? text : `${before}; ${text}`;
+  }
+
+  has(row: number): boolean {
+    return (this.#causes[row] as number) > 0;
   }
 
   addAll(text: string): void {
