@@ -35,11 +35,18 @@ class PreparedUpstream {
   cancel() {}
 }
 
-const bytesOf = (field, bytes) => [field * 8 + 2, ...(bytes.length < 128 ? [bytes.length] : [(bytes.length & 127) | 128, bytes.length >> 7]), ...bytes];
+const bytesOf = (field, bytes) => [
+  field * 8 + 2,
+  ...(bytes.length < 128 ? [bytes.length] : [(bytes.length & 127) | 128, bytes.length >> 7]),
+  ...bytes,
+];
 const text = (value) => [...new TextEncoder().encode(value)];
 
 function storeAnswer(first, count) {
-  const schema = bytesOf(3, [...bytesOf(1, text('g')), ...Array.from({ length: features }, (_, column) => bytesOf(2, [...bytesOf(1, text(`f${column}`)), 16, column])).flat()]);
+  const schema = bytesOf(3, [
+    ...bytesOf(1, text('g')),
+    ...Array.from({ length: features }, (_, column) => bytesOf(2, [...bytesOf(1, text(`f${column}`)), 16, column])).flat(),
+  ]);
   const answered = Array.from({ length: count }, (_, row) => {
     const cells = Array.from({ length: features }, (_, column) => bytesOf(2, new Uint8Array(Float32Array.of(row + column).buffer))).flat();
     return bytesOf(4, [...bytesOf(1, text(`item${first + row}`)), ...cells]);
@@ -48,18 +55,41 @@ function storeAnswer(first, count) {
 }
 
 const scores = new Uint8Array(new Float32Array(rows).buffer);
-const modelAnswer = Uint8Array.from([...bytesOf(5, [...bytesOf(1, text('o')), ...bytesOf(2, text('FP32')), ...bytesOf(3, [rows, 1])]), ...bytesOf(6, scores)]);
+const modelAnswer = Uint8Array.from([
+  ...bytesOf(5, [...bytesOf(1, text('o')), ...bytesOf(2, text('FP32')), ...bytesOf(3, [rows, 1])]),
+  ...bytesOf(6, scores),
+]);
 
 const names = Array.from({ length: features }, (_, column) => `item:g:f${column}`);
 const featureConfig = {
-  kind: 'feature', componentName: 'fs', componentId: 'x', compositeId: false, keys: [{ schema: 'id', column: 'item' }], entityLabel: 'item',
+  kind: 'feature',
+  componentName: 'fs',
+  componentId: 'x',
+  compositeId: false,
+  keys: [{ schema: 'id', column: 'item' }],
+  entityLabel: 'item',
   groups: [{ label: 'g', dataType: DataType.FP32, features: names.map((_, column) => `f${column}`) }],
-  cache: { enabled: false, ttlSeconds: 60, staleIfErrorSeconds: 0 }, batchSize: 50,
-  columns: names.map((name, column) => ({ name, requestLabel: `f${column}`, group: 0, dataType: DataType.FP32, groupDataType: DataType.FP32 })),
+  cache: { enabled: false, ttlSeconds: 60, staleIfErrorSeconds: 0 },
+  batchSize: 50,
+  columns: names.map((name, column) => ({
+    name,
+    requestLabel: `f${column}`,
+    group: 0,
+    dataType: DataType.FP32,
+    groupDataType: DataType.FP32,
+  })),
 };
 const modelConfig = {
-  kind: 'predator', modelName: 'm', modelVersion: '1', endpoint: 'host', endpoints: [], scope: 'target', slateCalls: 'per_slate', broadcastSingleScore: false,
-  inputs: [{ name: 'x', features: names, shape: [features], dataType: 'FP32' }], outputs: [{ name: 'o', dataType: 'FP32', scores: [{ name: 's', dims: [1] }] }],
+  kind: 'predator',
+  modelName: 'm',
+  modelVersion: '1',
+  endpoint: 'host',
+  endpoints: [],
+  scope: 'target',
+  slateCalls: 'per_slate',
+  broadcastSingleScore: false,
+  inputs: [{ name: 'x', features: names, shape: [features], dataType: 'FP32' }],
+  outputs: [{ name: 'o', dataType: 'FP32', scores: [{ name: 's', dims: [1] }] }],
 };
 
 function measure(name, bench, upstream, rounds) {
@@ -76,7 +106,8 @@ function measure(name, bench, upstream, rounds) {
     }
     const took = performance.now() - start;
     const bytes = process.memoryUsage().heapUsed - before;
-    if (requests.some((request) => request.failure !== null || request.ends !== 1)) throw new Error(`${name} failed: ${requests[0].failure?.message}`);
+    if (requests.some((request) => request.failure !== null || request.ends !== 1))
+      throw new Error(`${name} failed: ${requests[0].failure?.message}`);
     for (const request of requests) request.release();
     return { took, bytes };
   };
@@ -94,9 +125,17 @@ const items = Array.from({ length: rows }, (_, row) => `item${row}`);
 const answers = [storeAnswer(0, 50), storeAnswer(50, 50)];
 let turn = 0;
 const store = new PreparedUpstream(() => answers[turn++ % 2]);
-const featureBench = new TestBench(definition('feature'), { config: featureConfig, columns: { item: items }, backends: { featureStore: createTestBackend(store) } });
+const featureBench = new TestBench(definition('feature'), {
+  config: featureConfig,
+  columns: { item: items },
+  backends: { featureStore: createTestBackend(store) },
+});
 measure('feature: 2 calls of 50 keys', featureBench, store, 200);
 const model = new PreparedUpstream(() => modelAnswer);
 const columns = Object.fromEntries(names.map((name) => [name, { type: DataType.FP32, values: items.map((_, row) => row) }]));
-const modelBench = new TestBench(definition('predator'), { config: modelConfig, columns, backends: { model: () => createTestBackend(model) } });
+const modelBench = new TestBench(definition('predator'), {
+  config: modelConfig,
+  columns,
+  backends: { model: () => createTestBackend(model) },
+});
 measure('predator: 1 call of 100 rows', modelBench, model, 200);

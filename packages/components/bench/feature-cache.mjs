@@ -57,7 +57,9 @@ for (const entries of [0, 10_000, 100_000, 500_000, 1_000_000]) {
     map.clear();
   }
   const mebi = (value) => (value / 1024 / 1024).toFixed(0);
-  console.log(`${String(entries).padStart(9)} ${ours.toFixed(2).padStart(16)} ${mebi(bytes).padStart(8)} ${theirs.toFixed(2).padStart(20)} ${mebi(heap).padStart(12)}`);
+  console.log(
+    `${String(entries).padStart(9)} ${ours.toFixed(2).padStart(16)} ${mebi(bytes).padStart(8)} ${theirs.toFixed(2).padStart(20)} ${mebi(heap).padStart(12)}`,
+  );
 }
 
 const entries = 200_000;
@@ -65,7 +67,8 @@ const cache = fill(entries);
 let found = 0;
 for (const round of [1, 2, 3]) {
   const start = performance.now();
-  for (let entry = 0; entry < entries; entry++) if (cache.find(1, setKey((entry * 7919) % entries), key, 0, 16) === CacheFind.fresh) found++;
+  for (let entry = 0; entry < entries; entry++)
+    if (cache.find(1, setKey((entry * 7919) % entries), key, 0, 16) === CacheFind.fresh) found++;
   if (round === 3) console.log(`find: ${(((performance.now() - start) * 1e6) / entries).toFixed(0)} ns (hits in random order)`);
 }
 const start = performance.now();
