@@ -1,21 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { logFeature } from '../schema/log-schema.js';
-import { type LogVector, readVectors, type VectorCell } from '../testing/log-vectors.js';
+import { type LogVector, readVectors, vectorCell } from '../testing/log-vectors.js';
 import { decodeLog, readLogHeader } from './decode-log.js';
-import type { DecodedCell } from './decoded-cell.js';
 import { parseEnvelope } from './parse-log.js';
 
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
-
-/** A vector's cell as our decoder gives it. */
-function plain(cell: VectorCell): DecodedCell {
-  if (cell === null || typeof cell !== 'object') return cell;
-  if (Array.isArray(cell)) return cell.map(plain);
-  if (cell.i !== undefined) return Number.isSafeInteger(Number(cell.i)) ? Number(cell.i) : BigInt(cell.i);
-  if (cell.f !== undefined) return Number(cell.f);
-  if (cell.b !== undefined) return `bytes:${cell.b}`;
-  return Object.fromEntries(Object.entries(cell.o ?? {}).map(([name, value]) => [name, plain(value)]));
-}
 
 describe.each(['written-by-go', 'constructed'] as const)('decodeLog, %s', (file) => {
   it.each(readVectors(file).map((vector) => [vector.name, vector] as const))('%s', async (_, vector: LogVector) => {
@@ -35,7 +24,7 @@ describe.each(['written-by-go', 'constructed'] as const)('decodeLog, %s', (file)
       expect(header.modelConfigId).toBe(expected.metadata?.model_proxy_config_id);
       expect(header.entities).toEqual(expected.metadata?.entities);
       expect(header.parentEntity).toEqual(expected.metadata?.parent_entity);
-      expect(header.version).toBe(plain(expected.metadata?.version ?? null));
+      expect(header.version).toBe(vectorCell(expected.metadata?.version ?? null));
       expect(header.isCompressed).toBe(expected.metadata?.compression_enabled);
     }
     if (expected.error !== undefined) {
@@ -43,7 +32,7 @@ describe.each(['written-by-go', 'constructed'] as const)('decodeLog, %s', (file)
       return;
     }
     const decoded = await decodeLog(message, features, options);
-    expect(decoded.rows).toEqual((expected.rows ?? []).map((row) => row.map(plain)));
+    expect(decoded.rows).toEqual((expected.rows ?? []).map((row) => row.map(vectorCell)));
     expect(decoded.entityIds).toEqual(expected.entity_id);
     expect(decoded.warnings.length).toBe(expected.warnings);
   });

@@ -2,57 +2,10 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { InferflowLogSchema, KafkaRequestSchema } from '@inferflow/proto';
 import { describe, expect, it } from 'vitest';
 import type { LogMessage } from '../log-message.js';
-import { parentEntityOf } from '../logged-record.js';
-import { type LogVector, readVectors, recordOf } from '../testing/log-vectors.js';
-import type { LogFormatName } from './envelope.js';
-import { type EncodeTask, RecordEncoder } from './record-encoder.js';
+import { encodeAll, messageOf } from '../testing/encode-all.js';
+import { type LogVector, readVectors, recordFromVector, recordOf } from '../testing/log-vectors.js';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-
-function encodeAll(
-  made: ReturnType<typeof recordOf>,
-  format: LogFormatName,
-  changes: Partial<EncodeTask> = {},
-): { messages: LogMessage[]; lost: string[] } {
-  const messages: LogMessage[] = [];
-  const lost: string[] = [];
-  const encoder = new RecordEncoder({
-    encoded: (message) => messages.push(message),
-    lost: (_, rows, reason) => lost.push(`${rows} ${reason}`),
-    unfit: () => {},
-  });
-  const task: EncodeTask = {
-    record: made.record,
-    parentEntity: parentEntityOf(made.record),
-    schema: made.schema,
-    format,
-    zstd: null,
-    topic: 't',
-    maxRecordBytes: 1_000_000,
-    createdAtMs: 1_700_000_000_000,
-    ...changes,
-  };
-  for (const _ of encoder.encode(task)) {
-  }
-  return { messages, lost };
-}
-
-function fromVector(vector: LogVector, compat: boolean): ReturnType<typeof recordOf> {
-  const matrix = vector.matrix as NonNullable<LogVector['matrix']>;
-  return recordOf({
-    features: vector.schema.map(({ feature_name, feature_type }) => ({ name: feature_name, type: feature_type })),
-    rows: matrix.rows.map((row) => ({
-      text: row.text,
-      bytes: Object.fromEntries(Object.entries(row.bytes).map(([name, value]) => [name, new Uint8Array(Buffer.from(value, 'base64'))])),
-    })),
-    version: matrix.schema_version,
-    compat,
-    batchRows: matrix.batch_size,
-    // Not more than nine ids are digits.
-    ids: matrix.rows.map((_, index) => `e${String.fromCharCode(0x31 + index)}`),
-    headers: matrix.clp_id === '' ? {} : { clp_id: matrix.clp_id },
-  });
-}
 
 /** What we write differently on purpose: half floats from texts and wide bytes, BYTES, the unset compression flag with version 1. */
 const fixed = new Set(['text-columns', 'bytes-type', 'fp16-from-fp32-bytes', 'compression-flag']);
@@ -60,7 +13,7 @@ const fixed = new Set(['text-columns', 'bytes-type', 'fp16-from-fp32-bytes', 'co
 describe('RecordEncoder, proto', () => {
   const vectors = readVectors('written-by-go').filter(({ name }) => name.split('/')[1] === 'proto');
   it.each(vectors.filter(({ name }) => !fixed.has(name.split('/')[0] as string)))('writes $name byte for byte', (vector) => {
-    const { messages } = encodeAll(fromVector(vector, true), 'proto');
+    const { messages } = encodeAll(recordFromVector(vector, true), 'proto');
     const offset = vector.matrix?.row_offset ?? 0;
     const batch = vector.matrix?.batch_size || 500;
     const message = messages[offset / batch] as LogMessage;
@@ -70,7 +23,7 @@ describe('RecordEncoder, proto', () => {
 
   it('writes texts as the original but for half floats, which are IEEE', () => {
     const vector = vectors.find(({ name }) => name.startsWith('text-columns')) as LogVector;
-    const ours = fromBinary(InferflowLogSchema, messageOf(encodeAll(fromVector(vector, true), 'proto').messages[0] as LogMessage));
+    const ours = fromBinary(InferflowLogSchema, messageOf(encodeAll(recordFromVector(vector, true), 'proto').messages[0] as LogMessage));
     const theirs = fromBinary(InferflowLogSchema, new Uint8Array(Buffer.from(vector.message, 'base64')));
     const half = 1 + 4 + 8 + 4 + 8;
     const patched = theirs.features.map(({ encodedFeatures }, row) => {
@@ -97,7 +50,7 @@ describe('RecordEncoder, proto', () => {
 
   it('writes BYTES with the inner length that readers expect', () => {
     const made = recordOf({ features: [{ name: 'b', type: 'BYTES' }], rows: [{ text: { b: 'hello' }, bytes: {} }] });
-    expect(rowsOf(encodeAll(made, 'proto').messages)).toEqual(['0107000500' + Buffer.from('hello').toString('hex')]);
+    expect(rowsOf(encodeAll(made, 'proto').messages)).toEqual([`0107000500${Buffer.from('hello').toString('hex')}`]);
   });
 
   it('loses a value that does not fit, not the row', () => {
@@ -152,13 +105,9 @@ describe('RecordEncoder, proto', () => {
   it('reports a model whose id column is not there', () => {
     const made = recordOf({ features: [{ name: 'i', type: 'Int32' }], rows: [{ text: {}, bytes: {} }] });
     const record = { ...made.record, target: () => null };
-    expect(encodeAll({ ...made, record }, 'proto')).toEqual({ messages: [], lost: ['1 id_column_not_found'] });
+    expect(encodeAll({ ...made, record }, 'proto')).toEqual({ messages: [], lost: ['1 id_column_not_found'], unfit: 0 });
   });
 });
-
-function messageOf({ value, messageStart, messageLength }: LogMessage): Uint8Array {
-  return value.subarray(messageStart, messageStart + messageLength);
-}
 
 function rowsOf(messages: readonly LogMessage[]): string[] {
   return messages.flatMap((message) =>

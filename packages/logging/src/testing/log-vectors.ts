@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Block, CellStatus, createBlockShape, DataType, Layout, Matrix, MemoryPool, sourceOf } from '@inferflow/matrix';
+import type { DecodedCell } from '../decode/decoded-cell.js';
 import type { LoggedRecord } from '../logged-record.js';
 import { type LogSchema, logFeature } from '../schema/log-schema.js';
 import type { LoggedModel } from '../schema/logged-model.js';
@@ -127,4 +128,32 @@ export function recordOf(options: RecordOptions): {
   };
   const schema: LogSchema = { modelConfigId, configHash: 'h1', version: options.version ?? 3, features };
   return { record, schema, released: () => released };
+}
+
+/** The request that a recorded message was written from. */
+export function recordFromVector(vector: LogVector, compat: boolean): ReturnType<typeof recordOf> {
+  const matrix = vector.matrix as NonNullable<LogVector['matrix']>;
+  return recordOf({
+    features: vector.schema.map(({ feature_name, feature_type }) => ({ name: feature_name, type: feature_type })),
+    rows: matrix.rows.map((row) => ({
+      text: row.text,
+      bytes: Object.fromEntries(Object.entries(row.bytes).map(([name, value]) => [name, new Uint8Array(Buffer.from(value, 'base64'))])),
+    })),
+    version: matrix.schema_version,
+    compat,
+    batchRows: matrix.batch_size,
+    headers: matrix.clp_id === '' ? {} : { clp_id: matrix.clp_id },
+    // The tenth id is not "e10".
+    ids: matrix.rows.map((_, index) => `e${String.fromCharCode(0x31 + index)}`),
+  });
+}
+
+/** A vector's cell as our decoder gives it. */
+export function vectorCell(cell: VectorCell): DecodedCell {
+  if (cell === null || typeof cell !== 'object') return cell;
+  if (Array.isArray(cell)) return cell.map(vectorCell);
+  if (cell.i !== undefined) return Number.isSafeInteger(Number(cell.i)) ? Number(cell.i) : BigInt(cell.i);
+  if (cell.f !== undefined) return Number(cell.f);
+  if (cell.b !== undefined) return `bytes:${cell.b}`;
+  return Object.fromEntries(Object.entries(cell.o ?? {}).map(([name, value]) => [name, vectorCell(value)]));
 }
