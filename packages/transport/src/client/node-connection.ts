@@ -62,7 +62,9 @@ class NodeConnection implements Connection, ExchangeHost {
       this.#lose(error.message);
       this.#tearDown();
     });
-    session.once('connect', () => session.setLocalWindowSize(connectionWindow));
+    session.once('connect', () => {
+      if (!session.destroyed) session.setLocalWindowSize(connectionWindow);
+    });
     session.on('remoteSettings', (settings) => this.#settingsArrived(settings.maxConcurrentStreams ?? 0x7fff_ffff));
     session.on('goaway', (_code, lastStream) => {
       this.lastStream = lastStream;
@@ -168,10 +170,15 @@ class NodeConnection implements Connection, ExchangeHost {
     this.lost ??= createFailure('unavailable', GrpcCode.UNAVAILABLE, `connection to ${this.#target.ip}:${this.#target.port}: ${message}`);
   }
 
-  /** Node waits for the socket to end politely; a dead peer never does. */
+  /**
+   * Node waits for the socket to end politely; a dead peer never does. At the end of the turn, because destroying a session from inside
+   * one of its own events makes nghttp2 free what it is about to go on with.
+   */
   #tearDown(): void {
-    this.#session.destroy();
-    this.#socket.destroy();
+    setImmediate(() => {
+      this.#session.destroy();
+      this.#socket.destroy();
+    });
   }
 
   #closed(): void {

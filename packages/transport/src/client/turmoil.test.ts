@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { messageBuffers } from '../buffer-pool.js';
 import { CallScope } from '../call-scope.js';
 import { deadlines } from '../deadline-queue.js';
-import { answer, FaultServer, frame, refuse } from '../testing/fault-server.js';
+import { answer, FaultServer, frame, refuse, reset } from '../testing/fault-server.js';
 import { ProbeCall, sleep, until } from '../testing/probe-call.js';
 import { createUpstream } from './upstream.js';
 
@@ -22,9 +22,9 @@ async function turmoil(seed: number, count: number): Promise<Record<string, numb
   for (const server of servers)
     server.behaviour = (stream, _headers, message) => {
       const dice = next();
-      if (dice < 0.01) stream.close(7);
+      if (dice < 0.01) reset(stream, 7);
       else if (dice < 0.02) refuse(stream, 14);
-      else if (dice < 0.03) stream.close(2);
+      else if (dice < 0.03) reset(stream, 2);
       else if (dice < 0.035) answer(stream, frame(message).subarray(0, 4));
       else if (dice < 0.04) stream.session?.goaway();
       else if (dice < 0.3) setTimeout(() => answer(stream, frame(message)), next() * 10);

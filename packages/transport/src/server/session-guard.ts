@@ -6,6 +6,15 @@ const agedGraceMs = 60_000;
 const connectionWindow = 16 * 1024 * 1024;
 /** Node before 22.11 ends a session after about this many resets in a burst, whatever is configured. */
 const resetBurst = 900;
+/**
+ * When that limit strikes, Node stops to read and does not notice that the client goes. So a connection with many resets that has
+ * become quiet is asked to leave.
+ */
+const manyResets = 500;
+const quietMs = 1000;
+
+const [nodeMajor = 0, nodeMinor = 0] = process.versions.node.split('.').map(Number);
+const hasConfigurableResetLimit = nodeMajor > 22 || (nodeMajor === 22 && nodeMinor >= 11);
 
 const guardOf: unique symbol = Symbol('inferflow.session-guard');
 
@@ -23,13 +32,14 @@ export class SessionGuard {
   #unsentBytes = 0;
   #ageTimer: NodeJS.Timeout | null = null;
   #leaveTimer: NodeJS.Timeout | null = null;
+  #quietTimer: NodeJS.Timeout | null = null;
   #isLeaving = false;
 
   constructor(session: ServerHttp2Session, options: ResolvedOnePortOptions) {
     this.#session = session;
     this.#options = options;
     (session as GuardedSession)[guardOf] = this;
-    session.setLocalWindowSize(connectionWindow);
+    if (!session.destroyed) session.setLocalWindowSize(connectionWindow);
     session.on('error', (error) => options.onSession?.({ kind: 'error', message: error.message }));
     session.once('close', () => this.#closed());
     if (options.idleTimeoutMs > 0)
@@ -55,14 +65,17 @@ export class SessionGuard {
   streamClosed(wasReset: boolean): void {
     this.openStreams--;
     if (wasReset) this.resets++;
-    if (this.#isLeaving && this.openStreams === 0) this.#linger();
+    if (this.openStreams > 0) return;
+    if (this.#isLeaving) this.#linger();
+    else if (this.resets >= manyResets) this.#leaveWhenQuiet();
   }
 
   /** An answer was handed to the connection. False when the caller leaves too much unread: the connection is closed. */
   answerQueued(byteLength: number): boolean {
     this.#unsentBytes += byteLength;
     if (this.#unsentBytes <= this.#options.maxUnsentBytesPerConnection) return true;
-    this.#session.destroy();
+    // Never from inside an HTTP/2 event; see refuseStream.
+    setImmediate(() => this.#session.destroy());
     return false;
   }
 
@@ -76,6 +89,15 @@ export class SessionGuard {
     this.#isLeaving = true;
     this.#session.goaway();
     if (this.openStreams === 0) this.#linger();
+  }
+
+  #leaveWhenQuiet(): void {
+    if (this.#quietTimer !== null) return;
+    this.#quietTimer = setTimeout(() => {
+      this.#quietTimer = null;
+      if (this.openStreams === 0) this.leave();
+    }, quietMs);
+    this.#quietTimer.unref();
   }
 
   #aged(): void {
@@ -99,7 +121,8 @@ export class SessionGuard {
   #closed(): void {
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
-    if (this.resets >= resetBurst && !this.#isLeaving) this.#options.onSession?.({ kind: 'reset-limit', resets: this.resets });
+    if (this.#quietTimer !== null) clearTimeout(this.#quietTimer);
+    if (this.resets >= resetBurst && !hasConfigurableResetLimit) this.#options.onSession?.({ kind: 'reset-limit', resets: this.resets });
     this.#options.onSession?.({ kind: 'closed', protocol: 'h2' });
   }
 }
