@@ -134,7 +134,7 @@ describe('createEngine', () => {
     await engine.close();
   });
 
-  it('marks rows whose score rests on defaults', async () => {
+  it('counts defaults for what the sources do not have, without calling them errors', async () => {
     const engine = await start();
     const answer = await engine.inferPointWise(
       create(PointWiseRequestSchema, {
@@ -147,7 +147,7 @@ describe('createEngine', () => {
       [3, 1],
       [1, null],
     ]);
-    expect(answer.targetScores.map(({ error }) => error)).toEqual(['', 'ranker: an input without a value was filled with its default']);
+    expect(answer.targetScores.map(({ error }) => error)).toEqual(['', '']);
     expect(answer.quality?.inputsDefaulted.map(({ component, count }) => [component, count])).toEqual([['ranker', 2]]);
     expect(answer.quality?.cells?.missing).toBe(3);
     await engine.close();
@@ -237,7 +237,8 @@ describe('createEngine', () => {
       { item: 'p', score: 8.5, a: 1.5, n: 7n },
       { item: 'q', score: 2.5, a: 2.5, n: null },
     ]);
-    expect(answer.targetScores[1]?.error).toContain('ranker');
+    expect(answer.targetScores[1]?.error).toBe('');
+    expect(answer.quality?.inputsDefaulted.map(({ component, count }) => [component, count])).toEqual([['ranker', 1]]);
     await engine.close();
   });
 
@@ -275,10 +276,13 @@ describe('createEngine', () => {
 
   it('leaves quality and our row errors out where the request says so, and adds the config hash on request', async () => {
     const engine = await start();
-    const request = { modelConfigId: 'plain', entities: [{ entity: 'item', ids: ['x1'] }] };
+    // A row without a key is not asked for, so its inputs are lost.
+    const request = { modelConfigId: 'plain', entities: [{ entity: 'item', ids: ['x1', ''] }] };
     const full = await engine.retrieveModelScore(create(InferflowRequestProtoSchema, { ...request, options: { includeConfigHash: true } }));
     expect(full.quality?.configHash).toBe(engine.snapshot.models.get('plain')?.config?.hash);
-    expect(full.rowErrors.map(({ row }) => row)).toEqual([0]);
+    expect(full.rowErrors.map(({ row, error }) => [row, error])).toEqual([
+      [1, 'ranker: an input that could not be had was filled with its default'],
+    ]);
     const bare = await engine.retrieveModelScore(create(InferflowRequestProtoSchema, { ...request, options: { omitQuality: true } }));
     expect(bare.quality).toBeUndefined();
     expect(bare.rowErrors).toEqual([]);

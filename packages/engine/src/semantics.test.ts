@@ -44,7 +44,9 @@ function modelScore(values: readonly (number | string)[]): number {
 
 // ---- the naive model of the semantics ------------------------------------------------------------------------------------------
 
-type Cell = number | bigint | string | readonly number[] | null;
+/** No value because it could not be had, as against `null`: the source has none. */
+const LOST = Symbol('lost');
+type Cell = number | bigint | string | readonly number[] | null | typeof LOST;
 interface Expected {
   readonly failsBecause: ReadonlySet<string>;
   readonly cells: ReadonlyMap<string, readonly Cell[]>;
@@ -82,7 +84,7 @@ function predict(world: World): Expected {
     const members = world.slates.flat();
     const writes = part.kind === 'feature' ? part.columns.map(({ name }) => name) : [part.writes];
     const blank = () => {
-      for (const name of writes) (isSlate ? slateCells : cells).set(name, isSlate ? world.slates.map(() => null) : each(() => null));
+      for (const name of writes) (isSlate ? slateCells : cells).set(name, isSlate ? world.slates.map(() => LOST) : each(() => LOST));
     };
     const faultAll = () => (isSlate ? faultySlates : faulty).fill(true);
     blank();
@@ -104,7 +106,9 @@ function predict(world: World): Expected {
     if (part.policy === 'fail') failsBecause.add(part.name);
     if (part.policy === 'skip_dependents') blocked.add(part.name);
   }
-  return { failsBecause, cells, slateCells, faulty, faultySlates, status };
+  // A slate rests on what its targets rest on.
+  const restsOnFault = faultySlates.map((isFaulty, slate) => isFaulty || (world.slates[slate] ?? []).some((target) => faulty[target]));
+  return { failsBecause, cells, slateCells, faulty, faultySlates: restsOnFault, status };
 }
 
 /** Whether the component fails as a whole. */
@@ -118,34 +122,37 @@ function run(
 ): boolean {
   // Given in the request and fetched as well: keys take the given text where there is one, everyone else the fetched value.
   const given = (name: string, row: number): Cell => world.targetTexts[name]?.[row] || null;
-  const cell = (name: string, row: number): Cell => cells.get(name)?.[row] ?? given(name, row);
+  const cell = (name: string, row: number): Cell => {
+    const written = cells.get(name)?.[row] ?? null;
+    return written === null || written === LOST ? (given(name, row) ?? written) : written;
+  };
   if (part.kind === 'feature') {
-    const keys = world.ids.map((_, row) => part.keys.map((name) => String(given(name, row) ?? cell(name, row) ?? '')));
+    const keys = world.ids.map((_, row) => part.keys.map((name) => keyText(given(name, row) ?? cell(name, row))));
     const asked = keys.filter((parts) => parts.every((key) => key !== ''));
     if (asked.length === 0) return false;
     if (part.isBroken) return true;
     for (const { name, label, kind } of part.columns)
       cells.set(
         name,
-        keys.map((parts) => (parts.some((key) => key === '') ? null : stored(part.entity, parts, label, kind))),
+        keys.map((parts) => (parts.some((key) => key === '') ? LOST : stored(part.entity, parts, label, kind))),
       );
     return false;
   }
-  const inputsOf = (row: number): { values: (number | string)[]; isDefaulted: boolean } => {
+  const inputsOf = (row: number): { values: (number | string)[]; isLost: boolean } => {
     const tensors = part.kind === 'model' ? part.inputs : [{ type: 'FP32' as const, columns: part.variables }];
-    let isDefaulted = false;
+    let isLost = false;
     const values = tensors.flatMap(({ type, columns }) =>
       columns.flatMap((name) => {
         const found = convert(cell(name, row), type, world.columns.get(name)?.kind === 'vector');
-        if (found.isDefault) isDefaulted = true;
+        if (found.isLost) isLost = true;
         return found.values;
       }),
     );
-    return { values, isDefaulted };
+    return { values, isLost };
   };
   if (part.kind === 'model' && part.isSlate) {
     world.slates.forEach((slate, index) => {
-      if (slate.some((row) => inputsOf(row).isDefaulted)) faultySlates[index] = true;
+      if (slate.some((row) => inputsOf(row).isLost)) faultySlates[index] = true;
     });
     if (part.isBroken) return true;
     slateCells.set(
@@ -157,8 +164,8 @@ function run(
     return false;
   }
   const rows = world.ids.map((_, row) => inputsOf(row));
-  rows.forEach(({ isDefaulted }, row) => {
-    if (isDefaulted) faulty[row] = true;
+  rows.forEach(({ isLost }, row) => {
+    if (isLost) faulty[row] = true;
   });
   if (part.isBroken) return true;
   cells.set(
@@ -170,13 +177,18 @@ function run(
   return false;
 }
 
-function convert(value: Cell, type: 'FP32' | 'INT64' | 'BYTES', isVector: boolean): { values: (number | string)[]; isDefault: boolean } {
-  if (isVector) return { values: value === null ? [0, 0] : [...(value as readonly number[])], isDefault: value === null };
-  if (type === 'BYTES') return { values: [value === null ? '' : String(value)], isDefault: value === null };
-  if (typeof value === 'number' || typeof value === 'bigint')
-    return { values: [type === 'INT64' ? Math.trunc(Number(value)) || 0 : Number(value)], isDefault: false };
-  const isNumber = typeof value === 'string' && (type === 'INT64' ? /^[+-]?\d+$/ : /^[+-]?\d+(\.\d+)?$/).test(value);
-  return { values: [isNumber ? Number(value) || 0 : 0], isDefault: !isNumber };
+function keyText(cell: Cell): string {
+  return cell === null || cell === LOST ? '' : String(cell);
+}
+
+/** What a model gets for a cell. A default for what the source does not have is no fault; one for a lost or unreadable value is. */
+function convert(cell: Cell, type: 'FP32' | 'INT64' | 'BYTES', isVector: boolean): { values: (number | string)[]; isLost: boolean } {
+  if (cell === null || cell === LOST) return { values: isVector ? [0, 0] : [type === 'BYTES' ? '' : 0], isLost: cell === LOST };
+  if (isVector) return { values: [...(cell as readonly number[])], isLost: false };
+  if (type === 'BYTES') return { values: [String(cell)], isLost: false };
+  if (typeof cell !== 'string') return { values: [type === 'INT64' ? Math.trunc(Number(cell)) || 0 : Number(cell)], isLost: false };
+  const isNumber = (type === 'INT64' ? /^[+-]?\d+$/ : /^[+-]?\d+(\.\d+)?$/).test(cell);
+  return { values: [isNumber ? Number(cell) || 0 : 0], isLost: !isNumber };
 }
 
 // ---- asking the engine ---------------------------------------------------------------------------------------------------------
@@ -325,7 +337,8 @@ async function ask(engine: Engine, world: World): Promise<Got> {
   };
 }
 
-function shown(value: Cell, isText: boolean): unknown {
+function shown(cell: Cell, isText: boolean): unknown {
+  const value = cell === LOST ? null : cell;
   if (!isText) return value;
   if (value === null) return '';
   return Array.isArray(value) ? value.map((element) => String(element)).join(',') : String(value);
@@ -347,7 +360,7 @@ function compare(world: World, expected: Expected, got: Got): void {
   const slateNamesAnswered = world.answer.filter((name) => slateNames.has(name));
   expect(got.slateRows).toEqual(
     world.slates.map((_, slate) =>
-      Object.fromEntries(slateNamesAnswered.map((name) => [name, expected.slateCells.get(name)?.[slate] ?? null])),
+      Object.fromEntries(slateNamesAnswered.map((name) => [name, shown(expected.slateCells.get(name)?.[slate] ?? null, false)])),
     ),
   );
   expect(got.slateErrors).toEqual(expected.faultySlates);
@@ -384,7 +397,10 @@ describe('random graphs, configurations and requests', () => {
             try {
               compare(world, expected, got);
             } catch (error) {
-              throw new Error(`seed ${seed}: ${(error as Error).message}\n${JSON.stringify(world.config)}`, { cause: error });
+              throw new Error(
+                `seed ${seed}: ${(error as Error).message}\n${JSON.stringify({ ...world, columns: [...world.columns.values()] })}`,
+                { cause: error },
+              );
             }
           }
         }

@@ -1,10 +1,12 @@
 import type { Block } from '../block.js';
 import type { ByteBuffer } from '../byte-buffer.js';
+import { CellStatus } from '../cell-status.js';
 import { type ConvertJob, createConvertJob } from '../convert/convert-job.js';
 import { appendText } from '../convert/format-text.js';
 import { appendParsed } from '../convert/parse-text.js';
 import { copyRows } from '../convert/resolve-conversion.js';
 import { DataType } from '../data-type.js';
+import { DefaultedRow } from './defaulted-row.js';
 import type { Alternative, GatherPlan, PlannedSource, Variant } from './gather-plan.js';
 
 /**
@@ -22,6 +24,8 @@ export class CellStager {
   #variant: Variant | null = null;
   #count = 0;
   #defaultedRows: Uint8Array = new Uint8Array(0);
+  /** Whether the last look found that the sources have nothing, as against a value that was lost. */
+  #isAbsent = true;
   #steps = new Int32Array(0);
   #stepBytes = -1;
   // The cell that `#find` found.
@@ -204,17 +208,27 @@ export class CellStager {
   /** Looks for the source's value in a row; empty text counts as none where another column may have it. */
   #find(source: number, row: number): boolean {
     const { first, otherwise } = this.#source(source);
+    this.#isAbsent = true;
     if (first !== null && this.#look(first, row) && (otherwise === null || this.#length > 0)) return true;
     return otherwise !== null && this.#look(otherwise, row);
   }
 
   #look(alternative: Alternative, row: number): boolean {
     const block = this.#blocks[alternative.block];
-    if (block === null || block === undefined) return false;
+    if (block === null || block === undefined) {
+      this.#isAbsent = false;
+      return false;
+    }
     const rowAt = (this.#starts[alternative.block] as Int32Array)[row] as number;
     const blockRow = rowAt / block.shape.stride;
     const memory = block.memory;
-    if ((memory.bytes[block.statusAt + blockRow * block.shape.slots.length + alternative.slot] as number) >= 8) return false;
+    const status = memory.bytes[block.statusAt + blockRow * block.shape.slots.length + alternative.slot] as number;
+    if (status >= CellStatus.missing) {
+      if (status !== CellStatus.missing && status !== CellStatus.null) this.#isAbsent = false;
+      return false;
+    }
+    // From here on a default stands for a value that could not be used.
+    this.#isAbsent = false;
     this.#found = alternative;
     const at = rowAt + alternative.offset;
     if (alternative.isVariable) {
@@ -305,7 +319,8 @@ export class CellStager {
   }
 
   #markDefaulted(row: number): void {
-    this.#defaultedRows[row] = 1;
+    const mark = this.#isAbsent ? DefaultedRow.absent : DefaultedRow.lost;
+    if ((this.#defaultedRows[row] as number) < mark) this.#defaultedRows[row] = mark;
   }
 }
 

@@ -1,10 +1,12 @@
 import type { Block } from '../block.js';
 import { ByteBuffer } from '../byte-buffer.js';
+import { CellStatus } from '../cell-status.js';
 import { type ConvertJob, createConvertJob } from '../convert/convert-job.js';
 import { copyRows } from '../convert/resolve-conversion.js';
 import { MatrixError } from '../errors.js';
 import type { Matrix } from '../matrix.js';
 import type { RowSet } from '../row-set.js';
+import { DefaultedRow } from './defaulted-row.js';
 import { describeVariant } from './describe-gather.js';
 import { CellStager } from './gather-cells.js';
 import { GatherPlan, type GatherSpec, type Step, type Variant } from './gather-plan.js';
@@ -22,7 +24,7 @@ export function compileGather(spec: GatherSpec): GatherProgram {
  * ranges, as often as wanted, until the next `prepare`. The blocks must not change in between.
  */
 export class GatherProgram {
-  /** Per RowSet position 1 where an input was filled by default. May be longer than the row set. */
+  /** Per RowSet position a {@link DefaultedRow}: 0 where every input is real. May be longer than the row set. */
   defaultedRows: Uint8Array = new Uint8Array(0);
   readonly #plan: GatherPlan;
   readonly #job: ConvertJob = createConvertJob();
@@ -200,9 +202,11 @@ export class GatherProgram {
     for (let row = 0; row < count; row++) {
       const first = block.statusAt + ((starts[row] as number) / stride) * slots + step.firstSlot;
       for (let at = first; at < first + step.sources; at++) {
-        if ((bytes[at] as number) < 8) continue;
+        const status = bytes[at] as number;
+        if (status < CellStatus.missing) continue;
         defaulted++;
-        this.defaultedRows[row] = 1;
+        const mark = status === CellStatus.missing || status === CellStatus.null ? DefaultedRow.absent : DefaultedRow.lost;
+        if ((this.defaultedRows[row] as number) < mark) this.defaultedRows[row] = mark;
       }
     }
     return defaulted;

@@ -142,7 +142,7 @@ export type InferflowResponseProto = Message<"InferflowResponseProto"> & {
   quality?: Quality | undefined;
 
   /**
-   * Ours: rows whose scores do not rest on real inputs alone, by rising row.
+   * Ours: rows for which something was lost, by rising row; see `TargetScore.error`.
    * Rows without a fault are left out.
    *
    * @generated from field: repeated inferflow.v1.RowError row_errors = 101;

@@ -130,8 +130,9 @@ export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
  */
 export type TargetScore = Message<"TargetScore"> & {
   /**
-   * Empty where every score of this row rests on real inputs; otherwise what is
-   * wrong. Scores may be there all the same.
+   * Empty where every score of this row rests on what its sources hold;
+   * otherwise what was lost. Scores may be there all the same. A default for
+   * what a source does not have is no error: `quality` counts it.
    *
    * @generated from field: string error = 1;
    */
