@@ -50,16 +50,21 @@ describe.each(['v1', 'v1alpha'])('reflection %s', (version) => {
     ]);
   });
 
-  it.each(['Predict', 'Predict.InferPointWise', 'PointWiseRequest', 'PointWiseRequest.targets', 'Inferflow', 'grpc.health.v1.Health'])(
-    'gives the file of the symbol %s with everything it imports',
-    async (symbol) => {
-      const [answer] = await ask({ messageRequest: { case: 'fileContainingSymbol', value: symbol } });
-      if (answer?.messageResponse.case !== 'fileDescriptorResponse') throw new Error(`got ${answer?.messageResponse.case}`);
-      const files = answer.messageResponse.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
-      const names = files.map(({ name }) => name);
-      for (const file of files) for (const imported of file.dependency) expect(names).toContain(imported);
-    },
-  );
+  it.each([
+    'Predict',
+    'Predict.InferPointWise',
+    'PointWiseRequest',
+    'PointWiseRequest.targets',
+    'Inferflow',
+    'grpc.health.v1.Health',
+    'google.rpc.BadRequest',
+  ])('gives the file of the symbol %s with everything it imports', async (symbol) => {
+    const [answer] = await ask({ messageRequest: { case: 'fileContainingSymbol', value: symbol } });
+    if (answer?.messageResponse.case !== 'fileDescriptorResponse') throw new Error(`got ${answer?.messageResponse.case}`);
+    const files = answer.messageResponse.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+    const names = files.map(({ name }) => name);
+    for (const file of files) for (const imported of file.dependency) expect(names).toContain(imported);
+  });
 
   it('gives a file by name, answers in order, and says NOT_FOUND for what it does not know', async () => {
     const answers = await ask(

@@ -1,13 +1,15 @@
 import { type DescFile, type DescMessage, type DescService, toBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter } from '@connectrpc/connect';
-import { ServerReflection, ServerReflectionV1Alpha } from '@inferflow/proto';
+import { file_google_rpc_error_details, ServerReflection, ServerReflectionV1Alpha } from '@inferflow/proto';
 
 /** Serves `grpc.reflection.v1` and `v1alpha` for the given services, themselves included. */
 export function addReflection(router: ConnectRouter, services: readonly DescService[]): void {
   const all = [...services, ServerReflection, ServerReflectionV1Alpha];
   const files = new Map<string, DescFile>();
   for (const service of all) collectFiles(service.file, files);
+  // No method names these types, but refusals carry them: a client that knows nothing else can read them by reflection.
+  collectFiles(file_google_rpc_error_details, files);
   const fileOfSymbol = indexSymbols(files.values());
   const serviceNames = all.map((service) => ({ name: service.typeName }));
 
