@@ -147,7 +147,7 @@ describe('compute calls', () => {
               dataType: 'fp32',
               entityScores: rows.map(({ id, values }) => ({
                 matrixFormat: {
-                  case: 'byteData',
+                  case: 'byteData' as const,
                   value: { values: [id, ...Array.from({ length: valueCount }, (_, value) => values.subarray(value * 4, value * 4 + 4))] },
                 },
               })),
