@@ -1,3 +1,4 @@
+import { messageBuffers } from '../buffer-pool.js';
 import type { ScopeEnd } from '../call-scope.js';
 import { GrpcError, TransportError } from '../errors.js';
 import { type CallFailure, createFailure, failureReasonOf } from '../failure.js';
@@ -18,6 +19,8 @@ export type LocalHandler = (
   headers: Readonly<Record<string, string>>,
   signal: () => AbortSignal,
 ) => Uint8Array | Promise<Uint8Array>;
+
+const pooledFrom = 16 * 1024;
 
 /** Settings of a local upstream. */
 export interface LocalUpstreamOptions {
@@ -42,6 +45,8 @@ export function createLocalUpstream(name: string, handler: LocalHandler, options
 /** One running handler. Lives on after its call was cancelled, until the handler settles. */
 class LocalAttempt {
   call: UnaryCall | null;
+  /** Holds a long message until the handler settles. */
+  buffer: Buffer | null = null;
   #controller: AbortController | null = null;
   #aborted: TransportError | null = null;
 
@@ -134,8 +139,7 @@ class HandlerUpstream implements LocalUpstream {
     this.#running++;
     let answer: Uint8Array | Promise<Uint8Array>;
     try {
-      const message = new Uint8Array(call.byteLength);
-      call.write(message, 0);
+      const message = this.#messageOf(call, attempt);
       answer = this.#handler(call.head.path, message, call.head.headers, () => attempt.signal());
     } catch (error) {
       this.#threw(attempt, error);
@@ -149,8 +153,33 @@ class HandlerUpstream implements LocalUpstream {
       );
   }
 
-  #answered(attempt: LocalAttempt, bytes: Uint8Array): void {
+  #messageOf(call: UnaryCall, attempt: LocalAttempt): Uint8Array {
+    const length = call.byteLength;
+    if (length < pooledFrom) {
+      const message = new Uint8Array(length);
+      call.write(message, 0);
+      return message;
+    }
+    const buffer = messageBuffers.take(length);
+    attempt.buffer = buffer;
+    const message = new Uint8Array(buffer.buffer, buffer.byteOffset, length);
+    call.write(message, 0);
+    return message;
+  }
+
+  /** The handler is through. Only after its answer was delivered, which may be a view of its message. */
+  #settled(attempt: LocalAttempt): void {
     this.#running--;
+    if (attempt.buffer !== null) messageBuffers.give(attempt.buffer);
+    attempt.buffer = null;
+  }
+
+  #answered(attempt: LocalAttempt, bytes: Uint8Array): void {
+    this.#deliver(attempt, bytes);
+    this.#settled(attempt);
+  }
+
+  #deliver(attempt: LocalAttempt, bytes: Uint8Array): void {
     const call = attempt.call;
     if (call === null || call.callState !== CallState.OPEN) return;
     if (bytes.length > call.maxAnswerBytes) {
@@ -163,7 +192,7 @@ class HandlerUpstream implements LocalUpstream {
   }
 
   #threw(attempt: LocalAttempt, error: unknown): void {
-    this.#running--;
+    this.#settled(attempt);
     const call = attempt.call;
     if (call !== null && call.callState === CallState.OPEN) this.#ledger.fail(call, this.#failureOf(error));
   }

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { messageBuffers } from '../buffer-pool.js';
+import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
+import { createLocalUpstream } from './local-upstream.js';
+
+afterEach(() => expect(messageBuffers.taken).toBe(0));
+
+describe('createLocalUpstream', () => {
+  it('runs a synchronous handler without a promise, with path and headers', async () => {
+    const seen: unknown[] = [];
+    const upstream = createLocalUpstream('service', (path, message, headers) => {
+      seen.push(path, headers[':authority']);
+      return message;
+    });
+    expect((await run(upstream, new ProbeCall('sync'))).text).toBe('sync');
+    expect(seen).toEqual(['/test.Echo/Echo', 'echo']);
+    expect(await upstream.ready?.(0)).toBe(true);
+  });
+
+  it('keeps a long message for a handler whose call is gone, until it settles', async () => {
+    let release = () => {};
+    let content = 0;
+    const upstream = createLocalUpstream('service', async (_path, message) => {
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      content = message[99_999] ?? 0;
+      return message;
+    });
+    const call = new ProbeCall(Buffer.alloc(100_000, 7));
+    upstream.start(call);
+    await sleep(5);
+    upstream.cancel(call);
+    expect(upstream).toMatchObject({ inFlight: 0, running: 1 });
+    const echo = createLocalUpstream('echo', (_path, message) => message);
+    await run(echo, new ProbeCall(Buffer.alloc(100_000, 9)));
+    release();
+    await until(() => upstream.running === 0);
+    expect(content).toBe(7);
+    expect(call.ends).toBe(0);
+  });
+
+  it('tells a handler through its signal that the deadline passed, also when it asks late', async () => {
+    const reasons: unknown[] = [];
+    const upstream = createLocalUpstream('service', async (_path, message, _headers, signal) => {
+      if (message[0] === 1) {
+        const early = signal();
+        expect(signal()).toBe(early);
+        early.addEventListener('abort', () => reasons.push(early.reason.code));
+      }
+      await sleep(150);
+      if (message[0] === 2) reasons.push(signal().reason.code);
+      return message;
+    });
+    for (const kind of [1, 2]) expect((await run(upstream, new ProbeCall(Buffer.from([kind]), 15))).failure?.reason).toBe('deadline');
+    await until(() => reasons.length === 2);
+    expect(reasons).toEqual(['INFERFLOW_TRANSPORT_DEADLINE', 'INFERFLOW_TRANSPORT_DEADLINE']);
+  });
+
+  it('reports what a handler throws as an exception', async () => {
+    const upstream = createLocalUpstream('service', (_path, message) => {
+      if (message.length === 0) throw 'text';
+      throw new Error('no model');
+    });
+    expect((await run(upstream, new ProbeCall('x'))).failure).toEqual({ reason: 'exception', code: 2, message: 'service threw: no model' });
+    expect((await run(upstream, new ProbeCall(''))).failure?.message).toBe('service threw: a value that is no error');
+  });
+});
