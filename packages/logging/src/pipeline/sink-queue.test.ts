@@ -1,0 +1,269 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type LogMessage, messageBytes } from '../log-message.js';
+import type { Delivery, LogSink } from '../sink.js';
+import { VirtualClock } from '../testing/virtual-clock.js';
+import { type OverflowPolicy, SinkQueue } from './sink-queue.js';
+import { SpillDirectory } from './spill-directory.js';
+
+const folders: string[] = [];
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'inferflow-spill-'));
+  folders.push(made);
+  return made;
+}
+afterEach(() => {
+  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
+});
+
+let made = 0;
+function message(topic = 't', bytes = 100): LogMessage {
+  const id = String(made++);
+  const value = new Uint8Array(bytes).fill(made);
+  return {
+    topic,
+    modelConfigId: 'm',
+    trackingId: id,
+    rowCount: 2,
+    value,
+    messageStart: 0,
+    messageLength: bytes,
+    format: 'proto',
+    createdAtMs: made,
+    schema: null,
+  };
+}
+
+/** A sink that answers when it is told. */
+class TestSink implements LogSink {
+  readonly name = 'test';
+  maxBatchBytes = 10_000;
+  readonly received: string[] = [];
+  readonly batches: (readonly LogMessage[])[] = [];
+  failure: Delivery | null = null;
+  failing = new Set<string>();
+  isStuck = false;
+
+  async deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery> {
+    this.batches.push(batch);
+    if (this.isStuck) return new Promise(() => {});
+    if (this.failure !== null && (this.failing.size === 0 || this.failing.has(topic))) return this.failure;
+    for (const { trackingId } of batch) this.received.push(trackingId);
+    return { isDelivered: true };
+  }
+
+  async close(): Promise<void> {}
+}
+
+function setUp(policy: OverflowPolicy, maxBytes = 3560, spill: SpillDirectory | null = null) {
+  const clock = new VirtualClock();
+  const sink = new TestSink();
+  const dropped: string[] = [];
+  const spilled: string[] = [];
+  const reasons = new Set<string>();
+  const queue = new SinkQueue({
+    sink,
+    maxBytes,
+    policy,
+    spill,
+    lingerMs: 10,
+    retryMs: 100,
+    maxRetryMs: 1000,
+    clock,
+    observer: {
+      dropped: ({ trackingId }, reason) => {
+        dropped.push(trackingId);
+        reasons.add(reason);
+      },
+      delivered: () => {},
+      failed: (_, reason) => reasons.add(reason),
+      spilled: ({ trackingId }) => spilled.push(trackingId),
+    },
+  });
+  return { clock, sink, queue, dropped, spilled, reasons };
+}
+
+const away: Delivery = { isDelivered: false, reason: 'unreachable', isRetriable: true };
+
+describe('SinkQueue', () => {
+  it('gathers records for a while and delivers them in order', async () => {
+    const { clock, sink, queue } = setUp('drop-newest');
+    const messages = [message(), message(), message()];
+    for (const each of messages) queue.push(each);
+    expect(sink.batches.length).toBe(0);
+    await clock.advance(10);
+    expect(sink.batches.map(({ length }) => length)).toEqual([3]);
+    expect(sink.received).toEqual(messages.map(({ trackingId }) => trackingId));
+    expect(queue.bytes).toBe(0);
+  });
+
+  it('drops what does not fit any more, newest or oldest, and says so', async () => {
+    for (const policy of ['drop-newest', 'drop-oldest'] as const) {
+      const { clock, sink, queue, dropped, reasons } = setUp(policy);
+      const messages = Array.from({ length: 15 }, () => message());
+      for (const each of messages) queue.push(each);
+      await clock.advance(100);
+      const ids = messages.map(({ trackingId }) => trackingId);
+      expect(dropped).toEqual(policy === 'drop-newest' ? ids.slice(10) : ids.slice(0, 5));
+      expect(sink.received).toEqual(policy === 'drop-newest' ? ids.slice(0, 10) : ids.slice(5));
+      expect([...reasons]).toEqual(['queue_full']);
+    }
+  });
+
+  it('repeats the very same batch after a failure, later and later', async () => {
+    const { clock, sink, queue, reasons } = setUp('drop-newest');
+    sink.failure = away;
+    queue.push(message());
+    await clock.advance(10);
+    queue.push(message());
+    await clock.advance(690);
+    expect(sink.batches.length).toBe(3);
+    expect(sink.batches.every((batch) => batch === sink.batches[0])).toBe(true);
+    expect([...reasons]).toEqual(['unreachable']);
+    sink.failure = null;
+    await clock.advance(1000);
+    expect(sink.received.length).toBe(2);
+  });
+
+  it('drops a batch that no attempt can deliver', async () => {
+    const { clock, sink, queue, dropped, reasons } = setUp('drop-newest');
+    sink.failure = { isDelivered: false, reason: 'record_too_large', isRetriable: false };
+    queue.push(message());
+    await clock.advance(10);
+    expect(dropped.length).toBe(1);
+    expect(queue.bytes).toBe(0);
+    expect([...reasons]).toEqual(['record_too_large']);
+  });
+
+  it('lets other topics go on while one fails', async () => {
+    const { clock, sink, queue } = setUp('drop-newest');
+    sink.failure = away;
+    sink.failing = new Set(['bad']);
+    const good = [message('good'), message('good')];
+    queue.push(message('bad'));
+    queue.push(good[0] as LogMessage);
+    await clock.advance(20);
+    queue.push(good[1] as LogMessage);
+    await clock.advance(20);
+    expect(sink.received).toEqual(good.map(({ trackingId }) => trackingId));
+  });
+
+  it('spills to disk while the sink is away, and loses nothing', async () => {
+    const spill = new SpillDirectory({ directory: folder() });
+    const { clock, sink, queue, dropped, spilled } = setUp('spill', 1100, spill);
+    sink.maxBatchBytes = 500;
+    sink.failure = away;
+    const messages = Array.from({ length: 40 }, () => message());
+    for (const each of messages) {
+      queue.push(each);
+      await clock.advance(5);
+    }
+    expect(spilled.length).toBeGreaterThan(30);
+    expect(queue.bytes).toBeLessThanOrEqual(1100);
+    sink.failure = null;
+    await clock.advance(5000);
+    expect(sink.received).toEqual(messages.map(({ trackingId }) => trackingId));
+    expect(dropped).toEqual([]);
+    expect(queue.isEmpty).toBe(true);
+    expect(spill.usedBytes).toBe(0);
+  });
+
+  it('delivers after a restart what an earlier process spilled, damaged ends excepted', async () => {
+    const directory = folder();
+    const first = setUp('spill', 600, new SpillDirectory({ directory }));
+    first.sink.failure = away;
+    const messages = Array.from({ length: 20 }, () => message());
+    for (const each of messages) first.queue.push(each);
+    await first.clock.advance(50);
+    // The process is gone without a word; the last frame was not written to its end.
+    const store = join(directory, 'topic-t');
+    const file = join(store, readdirSync(store).find((name) => name.endsWith('.spill')) as string);
+    truncateSync(file, statSync(file).size - 7);
+    const damaged: number[] = [];
+    const second = setUp('spill', 600, new SpillDirectory({ directory, onDamaged: (bytes) => damaged.push(bytes) }));
+    await second.clock.advance(1000);
+    expect(second.sink.received).toEqual(first.spilled.slice(0, -1));
+    expect(damaged.length).toBe(1);
+  });
+
+  it('keeps to the limit on disk', async () => {
+    const spill = new SpillDirectory({ directory: folder(), maxBytes: 2000 });
+    const { clock, sink, queue, dropped, reasons } = setUp('spill', 600, spill);
+    sink.failure = away;
+    for (let index = 0; index < 30; index++) queue.push(message());
+    await clock.advance(10);
+    expect(spill.usedBytes).toBeLessThanOrEqual(2000);
+    expect(dropped.length).toBeGreaterThan(15);
+    expect(reasons.has('spill_full')).toBe(true);
+  });
+
+  it('delivers on close what it can in time, and counts the rest', async () => {
+    const quick = setUp('drop-newest');
+    for (let index = 0; index < 5; index++) quick.queue.push(message());
+    const closed = quick.queue.close(1000);
+    await quick.clock.advance(1000);
+    expect(await closed).toBe(0);
+    expect(quick.sink.received.length).toBe(5);
+    const slow = setUp('drop-newest');
+    slow.sink.isStuck = true;
+    for (let index = 0; index < 5; index++) slow.queue.push(message());
+    const gaveUp = slow.queue.close(1000);
+    await slow.clock.advance(1001);
+    expect(await gaveUp).toBe(5);
+    expect(slow.dropped.length).toBe(5);
+    slow.queue.push(message());
+    expect(slow.dropped.length).toBe(6);
+  });
+
+  it('accounts for every record under any mix of faults', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom<OverflowPolicy>('drop-newest', 'drop-oldest', 'spill'),
+        fc.array(
+          fc.oneof(
+            fc.record({ push: fc.constantFrom('a', 'b', 'c'), bytes: fc.integer({ min: 1, max: 900 }) }),
+            fc.record({ advance: fc.integer({ min: 0, max: 300 }) }),
+            fc.record({ state: fc.constantFrom('ok', 'away', 'a-away', 'refused') }),
+          ),
+          { maxLength: 80 },
+        ),
+        async (policy, actions) => {
+          const spill = policy === 'spill' ? new SpillDirectory({ directory: folder(), maxBytes: 20_000 }) : null;
+          const { clock, sink, queue, dropped } = setUp(policy, 4000, spill);
+          sink.maxBatchBytes = 1000;
+          const pushed: LogMessage[] = [];
+          for (const action of actions) {
+            if ('push' in action) {
+              const each = message(action.push, action.bytes);
+              pushed.push(each);
+              queue.push(each);
+            } else if ('advance' in action) await clock.advance(action.advance);
+            else {
+              sink.failing = new Set(action.state === 'a-away' ? ['a'] : []);
+              sink.failure =
+                action.state === 'ok' ? null : action.state === 'refused' ? { isDelivered: false, reason: 'no', isRetriable: false } : away;
+            }
+            expect(queue.bytes).toBeLessThanOrEqual(4000 + (spill === null ? 0 : 1000 + messageBytes(message()) * 4));
+          }
+          sink.failure = null;
+          await clock.advance(100_000);
+          const all = [...sink.received, ...dropped];
+          expect(new Set(all).size).toBe(all.length);
+          expect([...all].sort()).toEqual(pushed.map(({ trackingId }) => trackingId).sort());
+          // Within a topic, order is kept.
+          for (const topic of ['a', 'b', 'c']) {
+            const order = new Map(pushed.filter((each) => each.topic === topic).map(({ trackingId }, index) => [trackingId, index]));
+            const got = sink.received.filter((id) => order.has(id)).map((id) => order.get(id) as number);
+            expect(got).toEqual([...got].sort((x, y) => x - y));
+          }
+          expect(queue.isEmpty).toBe(true);
+          await queue.close(0);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+});
