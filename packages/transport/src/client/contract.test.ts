@@ -8,14 +8,14 @@ import { createLocalUpstream } from './local-upstream.js';
 import type { Upstream } from './unary-call.js';
 import { createUpstream } from './upstream.js';
 
-/** One service behind both kinds of upstream. The first word of the message says what to do. */
+/** One service behind every kind of upstream. The first word of the message says what to do. */
 interface Subject {
   create(options?: { maxInFlight?: number }): Promise<Upstream & { inFlight: number }>;
   stop(): Promise<void>;
   cancelled(): number;
 }
 
-function remote(): Subject {
+function remote(protocol: 'lean' | 'node'): Subject {
   const server = new FaultServer();
   server.behaviour = (stream, _headers, message) => {
     const [word, argument] = message.toString().split(' ');
@@ -28,7 +28,7 @@ function remote(): Subject {
   return {
     async create(options) {
       if (server.port === 0) await server.start();
-      return createUpstream({ name: 'subject', host: '127.0.0.1', port: server.port, ...options });
+      return createUpstream({ name: 'subject', protocol, host: '127.0.0.1', port: server.port, ...options });
     },
     stop: () => server.kill(),
     cancelled: () => server.resets.length,
@@ -61,9 +61,10 @@ function local(): Subject {
 }
 
 describe.each([
-  ['remote', remote],
+  ['remote, lean', () => remote('lean')],
+  ['remote, node', () => remote('node')],
   ['local', local],
-])('the contract of a call, %s upstream', (_name, make) => {
+] as const)('the contract of a call, %s upstream', (_name, make) => {
   const subject = make();
   let upstream: Upstream & { inFlight: number };
 

