@@ -59,7 +59,7 @@ function parseDirective(word: string, argument: string | undefined, line: number
 /** Whether JSON that may hold `…` for anything is what was printed, however either is laid out. */
 export function isShortenedJson(expected: string, printed: string): boolean {
   const squash = (text: string) => text.replaceAll(/\s/g, '');
-  return new RegExp(`^${squash(expected).split('…').map(escape).join('.*')}$`, 's').test(squash(printed));
+  return new RegExp(`^${squash(expected).split('…').map(literally).join('.*')}$`, 's').test(squash(printed));
 }
 
 /** The first line of `expected` that `printed` does not hold behind the ones before it; null when all are there. */
@@ -67,7 +67,7 @@ export function firstMissingLine(expected: string, printed: string): string | nu
   let rest = printed.split('\n').map((line) => line.trimEnd());
   for (const line of expected.split('\n')) {
     if (line.trim() === '' || line.trim() === '…') continue;
-    const pattern = new RegExp(`^${line.trimEnd().split('…').map(escape).join('.*')}$`);
+    const pattern = new RegExp(`^${line.trimEnd().split('…').map(literally).join('.*')}$`);
     const at = rest.findIndex((candidate) => pattern.test(candidate));
     if (at < 0) return line;
     rest = rest.slice(at + 1);
@@ -75,6 +75,6 @@ export function firstMissingLine(expected: string, printed: string): string | nu
   return null;
 }
 
-function escape(text: string): string {
+function literally(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
