@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   convert: async () => (await import('./convert-command.js')).createConvertCommand(),
   graph: async () => (await import('./graph-command.js')).createGraphCommand(),
   plan: async () => (await import('./plan-command.js')).createPlanCommand(),
+  decode: async () => (await import('./decode-command.js')).createDecodeCommand(),
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };
 

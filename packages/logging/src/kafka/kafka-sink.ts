@@ -216,7 +216,8 @@ class KafkaSink implements LogSink {
   }
 }
 
-function securityOf({ tls, sasl }: KafkaSinkOptions): Partial<KafkaConfig> {
+/** Connection settings for TLS and SASL. @internal */
+export function securityOf({ tls, sasl }: Pick<KafkaSinkOptions, 'tls' | 'sasl'>): Partial<KafkaConfig> {
   const read = (file: string | undefined): string | undefined => (file === undefined ? undefined : readFileSync(file, 'utf8'));
   const security: Partial<KafkaConfig> = {};
   if (tls !== undefined && tls !== false) {

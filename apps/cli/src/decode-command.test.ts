@@ -1,0 +1,95 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { CommandIo } from './command-io.js';
+import { createDecodeCommand } from './decode-command.js';
+
+interface Vector {
+  readonly name: string;
+  readonly schema: readonly { readonly feature_name: string; readonly feature_type: string }[];
+  readonly message: string;
+  readonly kafka_value: string;
+}
+
+const vectors = JSON.parse(readFileSync(new URL('../../../conformance/logs/written-by-go.json', import.meta.url), 'utf8')) as Vector[];
+const vector = vectors.find(({ name }) => name === 'batches-of-two/proto/0') as Vector;
+const folder = mkdtempSync(join(tmpdir(), 'inferflow-decode-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const schemaFile = join(folder, 'schema.json');
+writeFileSync(schemaFile, JSON.stringify({ data: vector.schema }));
+
+async function decode(...words: string[]): Promise<{ out: string; error: string; code: number }> {
+  const result = { out: '', error: '', code: -1 };
+  const io: CommandIo = {
+    readStdin: async () => '',
+    out: (text) => {
+      result.out += text;
+    },
+    error: (text) => {
+      result.error += text;
+    },
+    exitWith: (code) => {
+      result.code = code;
+    },
+  };
+  await createDecodeCommand(io).parseAsync(words, { from: 'user' });
+  return result;
+}
+
+function file(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const rows = [
+  '{"model_config_id":"m1","tracking_id":"t1","user_id":"u1","entity_id":"e1","features":{"i":0,"s":"s0"}}',
+  '{"model_config_id":"m1","tracking_id":"t1","user_id":"u1","entity_id":"e2","features":{"i":1,"s":"s1"}}',
+  '',
+].join('\n');
+
+describe('inferflow decode', () => {
+  it('reads a message, a record value, and lines of either', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    expect(await decode(binary, '--schema', schemaFile)).toEqual({ out: rows, error: '', code: 0 });
+    const value = file('value.bin', Buffer.from(vector.kafka_value, 'base64'));
+    expect((await decode(value, '--schema', schemaFile)).out).toBe(rows);
+    const lines = file(
+      'lines.txt',
+      `${vector.message}\n${JSON.stringify({ message: vector.message })}\n{"level":"info","msg":"listening"}\n`,
+    );
+    expect(await decode(lines, '--schema', schemaFile)).toEqual({ out: rows + rows, error: '', code: 0 });
+  });
+
+  it('writes CSV', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    const { out } = await decode(binary, '--schema', schemaFile, '--format', 'csv');
+    expect(out).toBe('model_config_id,tracking_id,user_id,entity_id,i,s\nm1,t1,u1,e1,0,s0\nm1,t1,u1,e2,1,s1\n');
+  });
+
+  it('reports what it cannot read with its place, goes on, and says so with the exit status', async () => {
+    const cut = Buffer.from(vector.message, 'base64').subarray(0, 21).toString('base64');
+    const lines = file('damaged.txt', `not base64!\n${cut}\n${vector.message}\n`);
+    const { out, error, code } = await decode(lines, '--schema', schemaFile);
+    expect(out).toBe(rows);
+    expect(error).toContain('damaged.txt:1: neither a record nor base64 of one');
+    expect(error).toContain('damaged.txt:2: not an InferflowLog');
+    expect(error).toContain('2 of 3 records could not be read');
+    expect(code).toBe(1);
+  });
+
+  it('filters by model and request', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    expect((await decode(binary, '--schema', schemaFile, '--tracking-id', 'other')).out).toBe('');
+    expect((await decode(binary, '--schema', schemaFile, '--model', 'm1', '--tracking-id', 't1')).out).toBe(rows);
+    expect((await decode(binary, '--schema', schemaFile, '--since', '2030-01-01T00:00:00Z')).code).toBe(0);
+  });
+
+  it('wants exactly one source of the schema', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    expect((await decode(binary)).code).toBe(2);
+    expect((await decode(binary, '--schema', schemaFile, '--endpoint', 'http://localhost:1')).code).toBe(2);
+    expect((await decode('/no/such/file', '--schema', schemaFile)).code).toBe(2);
+  });
+});

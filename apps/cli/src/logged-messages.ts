@@ -1,0 +1,93 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+
+/** A record of an input, and where it was. */
+export interface LoggedMessage {
+  readonly place: string;
+  /** null: the place holds something else. */
+  readonly bytes: Uint8Array | null;
+  /** When it was written, if the input says so. */
+  readonly timeMs?: number;
+}
+
+/** Told how much of an input has been read. */
+export type OnProgress = (readBytes: number, totalBytes: number) => void;
+
+/**
+ * Records of a file or stdin (`-`): one JSON object or one base64 text a line, else the whole content is one record. Lines of a service's
+ * own log are passed over.
+ */
+export async function* loggedMessages(path: string, onProgress: OnProgress): AsyncGenerator<LoggedMessage> {
+  const total = path === '-' ? 0 : (await stat(path)).size;
+  const stream = path === '-' ? process.stdin : createReadStream(path);
+  const first = await firstChunk(stream);
+  if (first === null) return;
+  if (!isText(first)) {
+    const chunks = [first];
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    yield { place: path, bytes: new Uint8Array(Buffer.concat(chunks)) };
+    return;
+  }
+  stream.unshift(first);
+  let line = 0;
+  let read = 0;
+  for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++;
+    read += Buffer.byteLength(text) + 1;
+    if (text.trim() === '') continue;
+    const message = lineMessage(`${path}:${line}`, text.trim());
+    if (message !== null) yield message;
+    onProgress(read, total);
+  }
+}
+
+function lineMessage(place: string, text: string): LoggedMessage | null {
+  if (!text.startsWith('{')) return { place, bytes: fromBase64(text) };
+  try {
+    const entry = JSON.parse(text) as {
+      readonly message?: unknown;
+      readonly value?: unknown;
+      readonly created_at?: unknown;
+      readonly level?: unknown;
+    };
+    const content = entry.message ?? entry.value;
+    if (typeof content !== 'string' || entry.level !== undefined) return entry.level === undefined ? { place, bytes: null } : null;
+    const timeMs = typeof entry.created_at === 'string' ? Date.parse(entry.created_at) : Number.NaN;
+    return { place, bytes: fromBase64(content), ...(Number.isFinite(timeMs) && { timeMs }) };
+  } catch {
+    return { place, bytes: null };
+  }
+}
+
+function fromBase64(text: string): Uint8Array | null {
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0 ? new Uint8Array(Buffer.from(text, 'base64')) : null;
+}
+
+function isText(bytes: Uint8Array): boolean {
+  return !bytes.some((byte) => byte < 9 || (byte > 13 && byte < 32));
+}
+
+async function firstChunk(stream: NodeJS.ReadableStream): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const done = (): void => {
+      stream.off('end', ended);
+      stream.off('error', failed);
+    };
+    const ended = (): void => {
+      done();
+      resolve(null);
+    };
+    const failed = (error: Error): void => {
+      done();
+      reject(error);
+    };
+    stream.once('end', ended);
+    stream.once('error', failed);
+    stream.once('readable', () => {
+      const chunk = stream.read() as Buffer | null;
+      done();
+      resolve(chunk);
+    });
+  });
+}
