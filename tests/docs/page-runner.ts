@@ -18,6 +18,7 @@ export class PageRunner {
   readonly #servers: ChildProcess[] = [];
   #ownPort = 0;
   #printed = '';
+  #lastRun: MarkedBlock | null = null;
 
   constructor(demoPort: number) {
     this.#demoPort = demoPort;
@@ -51,8 +52,14 @@ export class PageRunner {
         return;
       }
       case 'prints': {
-        const missing =
-          block.language !== 'json' ? firstMissingLine(text, this.#printed) : isShortenedJson(text, this.#printed) ? null : text;
+        const missingIn = (printed: string) =>
+          block.language !== 'json' ? firstMissingLine(text, printed) : isShortenedJson(text, printed) ? null : text;
+        let missing = missingIn(this.#printed);
+        // The first model call of a server may be too late on a busy machine, and the answer says so: asked again, it is not.
+        for (let again = 0; missing !== null && again < 3 && /\binfer\b|\bcurl\b/.test(this.#lastRun?.text ?? ''); again++) {
+          this.#printed = (await this.#execute(this.#lastRun as MarkedBlock)).printed;
+          missing = missingIn(this.#printed);
+        }
         if (missing !== null) throw new Error(`not printed: ${missing}\nprinted:\n${this.#printed}`);
         return;
       }
@@ -61,6 +68,7 @@ export class PageRunner {
       case 'test': {
         const { code, printed } = await this.#execute(block);
         this.#printed = printed;
+        this.#lastRun = block;
         if (code !== directive.exitCode) throw new Error(`exit status ${code}, expected ${directive.exitCode}:\n${printed}`);
       }
     }
@@ -112,7 +120,8 @@ export class PageRunner {
 
   #spawn(command: string, args: readonly string[]): ChildProcess {
     const path = [join(this.#directory, 'bin'), join(root, 'node_modules/.bin'), process.env['PATH']].join(':');
-    return spawn(command, args, { cwd: this.#directory, env: { ...process.env, PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, PATH: path, EXTERNAL_SERVICE_PREDATOR_DEADLINE: '5s' };
+    return spawn(command, args, { cwd: this.#directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   async #withPorts(text: string): Promise<string> {
