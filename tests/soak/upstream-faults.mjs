@@ -11,7 +11,7 @@ export const long = (run, minutes = 10) => suite(run, { requests: 20, turns: Mat
 
 const deadlineMs = 1000;
 /** Beyond the caller's deadline: what a busy two-core machine may add. */
-const slackMs = 200;
+const slackMs = 400;
 const targets = 12;
 
 /**

@@ -64,6 +64,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
   const stopCollecting = telemetry.onCollect(() => {
     telemetry.gauge(Metric.requestsInFlight).set(door.inFlight);
+    telemetry.gauge(Metric.poolOutstanding).set(pool.outstandingBytes);
+    telemetry.gauge(Metric.poolIdle).set(pool.idleBytes);
     for (const { plan } of table.models.values())
       for (const { bindings } of plan?.boundPlans.all ?? []) plan?.metrics.countLateEnds(bindings);
     if (cache === null) return;

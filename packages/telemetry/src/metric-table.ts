@@ -135,14 +135,20 @@ const shapes = {
   loggingRowsDelivered: counter('inferflow_logging_rows_delivered_total', 'Logged rows that a sink has, in its sense of delivered.', {
     labels: ['model_id', 'sink'],
   }),
-  loggingRowsRepeated: counter('inferflow_logging_rows_maybe_repeated_total', 'Delivered rows that a sink may have twice, after a failure.', {
-    labels: ['model_id', 'sink'],
-  }),
+  loggingRowsRepeated: counter(
+    'inferflow_logging_rows_maybe_repeated_total',
+    'Delivered rows that a sink may have twice, after a failure.',
+    {
+      labels: ['model_id', 'sink'],
+    },
+  ),
   loggingRowsDropped: counter('inferflow_logging_rows_dropped_total', 'Rows chosen for the log that were lost, by reason.', {
     labels: ['model_id', 'reason'],
     optional: ['sink'],
   }),
-  loggingRowsSpilled: counter('inferflow_logging_rows_spilled_total', 'Logged rows that took the way over local disk.', { labels: ['model_id'] }),
+  loggingRowsSpilled: counter('inferflow_logging_rows_spilled_total', 'Logged rows that took the way over local disk.', {
+    labels: ['model_id'],
+  }),
   loggingCellsUnfit: counter('inferflow_logging_cells_unfit_total', 'Values that their log type cannot hold, logged as missing.', {
     labels: ['model_id'],
   }),
@@ -198,6 +204,11 @@ const shapes = {
   runsDiscarded: counter('inferflow_runs_discarded_total', 'Run states not reused because something could still write to them.', {
     labels: ['model_id'],
   }),
+  poolOutstanding: gauge(
+    'inferflow_memory_pool_outstanding_bytes',
+    'Pooled memory in use, by requests in flight and by constants of models; without requests it is always the same.',
+  ),
+  poolIdle: gauge('inferflow_memory_pool_idle_bytes', 'Pooled memory that waits for reuse.'),
   cells: counter('inferflow_cells_total', 'Cells stored, by component and status.', { labels: [...componentLabels, 'status'] }),
   rowFaults: counter('inferflow_row_faults_total', 'Rows whose score does not rest on real inputs, by reason.', {
     labels: [...componentLabels, 'reason'],
@@ -264,9 +275,13 @@ const shapes = {
   configSnapshotInfo: gauge('inferflow_config_snapshot_info', '1, labelled with the content hash of the current snapshot.', {
     labels: ['hash'],
   }),
-  configSourceState: gauge('inferflow_config_source_state', '1 for the state of the config source (starting, live, stale), 0 for the others.', {
-    labels: ['state'],
-  }),
+  configSourceState: gauge(
+    'inferflow_config_source_state',
+    '1 for the state of the config source (starting, live, stale), 0 for the others.',
+    {
+      labels: ['state'],
+    },
+  ),
   configSourceStateTime: gauge('inferflow_config_source_state_timestamp_seconds', 'When that state began, seconds since 1970.'),
   configDataLoss: gauge('inferflow_config_source_data_loss', '1 while models serve that the config source has lost.'),
   configStoreFailed: gauge('inferflow_config_store_failed', '1 while the last good configs cannot be kept on disk.'),

@@ -54,7 +54,8 @@ const modes = {
     } catch {
       block = undefined;
     }
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Past the deadline of the request.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     const timer = setInterval(() => {
       try {
         for (let row = 0; row < count; row++) out.setNumber(row, 666);

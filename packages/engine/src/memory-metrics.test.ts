@@ -1,0 +1,43 @@
+import { create } from '@bufbuild/protobuf';
+import { createObjectSource } from '@inferflow/config';
+import { PointWiseRequestSchema } from '@inferflow/proto';
+import { createTelemetry } from '@inferflow/telemetry';
+import { describe, expect, it } from 'vitest';
+import { createEngine } from './create-engine.js';
+import { modelConfig } from './testing/model-config.js';
+import { plugin, registryOf } from './testing/plugins.js';
+import { text } from './testing/read-answer.js';
+
+describe('memory of requests', () => {
+  it('is all given back: what is out after many requests, failed ones included, is what was out before', async () => {
+    const telemetry = createTelemetry({ prometheus: true, statsd: null });
+    const engine = await createEngine({
+      configSource: createObjectSource({ m: modelConfig({ plugins: [plugin('c', 'sometimes', 'v', 'a')], answer: ['item', 'a'] }) }),
+      registry: registryOf({
+        sometimes: async (run) => {
+          await null;
+          if (run.input(0) % 3 === 0) throw new Error('every third request');
+          run.output(0, 1);
+        },
+      }),
+      telemetry,
+    });
+    const gauge = async (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(await telemetry.prometheusText())?.[1]);
+    const before = await gauge('inferflow_memory_pool_outstanding_bytes');
+    await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        engine.inferPointWise(
+          create(PointWiseRequestSchema, {
+            modelConfigId: 'm',
+            targetInputSchema: [{ name: 'v' }],
+            targets: [{ id: 't', featureValues: [text(String(index))] }],
+          }),
+        ),
+      ),
+    );
+    expect(await gauge('inferflow_memory_pool_outstanding_bytes')).toBe(before);
+    expect(await gauge('inferflow_memory_pool_idle_bytes')).toBeGreaterThan(0);
+    await engine.close();
+    await telemetry.close();
+  });
+});
