@@ -5,6 +5,7 @@ import { type BoundPlan, predictKindOf, type RunMemory } from './compile/bind-pl
 import type { EngineMethod } from './engine.js';
 import type { EngineDefaults, EngineLogger } from './engine-options.js';
 import { createRequestError, EngineError } from './errors.js';
+import { FailureLog } from './failure-log.js';
 import type { LogTap } from './log-tap.js';
 import { LoggedRun } from './logged-run.js';
 import type { EngineMetrics } from './metrics.js';
@@ -43,12 +44,14 @@ export class RequestDoor implements RunObserver {
   readonly #predict: PredictOpener;
   readonly #inferflow: InferflowOpener;
   readonly #writer = new AnswerWriter();
+  readonly #failureLog: FailureLog | null;
   readonly #open: RequestRun[] = [];
   readonly #whenIdle: (() => void)[] = [];
   #refusal: EngineError | null = null;
 
   constructor(services: DoorServices) {
     this.#services = services;
+    this.#failureLog = services.logger === null ? null : new FailureLog(services.logger);
     const opening = { ...services, takeRun: (bound: BoundPlan) => this.#takeRun(bound) };
     this.#predict = new PredictOpener(opening);
     this.#inferflow = new InferflowOpener(opening);
@@ -67,9 +70,10 @@ export class RequestDoor implements RunObserver {
         checkMessageBytes(message.length, this.#services.limits) ??
         this.#openRun(method, caller, message, startedAt);
     } catch (error) {
-      run = this.#internal(method, error);
+      run = internalError(error);
     }
     if (!(run instanceof RequestRun)) {
+      this.#failureLog?.requestFailed(method, run, null, caller);
       this.#ended(method, run, performance.now() - startedAt, caller);
       return;
     }
@@ -78,7 +82,7 @@ export class RequestDoor implements RunObserver {
     try {
       run.start();
     } catch (error) {
-      run.abort(this.#internal(method, error));
+      run.abort(internalError(error));
     }
   }
 
@@ -119,7 +123,8 @@ export class RequestDoor implements RunObserver {
       caller.respond(this.#writer.write(run, this.#isExtended(run)));
       faultyRows = this.#writer.faultyRows;
     } catch (cause) {
-      error = this.#internal(method, cause);
+      error = internalError(cause);
+      this.#failureLog?.requestFailed(method, error, run, caller);
     }
     this.#writer.close();
     const durationMs = performance.now() - run.startedAt;
@@ -127,6 +132,7 @@ export class RequestDoor implements RunObserver {
     if (error === null) {
       metrics.answered(method, run.slate === null ? run.rowCount : run.slate.matrix.rowCount, durationMs);
       metrics.runEnded(run);
+      this.#failureLog?.answered(run);
       this.#log(run, { durationMs, faultyRows });
     }
     if (requestEnd.hasSubscribers) {
@@ -151,6 +157,7 @@ export class RequestDoor implements RunObserver {
     else if (error.kind === 'deadline_exceeded') bound.plan.metrics.budgetExceeded.add(1);
     const reason =
       error ?? createRequestError('INFERFLOW_ENGINE_CANCELLED', 'the caller cancelled the request', { modelConfigId: run.modelConfigId });
+    this.#failureLog?.requestFailed(method, reason, run, caller);
     if (requestEnd.hasSubscribers) {
       requestEnd.publish({
         method,
@@ -172,9 +179,7 @@ export class RequestDoor implements RunObserver {
     if (componentEnd.hasSubscribers) {
       componentEnd.publish({ modelConfigId: run.modelConfigId, componentName: component.name, reason: failure?.reason ?? '', durationMs });
     }
-    if (failure?.reason === 'exception') {
-      this.#services.logger?.error({ modelConfigId: run.modelConfigId, component: component.name }, failure.message);
-    }
+    if (failure !== null) this.#failureLog?.componentFailed(run, failure);
   }
 
   #isExtended(run: RequestRun): boolean {
@@ -221,11 +226,6 @@ export class RequestDoor implements RunObserver {
     if (this.inFlight === 0) for (const wake of this.#whenIdle.splice(0)) wake();
   }
 
-  #internal(method: EngineMethod, cause: unknown): EngineError {
-    this.#services.logger?.error({ method, err: cause }, 'a request failed inside the engine');
-    return new EngineError('INFERFLOW_ENGINE_INTERNAL', 'Internal server error', { cause });
-  }
-
   /** Refuses new requests, lets open ones end for `graceMs`, aborts the rest. */
   async close(graceMs: number): Promise<void> {
     this.#refusal ??= createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine is closed');
@@ -241,4 +241,9 @@ export class RequestDoor implements RunObserver {
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
     for (const run of [...this.#open]) run.abort(aborted);
   }
+}
+
+/** What is wrong is logged; the caller learns only that something is. */
+function internalError(cause: unknown): EngineError {
+  return new EngineError('INFERFLOW_ENGINE_INTERNAL', 'Internal server error', { cause });
 }

@@ -8,6 +8,7 @@ import type { BoundPlan } from '../compile/bind-plan.js';
 import type { EngineMethod } from '../engine.js';
 import type { EngineError } from '../errors.js';
 import { entityHeaders } from '../request/request-schema.js';
+import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
 import { RunBlocks } from './run-blocks.js';
 import { componentFailed, outOfBudget } from './run-errors.js';
@@ -69,7 +70,9 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   readonly #observer: RunObserver;
   #message: Uint8Array = new Uint8Array(0);
   #trackingId: string | null = null;
+  #requestId: string | null = null;
   #routeHash = -1;
+  #errorDraw = -1;
   #isOpen = false;
 
   constructor(bound: BoundPlan, observer: RunObserver) {
@@ -261,7 +264,9 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.caller = null;
     this.#message = nothing;
     this.#trackingId = null;
+    this.#requestId = null;
     this.#routeHash = -1;
+    this.#errorDraw = -1;
     this.omitQuality = false;
     this.includeConfigHash = false;
     runs.give(this);
@@ -293,6 +298,18 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   get trackingId(): string {
     this.#trackingId ??= readUtf8(this.#message, this.trackingIdStart, this.trackingIdEnd);
     return this.#trackingId;
+  }
+
+  /** What its log lines have in common. */
+  get requestId(): string {
+    this.#requestId ??= requestIdOf(this.header('x-request-id'), this.trackingId);
+    return this.#requestId;
+  }
+
+  /** 0 up to 100, drawn once: a request logs all of its failures or none. */
+  get errorDraw(): number {
+    if (this.#errorDraw < 0) this.#errorDraw = Math.random() * 100;
+    return this.#errorDraw;
   }
 
   get tenantId(): string {
