@@ -1,0 +1,154 @@
+import { createTelemetry } from '@inferflow/telemetry';
+import { describe, expect, it } from 'vitest';
+import type { LogMessage } from '../log-message.js';
+import type { LoggedRecord } from '../logged-record.js';
+import { LogSampling } from '../sampling.js';
+import type { Delivery, LogSink } from '../sink.js';
+import { recordOf } from '../testing/log-vectors.js';
+import { LogPipeline, type LogStream } from './log-pipeline.js';
+
+class MemorySink implements LogSink {
+  readonly name = 'memory';
+  readonly maxBatchBytes = 1 << 20;
+  readonly messages: LogMessage[] = [];
+  isStuck = false;
+  async deliver(_: string, batch: readonly LogMessage[]): Promise<Delivery> {
+    if (this.isStuck) return new Promise(() => {});
+    this.messages.push(...batch);
+    return { isDelivered: true };
+  }
+  async close(): Promise<void> {}
+}
+
+function setUp(changes: Partial<LogStream> = {}, captureBytes = 64 << 20) {
+  const sink = new MemorySink();
+  const telemetry = createTelemetry({ prometheus: true, statsd: null });
+  const stream: LogStream = {
+    sink,
+    settings: () => ({ format: 'proto', isCompressed: false, zstd: null }),
+    topicOf: () => 't',
+    lingerMs: 0,
+    ...changes,
+  };
+  const pipeline = new LogPipeline({ streams: [stream], telemetry, captureBytes });
+  const rows = async (metric: string): Promise<number> => {
+    const lines = (await telemetry.prometheusText()).split('\n').filter((line) => line.startsWith(`${metric}{`));
+    return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  };
+  return { sink, pipeline, rows };
+}
+
+function request(rowCount = 3, columns = 4): ReturnType<typeof recordOf> {
+  const features = Array.from({ length: columns }, (_, index) => ({ name: `f${index}`, type: 'FP32' }));
+  const cells = Object.fromEntries(features.map(({ name }, index) => [name, new Uint8Array(new Float32Array([index]).buffer)]));
+  return recordOf({ features, rows: Array.from({ length: rowCount }, () => ({ text: {}, bytes: cells })) });
+}
+
+async function idle(pipeline: LogPipeline): Promise<void> {
+  while (!pipeline.isIdle) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+describe('LogPipeline', () => {
+  it('takes requests without encoding them, encodes later and gives each back exactly once', async () => {
+    const { sink, pipeline, rows } = setUp();
+    const made = Array.from({ length: 5 }, () => request());
+    for (const { record } of made) {
+      expect(pipeline.wants(record.plan, record)).toBe(true);
+      pipeline.taken(record);
+    }
+    expect(sink.messages.length).toBe(0);
+    await idle(pipeline);
+    expect(sink.messages.length).toBe(5);
+    expect(made.map(({ released }) => released())).toEqual([1, 1, 1, 1, 1]);
+    expect(await rows('inferflow_logging_rows_total')).toBe(15);
+    expect(await rows('inferflow_logging_rows_delivered_total')).toBe(15);
+    expect(await pipeline.close(1000)).toBe(true);
+  });
+
+  it('never holds the event loop for long, whatever the size of a request', async () => {
+    const { pipeline, sink } = setUp();
+    const { record, schema } = request(2000, 300);
+    pipeline.schemas.add({ ...record.plan.config, hash: 'h1' });
+    // The schema of the configuration is empty here: it stands for one of 300 columns.
+    Object.defineProperty(pipeline.schemas, 'byHash', { value: () => schema });
+    let longest = 0;
+    let last = performance.now();
+    const watch = (): void => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+      if (!pipeline.isIdle) setImmediate(watch);
+    };
+    pipeline.taken(record);
+    setImmediate(watch);
+    await idle(pipeline);
+    expect(sink.messages.reduce((sum, { rowCount }) => sum + rowCount, 0)).toBe(2000);
+    // 2 ms are aimed at; a busy test machine adds its own pauses.
+    expect(longest).toBeLessThan(60);
+    await pipeline.close(100);
+  });
+
+  it('refuses requests beyond its bound and counts their rows', async () => {
+    const { pipeline, rows, sink } = setUp({}, 20_000);
+    const made = Array.from({ length: 40 }, () => request());
+    for (const { record } of made) pipeline.taken(record);
+    await idle(pipeline);
+    const dropped = await rows('inferflow_logging_rows_dropped_total');
+    expect(dropped).toBeGreaterThan(0);
+    expect(sink.messages.length * 3 + dropped).toBe(120);
+    expect(made.every(({ released }) => released() === 1)).toBe(true);
+    await pipeline.close(100);
+  });
+
+  it('counts what a shutdown leaves behind', async () => {
+    const { pipeline, rows, sink } = setUp();
+    sink.isStuck = true;
+    const made = Array.from({ length: 3 }, () => request());
+    for (const { record } of made) pipeline.taken(record);
+    expect(await pipeline.close(30)).toBe(false);
+    expect(await rows('inferflow_logging_rows_dropped_total')).toBe(9);
+    expect(made.every(({ released }) => released() === 1)).toBe(true);
+    const { record } = request();
+    expect(pipeline.wants(record.plan, record)).toBe(false);
+  });
+
+  it('wants nothing while nothing is to be written', async () => {
+    const { pipeline } = setUp({ settings: () => ({ format: null, isCompressed: false, zstd: null }) });
+    const { record } = request();
+    expect(pipeline.wants(record.plan, record)).toBe(false);
+    await pipeline.close(100);
+  });
+});
+
+describe('LogSampling', () => {
+  const base = request().record;
+  const with_ = (percent: number, changes: Partial<LoggedRecord> = {}): [LoggedRecord['plan']['config'], LoggedRecord] => [
+    { ...base.plan.config, response: { ...base.plan.config.response, loggingPercent: percent } },
+    { ...base, ...changes },
+  ];
+
+  it('chooses Predict requests one by one and users of RetrieveModelScore for the day', () => {
+    const draws = [0.05, 0.95];
+    const sampling = new LogSampling({}, () => draws.shift() ?? 0);
+    expect(sampling.wants(...with_(10))).toBe(true);
+    expect(sampling.wants(...with_(10))).toBe(false);
+    const asked: number[] = [];
+    const isSampled = (percent: number): boolean => {
+      asked.push(percent);
+      return true;
+    };
+    expect(sampling.wants(...with_(7, { method: 'RetrieveModelScore', isSampled }))).toBe(true);
+    expect(asked).toEqual([7]);
+    expect(new LogSampling({}, () => 0).wants(...with_(0))).toBe(false);
+    expect(sampling.wants(...with_(100, { trackingId: '' }))).toBe(false);
+  });
+
+  it('always logs what its rules say', () => {
+    const sampling = new LogSampling({ onError: true, onDegraded: true, slowerThanMs: 100, header: 'x-debug' });
+    expect(sampling.wants(...with_(0))).toBe(false);
+    expect(sampling.wants(...with_(0, { failedComponents: 1 }))).toBe(true);
+    expect(sampling.wants(...with_(0, { faultyRows: 1 }))).toBe(true);
+    expect(sampling.wants(...with_(0, { durationMs: 100 }))).toBe(true);
+    expect(sampling.wants(...with_(0, { header: (name) => (name === 'x-debug' ? '' : undefined) }))).toBe(true);
+  });
+});
