@@ -65,7 +65,8 @@ export class ConfigMirror {
     // What was made after our last revision and was there before has been deleted in between.
     const since = this.#header?.revision ?? Number.POSITIVE_INFINITY;
     if (loss === null)
-      for (const { key, createRevision } of range.entries) if (createRevision > since && this.#modRevisions.has(key)) this.#vanished.add(key);
+      for (const { key, createRevision } of range.entries)
+        if (createRevision > since && this.#modRevisions.has(key)) this.#vanished.add(key);
     const entries = new Map<string, KeyEntry>();
     for (const entry of range.entries) entries.set(entry.key, this.#reuse(entry));
     this.#entries = entries;

@@ -54,6 +54,11 @@ export function toEtcdFailure(endpoint: string, error: unknown): EtcdFailure {
   if (error instanceof EtcdFailure) return error;
   const text = error instanceof Error ? error.message : String(error);
   const [kind, , meaning] = signs.find(([, sign]) => sign.test(text)) ?? (['other', /./, 'failed'] as const);
-  const detail = text.replace(/\s+/g, ' ').slice(0, 300);
+  const detail = text
+    .replace(/ \(\d{4}-[^)]*\)/g, '')
+    .replace(/ ?Resolution note:/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 300);
   return new EtcdFailure(kind, `etcd at ${endpoint}: ${meaning} (${detail})`, { cause: error });
 }

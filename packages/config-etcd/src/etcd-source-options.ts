@@ -38,7 +38,7 @@ export interface EtcdSourceOptions {
   readonly waitForFirst?: boolean;
   /** Keeps each good snapshot, and serves the last one when etcd cannot be read at the start. The source closes it. @default none */
   readonly store?: SnapshotStore | undefined;
-  /** Time between two looks at the store's revision, milliseconds: what a watch that died silently costs at most, with 4 s on top. @default 3000 */
+  /** Time between two looks at the store's revision, milliseconds: what a watch that died silently costs at most, with 4 s on top. @default 2000 */
   readonly checkIntervalMs?: number;
   /** Told about keys that are ignored, a stored snapshot that is not used and the like: one sentence for a log. @default nobody is told */
   readonly onNotice?: (notice: string) => void;
@@ -76,7 +76,7 @@ export function resolveEtcdSourceOptions(options: EtcdSourceOptions): ResolvedEt
   if (base === undefined) problems.push('appName: expected the name of the service, or base');
   if ((options.username === undefined) !== (options.password === undefined)) problems.push('username and password go together');
   if ((options.tls?.cert === undefined) !== (options.tls?.key === undefined)) problems.push('tls.cert and tls.key go together');
-  const { callTimeoutMs = 5000, checkIntervalMs = 3000 } = options;
+  const { callTimeoutMs = 5000, checkIntervalMs = 2000 } = options;
   if (!(callTimeoutMs > 0)) problems.push(`callTimeoutMs: expected more than 0, found ${callTimeoutMs}`);
   if (!(checkIntervalMs > 0)) problems.push(`checkIntervalMs: expected more than 0, found ${checkIntervalMs}`);
   if (problems.length > 0) throw new EtcdSourceError(EtcdSourceErrorCode.options, problems.join('; '));

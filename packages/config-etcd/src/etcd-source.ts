@@ -1,12 +1,4 @@
-import {
-  type AcceptModel,
-  ConfigError,
-  ConfigErrorCode,
-  type ConfigSnapshot,
-  type ConfigSource,
-  LastGoodDocuments,
-  SnapshotBuilder,
-} from '@inferflow/config';
+import { type AcceptModel, ConfigError, ConfigErrorCode, type ConfigSnapshot, type ConfigSource, SnapshotBuilder } from '@inferflow/config';
 import { BackOff } from './back-off.js';
 import { ConfigMirror, type MirrorPosition } from './config-mirror.js';
 import type { ConnectEtcd } from './etcd-connection.js';
@@ -15,6 +7,7 @@ import { type EtcdSourceOptions, type ResolvedEtcdSourceOptions, resolveEtcdSour
 import { loadEtcd3 } from './etcd3-connection.js';
 import { followChanges } from './follow-changes.js';
 import { KeyLayout } from './key-layout.js';
+import { LastGoodKeeper } from './last-good-keeper.js';
 import { openConnection } from './open-connection.js';
 import { type Publication, SnapshotPublisher } from './snapshot-publisher.js';
 import { type SourceState, type SourceStatus, StatusTracker } from './source-status.js';
@@ -70,7 +63,7 @@ class EtcdConfigSource implements EtcdSource {
   readonly #prefix: string;
   readonly #mirror = new ConfigMirror();
   readonly #tracker = new StatusTracker();
-  readonly #lastGood = new LastGoodDocuments();
+  readonly #keeper: LastGoodKeeper;
   readonly #stop = new AbortController();
   #publisher: SnapshotPublisher | null = null;
   #builder: SnapshotBuilder | null = null;
@@ -80,9 +73,6 @@ class EtcdConfigSource implements EtcdSource {
   #loss = '';
   #ignoredKeys = '';
   #endpointAt: number;
-  /** Where the store stood before it lost data, while models are served that it lacks: a restart must find the loss again. */
-  #positionBeforeLoss: MirrorPosition | null = null;
-  #isSaveDue = false;
   #lastFailure: EtcdFailure | null = null;
   /** Settles the wait of `start` for the first read. */
   #settleFirst: (failure: EtcdFailure | null) => void = () => undefined;
@@ -92,6 +82,7 @@ class EtcdConfigSource implements EtcdSource {
     this.#timing = timing;
     this.#loadClient = loadClient;
     this.#prefix = `${options.base}/`;
+    this.#keeper = new LastGoodKeeper(options.store, options.base, this.#mirror, options.onNotice);
     this.description = `etcd ${options.endpoints.join(',')} ${options.base}`;
     // Servers spread over the members.
     this.#endpointAt = Math.floor(Math.random() * options.endpoints.length);
@@ -122,9 +113,12 @@ class EtcdConfigSource implements EtcdSource {
       layout: new KeyLayout(this.#options.base),
       mirror: this.#mirror,
       deliver: (publication) => this.#deliver(publication),
+      failed: (error) => this.#options.onNotice(`changes could not be published: ${messageOf(error)}`),
     });
     const connect = await this.#loadClient(this.#options);
-    await this.#restore(this.#publisher);
+    // What an earlier process kept becomes the first snapshot; reading etcd then changes what has changed since.
+    const restored = await this.#keeper.restore();
+    if (restored !== null) await this.#publisher.restore(restored.models, restored.service);
     const first = this.#firstRead();
     this.#loop = this.#keepReading(connect, this.#publisher);
     const failure = await first;
@@ -136,7 +130,7 @@ class EtcdConfigSource implements EtcdSource {
 
   adopt(): void {
     if (!this.#mirror.hasRead || this.#publisher?.hasRetained !== true) return;
-    this.#isSaveDue = true;
+    this.#keeper.letGo();
     this.#publisher.dropRetained();
   }
 
@@ -147,20 +141,7 @@ class EtcdConfigSource implements EtcdSource {
     await this.#loop;
     await this.#publisher?.close();
     this.#tracker.close();
-    await this.#options.store?.close();
-  }
-
-  /** What an earlier process kept becomes the first snapshot; reading etcd then changes what has changed since. */
-  async #restore(publisher: SnapshotPublisher): Promise<void> {
-    const { store, onNotice } = this.#options;
-    const read = await store?.read(this.#options.base);
-    if (read?.kind === 'refused') onNotice(`the stored configuration is refused: ${read.reason}`);
-    if (read?.kind !== 'loaded') return;
-    const { models, service, position, savedAt } = read.snapshot;
-    const mirrored = parsePosition(position);
-    if (mirrored !== null) this.#mirror.restore(mirrored);
-    await publisher.restore(models, service);
-    onNotice(`found ${models.size} stored models, kept at ${new Date(savedAt).toISOString()}`);
+    await this.#keeper.close();
   }
 
   /** Null when the keys have been read, else why they have not yet. */
@@ -252,8 +233,7 @@ class EtcdConfigSource implements EtcdSource {
       return;
     }
     this.#loss = loss;
-    this.#positionBeforeLoss ??= before;
-    this.#isSaveDue = true;
+    this.#keeper.lost(before);
     publisher.keepWhatServes();
     this.#tracker.stale(`etcd has lost data: ${loss}`, 'data-loss');
   }
@@ -276,32 +256,20 @@ class EtcdConfigSource implements EtcdSource {
     }
   }
 
-  #deliver({ snapshot, documents, service, ignoredKeys }: Publication): void {
-    this.#sayIgnored(ignoredKeys);
+  #deliver(publication: Publication): void {
+    const { snapshot } = publication;
+    this.#sayIgnored(publication.ignoredKeys);
     const publisher = this.#publisher as SnapshotPublisher;
     // A lost model is back, or has been let go; perhaps it was the last.
     if (this.#tracker.current.kind === 'data-loss') this.#sayCurrent(publisher);
-    this.#isSaveDue = this.#lastGood.update(snapshot, documents, service) || this.#isSaveDue;
-    if (this.#isSaveDue && this.#mirror.hasRead) this.#save(publisher);
+    this.#keeper.keep(publication, publisher.hasRetained);
     if (snapshot === this.#published) return;
     this.#published = snapshot;
     try {
       this.#listener?.(snapshot);
     } catch (error) {
-      this.#options.onNotice(`a configuration could not be taken over: ${error instanceof Error ? error.message : String(error)}`);
+      this.#options.onNotice(`a configuration could not be taken over: ${messageOf(error)}`);
     }
-  }
-
-  #save(publisher: SnapshotPublisher): void {
-    this.#isSaveDue = false;
-    if (!publisher.hasRetained) this.#positionBeforeLoss = null;
-    this.#options.store?.save({
-      origin: this.#options.base,
-      savedAt: Date.now(),
-      position: JSON.stringify(this.#positionBeforeLoss ?? this.#mirror.position),
-      models: this.#lastGood.models,
-      service: this.#lastGood.service,
-    });
   }
 
   #sayIgnored(keys: readonly string[]): void {
@@ -311,6 +279,10 @@ class EtcdConfigSource implements EtcdSource {
     this.#ignoredKeys = text;
     if (text !== '') this.#options.onNotice(`keys that mean nothing here are ignored: ${text}`);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {
@@ -324,17 +296,4 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
     timer.unref();
     signal.addEventListener('abort', done);
   });
-}
-
-function parsePosition(text: string): MirrorPosition | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null) return null;
-    const { clusterId, revision, modRevisions } = value as Partial<Record<keyof MirrorPosition, unknown>>;
-    if (typeof clusterId !== 'string' || typeof revision !== 'number' || typeof modRevisions !== 'object' || modRevisions === null)
-      return null;
-    return { clusterId, revision, modRevisions: modRevisions as Readonly<Record<string, number>> };
-  } catch {
-    return null;
-  }
 }

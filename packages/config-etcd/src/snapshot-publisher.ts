@@ -28,6 +28,8 @@ export interface SnapshotPublisherOptions {
   readonly mirror: ConfigMirror;
   /** Called with every publication, also if nothing that serves has changed. */
   readonly deliver: (publication: Publication) => void;
+  /** Called when changes could not be published. */
+  readonly failed: (error: unknown) => void;
 }
 
 /**
@@ -72,9 +74,7 @@ export class SnapshotPublisher {
   changed(): void {
     this.#changes++;
     if (this.#isClosed) return;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#run();
   }
 
   /** The next read of the keys is of a store that lost data: what serves now and is not among them goes on serving. */
@@ -114,11 +114,16 @@ export class SnapshotPublisher {
     let pauseMs = this.#isServing ? COALESCE_MS : 0;
     while (this.#publishedChanges < this.#changes) {
       await sleep(pauseMs);
-      if (this.#isClosed) return;
+      if (this.#isClosed) break;
       const changes = this.#changes;
       const beganAt = performance.now();
-      await this.#publish();
-      if (this.#isClosed) return;
+      try {
+        await this.#publish();
+      } catch (error) {
+        // A defect of ours; the next change is another chance.
+        this.#options.failed(error);
+      }
+      if (this.#isClosed) break;
       this.#publishedChanges = changes;
       this.#waiting = this.#waiting.filter((waiter) => {
         if (waiter.changes <= changes) waiter.resolve();
@@ -127,6 +132,8 @@ export class SnapshotPublisher {
       // In a storm of changes publishing takes no more than its share.
       pauseMs = Math.min(Math.max(COALESCE_MS, performance.now() - beganAt), LONGEST_COALESCE_MS);
     }
+    // In the same turn as the look at the loop's condition: a change never falls in between.
+    this.#running = null;
   }
 
   #retain(layout: LayoutDocuments): void {

@@ -1,0 +1,117 @@
+import { SnapshotBuilder } from '@inferflow/config';
+import { describe, expect, it } from 'vitest';
+import { ConfigMirror } from './config-mirror.js';
+import { KeyLayout } from './key-layout.js';
+import { type Publication, SnapshotPublisher } from './snapshot-publisher.js';
+import { serving } from './testing/follower.js';
+import { sampleModel } from './testing/sample-model.js';
+
+function setUp(accept: () => void = () => undefined) {
+  const publications: Publication[] = [];
+  const mirror = new ConfigMirror();
+  const builder = new SnapshotBuilder({
+    accept: () => {
+      accept();
+      return [];
+    },
+  });
+  const failures: unknown[] = [];
+  const publisher = new SnapshotPublisher({
+    builder,
+    mirror,
+    layout: new KeyLayout('/b'),
+    deliver(publication) {
+      if (publication.documents.has('unwanted')) throw new Error('no');
+      publications.push(publication);
+    },
+    failed: (error) => failures.push(error),
+  });
+  let revision = 1;
+  const put = (id: string, text: string) => mirror.apply([{ key: `/b/config-map/${id}`, text, modRevision: ++revision }], revision);
+  const remove = (id: string) => mirror.apply([{ key: `/b/config-map/${id}`, text: null, modRevision: ++revision }], revision);
+  mirror.resync({ clusterId: '1', revision: 1, entries: [] });
+  return { publications, failures, mirror, publisher, put, remove };
+}
+
+/** Keeps the processor busy for a time. */
+function work(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+describe('SnapshotPublisher', () => {
+  it('lets others have their turn while it reads thousands of models', async () => {
+    const { publisher, put, publications } = setUp(() => work(2));
+    for (let index = 0; index < 300; index++) put(`m${index}`, sampleModel(`${index}`));
+    publisher.serving();
+    publisher.changed();
+    let turns = 0;
+    let longest = 0;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      turns++;
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 1);
+    await publisher.settled();
+    clearInterval(timer);
+    expect(publications).toHaveLength(1);
+    expect(Object.keys(serving(publications[0]?.snapshot as never))).toHaveLength(300);
+    // 600 ms of work in slices of 8 ms; a busy machine makes single ones longer.
+    expect(turns).toBeGreaterThan(30);
+    expect(longest).toBeLessThan(300);
+  });
+
+  it('resolves what waits for a change although changes never end', async () => {
+    const { publisher, put } = setUp();
+    let count = 0;
+    const timer = setInterval(() => {
+      put('a', sampleModel(`${++count}`));
+      publisher.changed();
+    }, 1);
+    publisher.changed();
+    await publisher.settled();
+    clearInterval(timer);
+    await publisher.close();
+  });
+
+  it('forgets the last good version of a model that was deleted between two looks', async () => {
+    const { publisher, put, remove, publications } = setUp();
+    put('a', sampleModel('one'));
+    put('b', sampleModel('one'));
+    publisher.changed();
+    await publisher.settled();
+    remove('a');
+    put('a', '{');
+    put('b', '');
+    put('b', sampleModel('two'));
+    publisher.changed();
+    await publisher.settled();
+    expect(publications, 'nobody saw the model gone').toHaveLength(2);
+    expect(publications[1]?.snapshot.models.get('a')?.state).toBe('rejected');
+    expect(serving(publications[1]?.snapshot as never)).toEqual({ b: 'two' });
+  });
+
+  it('goes on after a publication that failed', async () => {
+    const { publisher, put, remove, publications, failures } = setUp();
+    put('unwanted', sampleModel('one'));
+    publisher.changed();
+    await publisher.settled();
+    expect(failures).toHaveLength(1);
+    remove('unwanted');
+    put('a', sampleModel('one'));
+    publisher.changed();
+    await publisher.settled();
+    expect(serving(publications[0]?.snapshot as never)).toEqual({ a: 'one' });
+  });
+
+  it('publishes nothing after it is closed', async () => {
+    const { publisher, put, publications } = setUp();
+    put('a', sampleModel('one'));
+    publisher.changed();
+    await publisher.close();
+    publisher.changed();
+    await publisher.settled();
+    expect(publications).toHaveLength(0);
+  });
+});
