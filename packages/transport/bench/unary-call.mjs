@@ -1,4 +1,4 @@
-// CPU of one unary call, µs: the client alone (the server runs in another process) and the server alone.
+// CPU of one unary call, µs: the client alone, over both kinds of connections (the server runs in another process), and the server alone.
 //   npm run build && node packages/transport/bench/unary-call.mjs [calls] [outstanding]
 import { fork } from 'node:child_process';
 import { createCallHead, createLocalUpstream, createOnePort, createUpstream, UnaryCall } from '@inferflow/transport';
@@ -42,7 +42,9 @@ if (process.argv[2] === 'server') {
       server.send('cpu');
     });
   const port = await new Promise((resolve) => server.once('message', resolve));
-  const remote = createUpstream({ name: 'bench', host: '127.0.0.1', port });
+  const remote = (protocol) => createUpstream({ name: 'bench', protocol, host: '127.0.0.1', port });
+  const lean = remote('lean');
+  const node = remote('node');
   const local = createLocalUpstream('bench', (_path, message) => message);
 
   class BenchCall extends UnaryCall {
@@ -91,7 +93,8 @@ if (process.argv[2] === 'server') {
     });
 
   for (const [name, upstream] of [
-    ['remote, node:http2', remote],
+    ['remote, lean', lean],
+    ['remote, node:http2', node],
     ['local', local],
   ])
     for (const size of sizes) {
@@ -99,12 +102,13 @@ if (process.argv[2] === 'server') {
       await ask();
       const { cpu, perSecond } = await measure(upstream, size, calls);
       const serverCpu = await ask();
-      const serverText = upstream === remote ? `, server ${((serverCpu.user + serverCpu.system) / calls).toFixed(1)} µs` : '';
+      const serverText = upstream !== local ? `, server ${((serverCpu.user + serverCpu.system) / calls).toFixed(1)} µs` : '';
       console.log(
         `${name.padEnd(20)} ${String(size).padStart(6)} B  client ${cpu.toFixed(1)} µs${serverText}, ${Math.round(perSecond)} calls/s`,
       );
     }
-  await remote.close(0);
+  await lean.close(0);
+  await node.close(0);
   await local.close(0);
   server.disconnect();
   server.kill();

@@ -58,9 +58,16 @@ export class FaultServer {
   #server: net.Server | null = null;
   #sockets = new Set<net.Socket>();
   #port = 0;
+  readonly #paddingStrategy: number;
 
-  constructor(settings: http2.Settings = {}, tlsOptions: tls.TlsOptions | null = null, port = 0) {
+  constructor(
+    settings: http2.Settings = {},
+    tlsOptions: tls.TlsOptions | null = null,
+    port = 0,
+    paddingStrategy: number = http2.constants.PADDING_STRATEGY_NONE,
+  ) {
     this.#port = port;
+    this.#paddingStrategy = paddingStrategy;
     this.#settings = settings;
     this.#tlsOptions = tlsOptions;
   }
@@ -70,7 +77,7 @@ export class FaultServer {
   }
 
   async start(host = '127.0.0.1'): Promise<this> {
-    const h2 = http2.createServer({ settings: this.#settings });
+    const h2 = http2.createServer({ settings: this.#settings, paddingStrategy: this.#paddingStrategy });
     h2.on('session', (session) => {
       this.sessions.add(session);
       session.on('error', () => {});
