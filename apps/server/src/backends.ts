@@ -49,6 +49,7 @@ export function createBackends(
       host: endpoint.host,
       port: endpoint.port,
       tls: tlsOf(environment, prefix, problems),
+      protocol: environment.text('INFERFLOW_UPSTREAM_CLIENT') === 'node' ? 'node' : 'lean',
       onEvent: upstreamEvents(telemetry, logger, service),
     });
     open.add(upstream);

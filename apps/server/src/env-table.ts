@@ -132,6 +132,14 @@ export const envTable = [
     section: 'Server',
     meaning: 'Age after which a connection is asked to reconnect (±10 %); 0 means never.',
   },
+  {
+    name: 'INFERFLOW_UPSTREAM_CLIENT',
+    kind: 'text',
+    default: 'node',
+    section: 'Server',
+    meaning:
+      'How feature store, model servers and compute service are called: `lean`, HTTP/2 written for these calls, or `node`, the HTTP/2 of the runtime, at many times the CPU.',
+  },
 
   {
     name: 'INFERFLOW_MAX_MESSAGE_BYTES',

@@ -59,6 +59,8 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
     problems.push('INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together: set both or none');
   const compat = values.get('INFERFLOW_COMPAT');
   if (compat !== undefined && compat !== 'go-1.0') problems.push('INFERFLOW_COMPAT: expected "go-1.0" or nothing');
+  const client = values.get('INFERFLOW_UPSTREAM_CLIENT');
+  if (client !== 'lean' && client !== 'node') problems.push('INFERFLOW_UPSTREAM_CLIENT: expected "lean" or "node"');
   if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
   return {
     text: (name) => values.get(name) as string | undefined,
