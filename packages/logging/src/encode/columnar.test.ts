@@ -1,5 +1,5 @@
 import { tableFromIPC } from 'apache-arrow';
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { decodeLog } from '../decode/decode-log.js';
 import { parseLog } from '../decode/parse-log.js';
@@ -91,6 +91,15 @@ describe('Parquet blobs', () => {
     const file = blob.buffer.slice(blob.byteOffset, blob.byteOffset + blob.byteLength) as ArrayBuffer;
     const rows = (await parquetReadObjects({ file, utf8: false })) as { Features: Record<string, Uint8Array | null> }[];
     expect(rows.length).toBe(300);
+    expect(
+      parquetMetadata(file).schema.map(({ name, repetition_type, logical_type }) => [name, repetition_type, logical_type?.type]),
+    ).toEqual([
+      ['parquetRow', undefined, undefined],
+      ['Features', 'REQUIRED', 'MAP'],
+      ['key_value', 'REPEATED', undefined],
+      ['key', 'REQUIRED', 'INTEGER'],
+      ['value', 'OPTIONAL', undefined],
+    ]);
     expect(Object.keys(rows[0]?.Features ?? {})).toEqual(['0', '1', '2']);
     rows.forEach(({ Features }, row) => {
       expect(Features['0'] === null ? null : Buffer.from(Features['0'] as Uint8Array).readInt32LE()).toBe(row % 5 === 0 ? null : row);

@@ -128,7 +128,7 @@ export class ParquetMapRows {
             .text(4, 'Features')
             .int32(5, 1)
             .int32(6, 1)
-            .struct(10, () => thrift.struct(1, () => {})),
+            .struct(10, () => thrift.struct(2, () => {})),
         () => thrift.int32(3, 2).text(4, 'key_value').int32(5, 2),
         () =>
           thrift
