@@ -1,5 +1,6 @@
-// Runs the wire conformance kit against the built server: every case as recorded, then once more with each configuration translated
-// into the documented dialect. Extra arguments go to the kit.
+// Runs the wire conformance kit against the built server: every case as recorded, once more with each configuration translated into the
+// documented dialect, and once with the configurations in etcd (the kit's stand-in; `--etcd URL` uses a real one for all three).
+// Extra arguments go to the kit.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,14 +11,16 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const extra = process.argv.slice(2);
 const common = ['conformance/wire/run.mjs', '--cases', 'conformance/wire/cases', '--server', 'node apps/server/dist/main.js'];
 let failed = false;
-for (const [title, through] of [
-  ['as recorded', []],
-  ['translated into the documented dialect', ['--through', 'node apps/cli/dist/main.js convert --to documented -']],
+for (const [title, isInEtcd, through] of [
+  ['as recorded', false, []],
+  ['translated into the documented dialect', false, ['--through', 'node apps/cli/dist/main.js convert --to documented -']],
+  ['in etcd', true, []],
 ]) {
   console.log(`\n-- configurations ${title}`);
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-conformance-'));
   try {
-    const { status } = spawnSync(process.execPath, [...common, '--config-dir', directory, ...through, ...extra], {
+    const place = isInEtcd || extra.includes('--etcd') ? [] : ['--config-dir', directory];
+    const { status } = spawnSync(process.execPath, [...common, ...place, ...through, ...extra], {
       cwd: root,
       stdio: 'inherit',
     });
