@@ -26,6 +26,9 @@ try {
 } catch (error) {
   if (error instanceof ServerStartError) {
     for (const problem of error.problems) logger.fatal({ code: error.code }, problem);
+  } else if (typeof (error as { readonly code?: unknown }).code === 'string' && error instanceof Error) {
+    // An error of one of our packages says in its message what is wrong; its stack would only hide it.
+    logger.fatal({ code: (error as { readonly code?: unknown }).code }, error.message);
   } else {
     logger.fatal({ err: error }, 'the server could not start');
   }
