@@ -7,7 +7,7 @@ import { authorityOf, type Endpoint, localEndpoint, parseEndpoint } from './endp
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { ServerLogger } from './logger.js';
-import { upstreamEvents } from './upstream-events.js';
+import { UpstreamMonitor, type UpstreamWatch } from './upstream-monitor.js';
 
 /** Services in this process, where a setting or an endpoint says `local`. */
 export interface LocalServices {
@@ -41,18 +41,21 @@ export function createBackends(
 ): ServerBackends {
   const problems: string[] = [];
   const descriptions: string[] = [];
-  const open = new Set<Upstream>();
+  const open = new Map<Upstream, UpstreamWatch>();
+  const monitor = new UpstreamMonitor(telemetry, logger);
 
   const connect = (service: string, endpoint: Endpoint, prefix: UpstreamPrefix): Upstream => {
+    const watch = monitor.watch(service);
     const upstream = createUpstream({
       name: service,
       host: endpoint.host,
       port: endpoint.port,
       tls: tlsOf(environment, prefix, problems),
       protocol: environment.text('INFERFLOW_UPSTREAM_CLIENT') === 'node' ? 'node' : 'lean',
-      onEvent: upstreamEvents(telemetry, logger, service),
+      onEvent: watch.onEvent,
     });
-    open.add(upstream);
+    watch.upstream = upstream;
+    open.set(upstream, watch);
     return upstream;
   };
 
@@ -161,13 +164,15 @@ export function createBackends(
       for (const [key, backend] of models) {
         if (used.has(key)) continue;
         models.delete(key);
-        open.delete(backend.upstream);
         // Requests in flight finish on the snapshot they started with, so their calls get time to end.
-        void backend.upstream.close(60_000);
+        const watch = open.get(backend.upstream);
+        open.delete(backend.upstream);
+        void backend.upstream.close(60_000).then(() => watch?.end());
       }
     },
     async close(graceMs) {
-      await Promise.all([...open, local.featureStore, local.models].map((upstream) => upstream?.close(graceMs)));
+      await Promise.all([...open.keys(), local.featureStore, local.models].map((upstream) => upstream?.close(graceMs)));
+      monitor.close();
     },
   };
 }

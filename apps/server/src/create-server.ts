@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { createEngine, type Engine } from '@inferflow/engine';
@@ -94,6 +95,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
     });
   }
   const stopMetrics = collectProcessMetrics(telemetry);
+  telemetry.gauge(Metric.buildInfo, { version: serverVersion(), node_version: process.versions.node }).set(1);
   logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
   let stopping: Promise<void> | undefined;
   return {
@@ -104,6 +106,12 @@ export async function createServer(environment: Environment, logger: ServerLogge
       return stopping;
     },
   };
+}
+
+function serverVersion(): string {
+  // The same file from the sources and from what is built.
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+  return manifest.version;
 }
 
 function createServerTelemetry(environment: Environment): Telemetry {

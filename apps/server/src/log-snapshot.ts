@@ -15,6 +15,9 @@ export function logSnapshot(
   for (const [modelConfigId, entry] of snapshot.models) {
     if (previous?.models.get(modelConfigId) === entry) continue;
     logEntry(modelConfigId, entry, logger);
+    for (const state of states)
+      telemetry.gauge(Metric.configModelState, { model_id: modelConfigId, state }).set(entry.state === state ? 1 : 0);
+    if (entry.state !== 'live') telemetry.counter(Metric.schemaErrors, { model_id: modelConfigId }).add(1);
   }
   for (const modelConfigId of previous?.models.keys() ?? []) {
     if (!snapshot.models.has(modelConfigId)) logger.info({ modelConfigId }, 'model removed');

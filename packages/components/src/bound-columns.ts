@@ -136,6 +136,10 @@ class BoundTensor implements TensorInput {
     return this.#program.describe();
   }
 
+  get conversions(): number {
+    return this.#program.conversions;
+  }
+
   bind(matrix: Matrix, slate: Matrix | null, rows: RowSet): void {
     this.#matrix = matrix;
     this.#slate = slate;

@@ -14,6 +14,8 @@ export interface ComponentMetrics {
   readonly featureCount: MetricCounter;
   readonly cacheRequests: MetricCounter;
   readonly cacheMisses: MetricCounter;
+  /** Entries served from the cache within their time to live. */
+  readonly cacheHits: MetricCounter;
   /** Entries past their time to live that stood in for a failed fetch. */
   readonly cacheStale: MetricCounter;
   /** Keys taken from a call that another request had under way. */
@@ -26,6 +28,8 @@ export interface ComponentMetrics {
   readonly callsByStatus: readonly MetricCounter[];
   /** Chunks of model rows that failed. */
   readonly failedChunks: MetricCounter;
+  /** Values converted to another type for the inputs of a model; 0 is told too. */
+  readonly conversions: MetricCounter;
   /** Looking up and converting the inputs of a model. */
   readonly assemblyLatency: MetricTimer;
   /** A model component's calls, all chunks. */
@@ -41,6 +45,7 @@ export const noComponentMetrics: ComponentMetrics = Object.freeze({
   featureCount: nothing,
   cacheRequests: nothing,
   cacheMisses: nothing,
+  cacheHits: nothing,
   cacheStale: nothing,
   sharedFetches: nothing,
   externalCalls: nothing,
@@ -48,6 +53,7 @@ export const noComponentMetrics: ComponentMetrics = Object.freeze({
   externalLatency: nothing,
   callsByStatus: Object.freeze(Array.from({ length: 17 }, () => nothing)),
   failedChunks: nothing,
+  conversions: nothing,
   assemblyLatency: nothing,
   modelLatency: nothing,
   defaultedInputs: nothing,

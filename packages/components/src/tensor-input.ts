@@ -6,6 +6,8 @@ export interface TensorInput {
   byteLength(from: number, to: number): number;
   /** Writes these rows at `at`. Repeatable until the run ends. */
   write(target: Uint8Array, at: number, from: number, to: number): void;
+  /** Values that the last `prepare` found to be of another type than the tensor. */
+  readonly conversions: number;
   /** Elements of one row; −1 when rows differ. Texts count one per column. After `prepare`. */
   elementsPerRow(): number;
   /** How the bytes come about: `copy`, `gather n runs`, `convert k columns`, `text`. */

@@ -13,6 +13,7 @@ import {
   SlateWiseResponseSchema,
 } from '@inferflow/proto';
 import { createNoTelemetry, Metric } from '@inferflow/telemetry';
+import { createCacheReport } from './cache-report.js';
 import { explainPlan } from './compile/explain-plan.js';
 import { resolveBackends } from './embed/embedded-backends.js';
 import type { CallOptions, Engine, EngineMethod } from './engine.js';
@@ -62,17 +63,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     logger: options.logger ?? null,
     now: resolved.now,
   });
+  const reportCache = cache === null ? null : createCacheReport(telemetry, cache);
   const stopCollecting = telemetry.onCollect(() => {
     telemetry.gauge(Metric.requestsInFlight).set(door.inFlight);
     telemetry.gauge(Metric.poolOutstanding).set(pool.outstandingBytes);
     telemetry.gauge(Metric.poolIdle).set(pool.idleBytes);
     for (const { plan } of table.models.values())
       for (const { bindings } of plan?.boundPlans.all ?? []) plan?.metrics.countLateEnds(bindings);
-    if (cache === null) return;
-    telemetry.gauge(Metric.featureCacheLimit).set(resolved.featureCacheBytes);
-    const stats = cache.stats();
-    telemetry.gauge(Metric.featureCacheBytes).set(stats.bytes);
-    telemetry.gauge(Metric.featureCacheRows).set(stats.entries);
+    reportCache?.();
   });
   const listeners = new Set<(snapshot: ConfigSnapshot) => void>();
   const publish = (snapshot: ConfigSnapshot): void => {

@@ -158,7 +158,7 @@ const shapes = {
   loggingCapturedBytes: gauge('inferflow_logging_captured_bytes', 'Memory of answered requests that wait to be encoded.'),
   loggingQueueBytes: gauge('inferflow_logging_queue_bytes', 'Encoded records in memory that wait for a sink.', { labels: ['sink'] }),
   loggingSpillBytes: gauge('inferflow_logging_spill_bytes', 'Records on local disk that wait for a sink.', { labels: ['sink'] }),
-  schemaErrors: counter('inferflow_config_schema_parsing_error_total', 'Log schemas that could not be built from a model config.', {
+  schemaErrors: counter('inferflow_config_schema_parsing_error_total', 'Versions of a model config that were refused.', {
     labels: ['model_id'],
     statsd: main('inferflow_config_schema_parsing_error', model),
   }),
@@ -224,17 +224,11 @@ const shapes = {
   lateFinishes: counter('inferflow_component_late_finish_total', 'Calls of done or failed that came too late or twice.', {
     labels: componentLabels,
   }),
-  topologyCacheRequests: counter('inferflow_topology_cache_request_total', 'Topology cache lookups, by result (hit, miss).', {
-    labels: ['result'],
-  }),
   bindCacheRequests: counter('inferflow_bind_cache_request_total', 'Lookups of a layout for a request schema, by result (hit, miss).', {
     labels: ['model_id', 'result'],
   }),
   // Our own: feature cache.
   featureCacheHits: counter('inferflow_feature_cache_hit_total', 'Rows served from the feature cache.', { labels: componentLabels }),
-  featureCacheMisses: counter('inferflow_feature_cache_miss_total', 'Rows that the feature cache did not have.', {
-    labels: componentLabels,
-  }),
   featureCacheStale: counter('inferflow_feature_cache_stale_total', 'Expired rows served because the store failed.', {
     labels: componentLabels,
   }),
@@ -248,13 +242,6 @@ const shapes = {
     labels: componentLabels,
   }),
   // Our own: upstreams.
-  upstreamEvents: counter(
-    'inferflow_upstream_events_total',
-    'What happened to connections and addresses: connected, connect-failed, retry, set-aside and so on.',
-    {
-      labels: ['ext_service', 'event'],
-    },
-  ),
   upstreamReconnects: counter('inferflow_upstream_reconnect_total', 'Connections opened again after a loss.', { labels: ['ext_service'] }),
   upstreamRetries: counter('inferflow_upstream_retry_total', 'Calls sent a second time.', { labels: ['ext_service'] }),
   upstreamSetAside: counter('inferflow_upstream_set_aside_total', 'Addresses set aside after repeated failures.', {
@@ -287,7 +274,6 @@ const shapes = {
   configStoreFailed: gauge('inferflow_config_store_failed', '1 while the last good configs cannot be kept on disk.'),
   // Our own: listener and process.
   connections: gauge('inferflow_connections', 'Open connections of callers, by protocol.', { labels: ['protocol'] }),
-  connectionsRefused: counter('inferflow_connections_refused_total', 'Connections closed because there were too many.'),
   sessionResets: counter('inferflow_session_reset_total', 'Sessions closed because their caller reset too many streams.'),
   buildInfo: gauge('inferflow_build_info', '1, labelled with the version of the product and of Node.', {
     labels: ['version', 'node_version'],

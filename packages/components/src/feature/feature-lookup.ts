@@ -64,8 +64,10 @@ export class FeatureLookup {
       else this.#queue[this.#queueEnd++] = unique;
     }
     if (this.layout.sourceId > 0) {
+      const misses = this.#queueEnd + shared;
       metrics.cacheRequests.add(count);
-      if (this.#queueEnd + shared > 0) metrics.cacheMisses.add(this.#queueEnd + shared);
+      if (misses > 0) metrics.cacheMisses.add(misses);
+      if (misses < count) metrics.cacheHits.add(count - misses);
     }
     if (shared > 0) metrics.sharedFetches.add(shared);
     this.#pump();

@@ -75,7 +75,13 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     // The readers of a pooled run are the same objects for all its requests.
     if (this.#tensors.length === 0) this.#tensors = this.#plan.inputNames.map((name) => run.reads[name] as TensorInput);
     let defaulted = 0;
-    for (let input = 0; input < this.#tensors.length; input++) defaulted += (this.#tensors[input] as TensorInput).prepare();
+    let conversions = 0;
+    for (let input = 0; input < this.#tensors.length; input++) {
+      const tensor = this.#tensors[input] as TensorInput;
+      defaulted += tensor.prepare();
+      conversions += tensor.conversions;
+    }
+    metrics.conversions.add(conversions);
     if (defaulted > 0) metrics.defaultedInputs.add(defaulted);
     metrics.assemblyLatency.observeMs(performance.now() - this.#startedAt);
     this.#chunks.start(run.rows.count, run.slate);

@@ -162,31 +162,42 @@ export function createWorld(random: Random): World {
       isSlate: true,
     });
   }
-  const hasSlates = method === 'pair' || method === 'slate';
   const slateScores = components.flatMap((component) => (component.kind === 'model' && component.isSlate ? [component.writes] : []));
   const answer = ['item', ...random.some([...targetColumns.filter((name) => name !== 'item'), 'nobody'], 8), ...slateScores];
-  const rowCount = random.chance(0.05) && method === 'text' ? 0 : 1 + random.below(7);
-  const ids = Array.from({ length: rowCount }, () => randomText(random, 0.05));
   // Some requests bring a column that a component fetches too.
   const fetched = components.flatMap((part) => (part.kind === 'feature' ? part.columns.filter(({ kind }) => kind !== 'vector') : []));
   const overlaps = fetched.length > 0 && random.chance(0.3) ? [random.pick(fetched).name] : [];
-  const slates = !hasSlates
-    ? []
-    : Array.from({ length: 1 + random.below(4) }, () =>
-        method === 'pair'
-          ? [random.below(rowCount), random.below(rowCount)]
-          : Array.from({ length: random.below(5) }, () => random.below(rowCount)),
-      );
   return {
     method,
     components,
     columns,
     answer,
+    ...randomRequest(random, method, [...targetNames, ...overlaps], contextNames),
+    config: toConfig(components, answer),
+  };
+}
+
+/** The same model asked something else, with the same columns. */
+export function askAgain(world: World, random: Random): World {
+  return { ...world, ...randomRequest(random, world.method, Object.keys(world.targetTexts), Object.keys(world.contextTexts)) };
+}
+
+function randomRequest(random: Random, method: WorldMethod, targetNames: readonly string[], contextNames: readonly string[]) {
+  const rowCount = random.chance(0.05) && method === 'text' ? 0 : 1 + random.below(7);
+  const ids = Array.from({ length: rowCount }, () => randomText(random, 0.05));
+  const slates =
+    method !== 'pair' && method !== 'slate'
+      ? []
+      : Array.from({ length: 1 + random.below(4) }, () =>
+          method === 'pair'
+            ? [random.below(rowCount), random.below(rowCount)]
+            : Array.from({ length: random.below(5) }, () => random.below(rowCount)),
+        );
+  return {
     ids,
     slates,
-    targetTexts: Object.fromEntries([...targetNames, ...overlaps].map((name) => [name, ids.map(() => randomText(random, 0.2))])),
+    targetTexts: Object.fromEntries(targetNames.map((name) => [name, ids.map(() => randomText(random, 0.2))])),
     contextTexts: Object.fromEntries(contextNames.map((name) => [name, randomText(random, 0.2)])),
-    config: toConfig(components, answer),
   };
 }
 

@@ -52,6 +52,8 @@ export interface Alternative {
 export interface PlannedSource {
   readonly first: Alternative | null;
   readonly otherwise: Alternative | null;
+  /** Its typed values become another type. Texts of a request are parsed, which is none. */
+  readonly isConverted: boolean;
 }
 
 /** One piece of a tensor row. `run`: adjacent fixed cells of one block, read in place. `stage`: worked out cell by cell beforehand. */
@@ -127,11 +129,13 @@ export class GatherPlan {
 
   #compile(shapes: readonly (BlockShape | null)[]): Variant {
     const sources = this.spec.sources.map((source, index): PlannedSource => {
-      if (source === null) return { first: null, otherwise: null };
+      if (source === null) return { first: null, otherwise: null, isConverted: false };
       const isText = this.spec.texts?.[index] === true;
       const first = this.#alternative(source.first, shapes, isText && source.otherwise < 0);
       const otherwise = this.#alternative(source.otherwise, shapes, isText);
-      return first === null ? { first: otherwise, otherwise: null } : { first, otherwise };
+      const main = first ?? otherwise;
+      const isConverted = main !== null && main.parseType === null && (this.isText ? main.type !== DataType.String : !main.isCopy);
+      return { first: main, otherwise: first === null ? null : otherwise, isConverted };
     });
     const steps: Step[] = [];
     sources.forEach((source, index) => {

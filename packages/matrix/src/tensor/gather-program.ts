@@ -9,7 +9,7 @@ import type { RowSet } from '../row-set.js';
 import { DefaultedRow } from './defaulted-row.js';
 import { describeVariant } from './describe-gather.js';
 import { CellStager } from './gather-cells.js';
-import { GatherPlan, type GatherSpec, type Step, type Variant } from './gather-plan.js';
+import { GatherPlan, type GatherSpec, type PlannedSource, type Step, type Variant } from './gather-plan.js';
 
 /**
  * Compiles a model input. Programs for several runs at once are made with {@link GatherProgram.fork}.
@@ -26,6 +26,8 @@ export function compileGather(spec: GatherSpec): GatherProgram {
 export class GatherProgram {
   /** Per RowSet position a {@link DefaultedRow}: 0 where every input is real. May be longer than the row set. */
   defaultedRows: Uint8Array = new Uint8Array(0);
+  /** Typed values of the last `prepare` that have another type in the tensor. */
+  conversions = 0;
   readonly #plan: GatherPlan;
   readonly #job: ConvertJob = createConvertJob();
   readonly #staged = new ByteBuffer();
@@ -78,6 +80,7 @@ export class GatherProgram {
     this.defaultedRows.fill(0, 0, rows.count);
     this.#staged.reset();
     this.#rowOffsets = null;
+    this.conversions = 0;
     const variant = this.#variant as Variant;
     this.#stager.bind(variant, this.#blocks, this.#starts, rows.count, this.defaultedRows);
     if (this.#plan.isText || this.#stager.isRagged()) return this.#prepareRows(rows.count);
@@ -85,14 +88,17 @@ export class GatherProgram {
     this.#elements = 0;
     for (let index = 0; index < variant.steps.length; index++) {
       const step = variant.steps[index] as Step;
+      let here: number;
       if (step.kind === 'run') {
-        defaulted += this.#countDefaulted(step, rows.count);
+        here = this.#countDefaulted(step, rows.count);
         this.#stepElements[index] = step.elements;
       } else {
         this.#stagedAt[index] = this.#staged.end;
         this.#stepElements[index] = this.#stager.elementsOf(step.source);
-        defaulted += this.#stager.stageColumn(step.source, this.#stepElements[index] as number);
+        here = this.#stager.stageColumn(step.source, this.#stepElements[index] as number);
       }
+      if ((variant.sources[step.source] as PlannedSource).isConverted) this.conversions += rows.count * step.sources - here;
+      defaulted += here;
       this.#elements += this.#stepElements[index] as number;
     }
     this.#rowBytes = this.#elements * this.#plan.elementBytes;
@@ -147,6 +153,7 @@ export class GatherProgram {
     if (this.#offsets.length < count + 1) this.#offsets = new Int32Array(count + 1);
     this.#rowOffsets = this.#offsets;
     const defaulted = this.#stager.stageRows(this.#offsets);
+    for (const { isConverted } of (this.#variant as Variant).sources) if (isConverted) this.conversions += count;
     this.#elements = this.#plan.isText ? this.#plan.spec.sources.length : sameLength(this.#offsets, count, this.#plan.elementBytes);
     return defaulted;
   }

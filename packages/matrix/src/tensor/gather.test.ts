@@ -270,6 +270,38 @@ describe('compileGather', () => {
     expect([...new Float32Array(gather(program, matrix, null, allRows(2)).buffer)]).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
+  it('counts the values that had to become another type: not copies, texts that are parsed, nor defaults', () => {
+    const shape = createBlockShape([
+      { name: 'f', type: DataType.FP32, width: 4 },
+      { name: 'd', type: DataType.FP64, width: 8 },
+      { name: 'i', type: DataType.Int16, width: 2 },
+      { name: 't', type: DataType.String },
+    ]);
+    const made = Block.create(pool, shape, 3, { heapBytes: 64 });
+    for (const row of [0, 1, 2]) {
+      made.setBytes(row, 0, encodeValue(DataType.FP32, row), 0, 4, CellStatus.fresh);
+      made.setBytes(row, 1, encodeValue(DataType.FP64, row), 0, 8, CellStatus.fresh);
+      if (row === 0) made.markCell(row, 2, CellStatus.missing);
+      else made.setBytes(row, 2, encodeValue(DataType.Int16, row), 0, 2, CellStatus.fresh);
+      made.setBytes(row, 3, Uint8Array.of(49), 0, 1, CellStatus.fresh);
+    }
+    const matrix = matrixOf(made);
+    const conversions = (v2Type: string, ...slots: number[]) => {
+      const sources = slots.map((index) => sourceOf(columnRef(0, index)));
+      const texts = slots.map((index) => index === 3);
+      const program = compileGather({ sources, layout: matrix.layout, v2Type, shape: [slots.length], compat: false, texts });
+      // Twice: a program starts again with every run.
+      program.prepare(matrix, null, allRows(3));
+      program.prepare(matrix, null, allRows(3));
+      return program.conversions;
+    };
+    expect(conversions('FP32', 0)).toBe(0);
+    expect(conversions('FP32', 0, 1)).toBe(3);
+    expect(conversions('FP32', 1, 2)).toBe(5);
+    expect(conversions('FP32', 3)).toBe(0);
+    expect(conversions('BYTES', 0, 3)).toBe(3);
+  });
+
   it('fills what is missing by the width of its own column, or by the shape', () => {
     const shape = createBlockShape([
       { name: 'v', type: DataType.FP32Vector },
