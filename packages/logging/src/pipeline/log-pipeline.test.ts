@@ -71,20 +71,22 @@ describe('LogPipeline', () => {
     pipeline.schemas.add({ ...record.plan.config, hash: 'h1' });
     // The schema of the configuration is empty here: it stands for one of 300 columns.
     Object.defineProperty(pipeline.schemas, 'byHash', { value: () => schema });
-    let longest = 0;
-    let last = performance.now();
+    // Time on the processor, not on the clock: other tests share the machine.
+    const pauses: number[] = [];
+    let last = process.cpuUsage();
     const watch = (): void => {
-      const now = performance.now();
-      longest = Math.max(longest, now - last);
-      last = now;
+      const { user, system } = process.cpuUsage(last);
+      pauses.push((user + system) / 1000);
+      last = process.cpuUsage();
       if (!pipeline.isIdle) setImmediate(watch);
     };
     pipeline.taken(record);
     setImmediate(watch);
     await idle(pipeline);
     expect(sink.messages.reduce((sum, { rowCount }) => sum + rowCount, 0)).toBe(2000);
-    // 2 ms are aimed at; a busy test machine adds its own pauses.
-    expect(longest).toBeLessThan(60);
+    // 600 000 cells take many slices of 1.5 ms; a collection or a compilation may make a few of them longer.
+    expect(pauses.length).toBeGreaterThan(10);
+    expect(pauses.toSorted((a, b) => a - b)[Math.floor(pauses.length / 2)]).toBeLessThan(4);
     await pipeline.close(100);
   });
 
