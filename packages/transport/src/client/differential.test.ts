@@ -202,7 +202,7 @@ describe('lean and node connections', () => {
         settings,
         null,
         0,
-        [http2.constants.PADDING_STRATEGY_NONE, http2.constants.PADDING_STRATEGY_MAX, http2.constants.PADDING_STRATEGY_ALIGNED][dice(3)]!,
+        [http2.constants.PADDING_STRATEGY_NONE, http2.constants.PADDING_STRATEGY_MAX, 1 /* aligned */][dice(3)]!,
       );
       await server.start();
       server.behaviour = (stream, _headers, message) => {
