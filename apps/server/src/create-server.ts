@@ -36,11 +36,27 @@ export interface Server {
  * @throws ServerStartError that lists what is wrong
  */
 export async function createServer(environment: Environment, logger: ServerLogger): Promise<Server> {
+  const opened: Closer[] = [];
+  try {
+    return await start(environment, logger, opened);
+  } catch (error) {
+    // What was started before the mistake came up must not go on behind the caller's back.
+    for (const close of opened.reverse()) await Promise.resolve(close()).catch(() => {});
+    throw error;
+  }
+}
+
+type Closer = () => unknown;
+
+async function start(environment: Environment, logger: ServerLogger, opened: Closer[]): Promise<Server> {
   for (const notice of environment.notices) logger.warn({}, notice);
   const telemetry = createServerTelemetry(environment);
+  opened.push(() => telemetry.close());
   const embedded = await loadEmbedded(environment);
+  opened.push(() => embedded.close(0));
   const registry = await loadPlugins(environment.list('INFERFLOW_PLUGINS'), process.cwd());
   const backends = createBackends(environment, embedded.services, telemetry, logger, embedded.isDemo);
+  opened.push(() => backends.close(0));
   for (const description of [...embedded.descriptions, ...backends.descriptions]) logger.info({}, description);
   const callerCheck = createCallerCheck(environment, logger);
 
@@ -53,6 +69,8 @@ export async function createServer(environment: Environment, logger: ServerLogge
     maxInFlight: environment.number('INFERFLOW_MAX_IN_FLIGHT'),
   };
   const logging = await createServerLogging(environment, telemetry, logger);
+  opened.push(() => logging.close(0));
+  opened.push(() => configSource.close());
   const engine = await createEngine({
     configSource,
     backends,
@@ -72,6 +90,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
       featureParallelBatches: environment.number('INFERFLOW_FEATURE_STORE_PARALLEL'),
     },
   });
+  opened.push(() => engine.close(0));
   const readiness = new Readiness(engine, configStatus);
   logSnapshot(engine.snapshot, undefined, logger, telemetry);
   logging.applySnapshot(engine.snapshot);
@@ -89,7 +108,6 @@ export async function createServer(environment: Environment, logger: ServerLogge
   try {
     bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
   } catch (error) {
-    await engine.close(0);
     throw new ServerStartError('LISTEN_FAILED', [`APP_PORT=${environment.number('APP_PORT')}: ${(error as Error).message}`], {
       cause: error,
     });
@@ -168,6 +186,7 @@ function listen(
     maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
     maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),
     onRefused: refused,
+    onError: (error, path) => logger.error({ err: error, path }, 'a request failed unexpectedly'),
     onSession: sessionEvents(telemetry, logger),
     ...(callerCheck !== null && {
       unauthorized: (headers: IncomingHttpHeaders) => (callerCheck.allows((name) => firstOf(headers[name])) ? null : unauthenticated),

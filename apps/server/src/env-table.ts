@@ -135,7 +135,7 @@ export const envTable = [
   {
     name: 'INFERFLOW_UPSTREAM_CLIENT',
     kind: 'text',
-    default: 'node',
+    default: 'lean',
     section: 'Server',
     meaning:
       'How feature store, model servers and compute service are called: `lean`, HTTP/2 written for these calls, or `node`, the HTTP/2 of the runtime, at many times the CPU.',

@@ -36,7 +36,7 @@ export async function startStockServer(
   const inDirectory = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value.replaceAll('$DIR', directory)]));
   const logger = createLogger('DEBUG', 'test', { write: (line: string) => void text.push(line) });
   try {
-    const settings = { APP_PORT: '0', INFERFLOW_HOST: '127.0.0.1', INFERFLOW_CONFIG_DIR: directory, INFERFLOW_SHUTDOWN_GRACE_MS: '500' };
+    const settings = { APP_PORT: '0', INFERFLOW_HOST: '127.0.0.1', INFERFLOW_CONFIG_DIR: directory, INFERFLOW_SHUTDOWN_GRACE_MS: '100' };
     const server = await createServer(readEnvironment({ ...settings, ...inDirectory }), logger);
     return {
       server,
