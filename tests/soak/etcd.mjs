@@ -299,7 +299,7 @@ async function crowd(run, { version, models, changes, seconds }) {
   for (let from = 0; from < models; from += 40)
     await Promise.all(Array.from({ length: Math.min(40, models - from) }, (_, index) => put(id(from + index), '-first')));
   const count = async () => (await server.metrics()).sum('inferflow_config_models', { state: 'live' });
-  run.check(`${models} models are live`, await until(async () => (await count()) === models + 2, 20_000, 200), `${await count()}`);
+  run.check(`${models} models are live`, await until(async () => (await count()) === models + 2, 90_000, 500), `${await count()}`);
 
   await server.metrics();
   await world.idle.longestMs();
@@ -308,7 +308,7 @@ async function crowd(run, { version, models, changes, seconds }) {
   await writer.put('wide', wide);
   run.check(
     'a value of 1.4 MiB is live',
-    await until(async () => (await world.ask('wide')).code === 0 && world.seen.has('ranker-wide'), 5000),
+    await until(async () => (await world.ask('wide')).code === 0 && world.seen.has('ranker-wide'), 10_000),
   );
   await blocked(run, world, 'a value of 1.4 MiB');
 
@@ -342,15 +342,18 @@ async function crowd(run, { version, models, changes, seconds }) {
 }
 
 /**
- * The longest turn of the server since the last look, less what an idle thread had to wait in that time: on a busy machine both wait for
- * a processor.
+ * The longest turn of the server since the last look. Where an idle thread had to wait for a processor as well, the machine is too busy
+ * to tell who was blocked by what.
  */
 async function blocked(run, world, what) {
   const samplingMs = 20;
   const longest = (await world.server.metrics()).find('nodejs_eventloop_lag_seconds', { quantity: 'max' })[0]?.value ?? Number.NaN;
   const [blockedMs, idleMs] = [Math.max(0, longest * 1000 - samplingMs), await world.idle.longestMs()];
-  const detail = `${blockedMs.toFixed(0)} ms; an idle thread waited ${idleMs.toFixed(0)} ms`;
-  run.check(`${what}: the event loop is never blocked for 50 ms`, blockedMs - idleMs < 50, detail);
+  if (blockedMs >= 50 && idleMs > samplingMs)
+    run.note(
+      `${what}: the event loop had to wait ${blockedMs.toFixed(0)} ms, an idle thread ${idleMs.toFixed(0)} ms: machine too busy to judge`,
+    );
+  else run.check(`${what}: the event loop is never blocked for 50 ms`, blockedMs < 50, `${blockedMs.toFixed(0)} ms`);
 }
 
 async function random(run, { version, members = 1, seconds }) {

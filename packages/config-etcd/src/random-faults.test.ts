@@ -82,7 +82,7 @@ async function run(steps: readonly Step[]): Promise<void> {
   const follower = new Follower();
   const source = createEtcdSourceOver(
     etcd.connect,
-    { endpoints: ['a', 'b', 'c'], appName: 'shop', checkIntervalMs: 8, callTimeoutMs: 40 },
+    { endpoints: ['a', 'b', 'c'], appName: 'shop', checkIntervalMs: 8, callTimeoutMs: 2000 },
     timing,
   );
   follower.listen(await source.start(follower.listen));

@@ -1,16 +1,16 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigDocument, ConfigSnapshot, SnapshotBuilder } from '@inferflow/config';
 import type { ConfigMirror } from './config-mirror.js';
-import type { KeyLayout, LayoutDocuments } from './key-layout.js';
+import type { KeyEntry, KeyLayout, LayoutDocuments } from './key-layout.js';
 
 /** Changes that come within this time are published together. */
 const COALESCE_MS = 20;
-/** The longest such time, in a storm of changes that takes long to read. */
-const LONGEST_COALESCE_MS = 100;
 /** Reading configs stops after this time to let requests be answered. */
 const SLICE_MS = 8;
 /** How long requests have before reading goes on. */
 const PAUSE_MS = 4;
+/** What has been read in this time is published; the rest follows. */
+const BATCH_MS = 250;
 
 /** A snapshot with the documents it was built from. */
 export interface Publication {
@@ -34,7 +34,7 @@ export interface SnapshotPublisherOptions {
 
 /**
  * Makes snapshots of keys that may change thousands of times a second: changes are gathered, read in slices between which requests are
- * answered, and published whole. Also remembers the models that a store has lost without anybody deleting them.
+ * answered, and published, each model whole. Also remembers the models that a store has lost without anybody deleting them.
  */
 export class SnapshotPublisher {
   readonly #options: SnapshotPublisherOptions;
@@ -42,6 +42,8 @@ export class SnapshotPublisher {
   #service: ConfigDocument | undefined;
   #retained = new Map<string, ConfigDocument>();
   #retainedService: ConfigDocument | undefined;
+  /** Ids whose documents have changed and are still to be read, longest waiting first. */
+  readonly #pending = new Set<string>();
   #isLossPending = false;
   #isServing = false;
   #isClosed = false;
@@ -67,7 +69,8 @@ export class SnapshotPublisher {
 
   /** Publishes documents from elsewhere, before the first read. */
   async restore(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): Promise<void> {
-    this.#options.deliver({ snapshot: await this.#build(documents, service), documents, service, ignoredKeys: [] });
+    await this.#prepare(documents, new Set());
+    this.#options.deliver({ snapshot: this.#build(documents, service), documents, service, ignoredKeys: [] });
   }
 
   /** The keys have changed: publishes soon. */
@@ -111,12 +114,11 @@ export class SnapshotPublisher {
   }
 
   async #run(): Promise<void> {
-    let pauseMs = this.#isServing ? COALESCE_MS : 0;
+    const pauseMs = this.#isServing ? COALESCE_MS : 0;
     while (this.#publishedChanges < this.#changes) {
       await sleep(pauseMs);
       if (this.#isClosed) break;
       const changes = this.#changes;
-      const beganAt = performance.now();
       try {
         await this.#publish();
       } catch (error) {
@@ -124,13 +126,12 @@ export class SnapshotPublisher {
         this.#options.failed(error);
       }
       if (this.#isClosed) break;
+      if (this.#pending.size > 0) continue;
       this.#publishedChanges = changes;
       this.#waiting = this.#waiting.filter((waiter) => {
         if (waiter.changes <= changes) waiter.resolve();
         return waiter.changes > changes;
       });
-      // In a storm of changes publishing takes no more than its share.
-      pauseMs = Math.min(Math.max(COALESCE_MS, performance.now() - beganAt), LONGEST_COALESCE_MS);
     }
     // In the same turn as the look at the loop's condition: a change never falls in between.
     this.#running = null;
@@ -155,34 +156,63 @@ export class SnapshotPublisher {
   async #publish(): Promise<void> {
     const { mirror, layout, deliver } = this.#options;
     const entries = [...mirror.entries];
-    const revived = mirror.takeRevived();
-    if (revived.size > 0) {
-      // Deleted and written again before anybody looked: the earlier version must not serve on if the new one is bad.
-      const gone = layout.read(entries.filter(({ key }) => !revived.has(key)));
-      this.#retain(gone);
-      await this.#build(this.#merge(gone), gone.service ?? this.#retainedService);
-    }
+    const forgotten = this.#forget(entries, mirror.takeRevived());
     const now = layout.read(entries);
     this.#retain(now);
-    const documents = this.#merge(now);
+    const documents = await this.#prepare(this.#merge(now), forgotten);
+    if (this.#isClosed) return;
     const service = now.service ?? this.#retainedService;
-    const snapshot = await this.#build(documents, service);
-    if (!this.#isClosed) deliver({ snapshot, documents, service, ignoredKeys: now.ignoredKeys });
+    deliver({ snapshot: this.#build(documents, service), documents, service, ignoredKeys: now.ignoredKeys });
   }
 
-  /** Reads what has changed, a slice at a time. */
-  async #build(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): Promise<ConfigSnapshot> {
-    const { builder } = this.#options;
+  /**
+   * Models whose keys were deleted and written again before anybody looked: their earlier versions must not serve on if the new ones are
+   * bad. Nobody sees them gone.
+   */
+  #forget(entries: readonly KeyEntry[], revived: ReadonlySet<string>): ReadonlySet<string> {
+    if (revived.size === 0) return new Set();
+    const others = this.#options.layout.read(entries.filter(({ key }) => !revived.has(key)));
+    const forgotten = [...this.#documents.keys()].filter((id) => !others.models.has(id) && !this.#retained.has(id));
+    if (forgotten.length === 0 || others.mapProblem !== undefined) return new Set();
+    const kept = new Map(this.#documents);
+    for (const id of forgotten) kept.delete(id);
+    this.#build(kept, this.#service);
+    return new Set(forgotten);
+  }
+
+  /**
+   * Reads what has changed, a slice at a time, until all is read or a batch is full.
+   * @param first ids that have to be among it
+   * @returns the documents, with the ones before where there was no time for the new ones
+   */
+  async #prepare(documents: ReadonlyMap<string, ConfigDocument>, first: ReadonlySet<string>): Promise<ReadonlyMap<string, ConfigDocument>> {
+    const isNews = (id: string): boolean => documents.has(id) && documents.get(id) !== this.#documents.get(id);
+    for (const id of this.#pending) if (!isNews(id)) this.#pending.delete(id);
+    for (const id of documents.keys()) if (isNews(id)) this.#pending.add(id);
+    const batchEnd = this.#isServing ? performance.now() + BATCH_MS : Number.POSITIVE_INFINITY;
     let sliceEnd = performance.now() + SLICE_MS;
-    for (const [id, document] of documents) {
-      if (document === this.#documents.get(id) || this.#isClosed) continue;
-      builder.prepare(id, document);
+    for (const id of new Set([...first, ...this.#pending])) {
+      const document = documents.get(id);
+      if (document === undefined) continue;
+      if (this.#isClosed || (performance.now() >= batchEnd && !first.has(id))) break;
+      this.#options.builder.prepare(id, document);
+      this.#pending.delete(id);
       if (performance.now() < sliceEnd) continue;
       await (this.#isServing ? sleep(PAUSE_MS) : nextTurn());
       sliceEnd = performance.now() + SLICE_MS;
     }
+    if (this.#pending.size === 0) return documents;
+    const ready = new Map<string, ConfigDocument>();
+    for (const [id, document] of documents) {
+      const usable = this.#pending.has(id) ? this.#documents.get(id) : document;
+      if (usable !== undefined) ready.set(id, usable);
+    }
+    return ready;
+  }
+
+  #build(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): ConfigSnapshot {
     this.#documents = documents;
     this.#service = service;
-    return builder.build(documents, service);
+    return this.#options.builder.build(documents, service);
   }
 }

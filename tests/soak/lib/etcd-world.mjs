@@ -30,7 +30,10 @@ export class EtcdWorld {
    * @param options.user what the server logs in with
    * @param options.load false: no load
    */
-  async #start(run, { version, members = 1, tls = false, auth = false, tokenTtl, env = {}, models = {}, user, load = true }) {
+  async #start(
+    run,
+    { version, members = 1, tls = false, auth = false, tokenTtl, env = {}, models = {}, user, load = true, nodeArguments = [] },
+  ) {
     this.run = run;
     this.cluster = await startEtcd(`${run.directory()}/etcd`, { version, members, tls, auth, tokenTtl });
     run.defer(() => this.cluster.stop());
@@ -61,7 +64,7 @@ export class EtcdWorld {
       ...(auth && { ETCD_USERNAME: user ?? 'reader', ETCD_PASSWORD: user ?? 'reader' }),
       ...env,
     };
-    this.server = await startServer(run, { env: this.serverEnvironment });
+    this.server = await startServer(run, { env: this.serverEnvironment, nodeArguments });
     if (!load) return;
     this.load = startLoad(this.server.port, { rate: 40, connections: 2, modelId: 'soak', timeoutMs: 30_000 });
     this.changing = startLoad(this.server.port, { rate: 40, connections: 2, modelId: 'changing', timeoutMs: 30_000 });
