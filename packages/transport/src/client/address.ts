@@ -101,8 +101,9 @@ export class Address implements ConnectionOwner {
     for (const connection of [...this.connections]) connection.destroy(failure);
   }
 
-  connectionReady(_connection: Connection): void {
+  connectionReady(connection: Connection): void {
     this.#connecting--;
+    this.#limitAge(connection);
     this.#owner.options.onEvent?.({ kind: 'connected', address: this.#name });
     this.#owner.roomAppeared();
   }
@@ -158,6 +159,16 @@ export class Address implements ConnectionOwner {
 
   callUnheard(_connection: Connection): void {
     this.#countFailure(performance.now());
+  }
+
+  /** A connection that lives for ever never sees new instances behind a load balancer. */
+  #limitAge(connection: Connection): void {
+    const { maxConnectionAgeMs } = this.#owner.options;
+    if (maxConnectionAgeMs === 0) return;
+    const timer = setTimeout(() => {
+      if (this.connections.includes(connection)) connection.drain();
+    }, jitter(maxConnectionAgeMs));
+    timer.unref();
   }
 
   #open(): void {

@@ -20,7 +20,7 @@ export interface AnswerHead {
   readonly isGzip: boolean;
   /** The failure of a block that HTTP/2 forbids, or that is too long. */
   readonly malformed: CallFailure | null;
-  /** Name, value, name, value … */
+  /** Name, value, name, value … without the status line. */
   readonly fields: readonly string[];
 }
 
@@ -33,6 +33,7 @@ const singleValued = new Set(['content-type', 'content-length', 'date', 'etag', 
 /** Works out what a block means; see {@link AnswerHead}. */
 export function digestAnswerHead(fields: readonly string[], isTooLong: boolean): AnswerHead {
   const headers: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
+  const regular: string[] = [];
   let problem = '';
   let httpStatus = 0;
   let isRegular = false;
@@ -47,6 +48,7 @@ export function digestAnswerHead(fields: readonly string[], isTooLong: boolean):
       continue;
     }
     isRegular = true;
+    regular.push(name, value);
     if (!namePattern.test(name)) problem ||= 'a bad header name';
     else if (connectionHeaders.has(name)) problem ||= 'a header of HTTP/1.1 connections';
     else if (forbiddenInValue.test(value)) problem ||= 'a bad header value';
@@ -68,7 +70,7 @@ export function digestAnswerHead(fields: readonly string[], isTooLong: boolean):
       : problem === ''
         ? null
         : malformedFailure(problem),
-    fields,
+    fields: regular,
   };
 }
 

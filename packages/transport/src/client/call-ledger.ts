@@ -91,6 +91,8 @@ export class CallLedger {
     call.callState = CallState.WAITING;
     call.connection = null;
     call.attempt = null;
+    call.answerHeaders = null;
+    call.answerTrailers = null;
     this.waiting.push(call);
   }
 

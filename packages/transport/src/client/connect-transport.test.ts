@@ -8,7 +8,7 @@ import {
   createConnectTransport as createHttpTransport,
 } from '@connectrpc/connect-node';
 import { Client, compressionAlgorithms, credentials, Metadata } from '@grpc/grpc-js';
-import { Health, HealthCheckResponse_ServingStatus } from '@inferflow/proto';
+import { Health, HealthCheckRequestSchema, HealthCheckResponse_ServingStatus } from '@inferflow/proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOnePort } from '../server/one-port.js';
 import type { OnePort } from '../server/one-port-options.js';
@@ -29,6 +29,12 @@ beforeAll(async () => {
       router.service(Health, {
         async check(request, context) {
           seen.push(context.requestHeader.get('x-caller'));
+          context.responseHeader.set('x-before', 'head');
+          context.responseTrailer.set('x-after', 'tail');
+          if (request.service === 'detailed')
+            throw new ConnectError('look closer', Code.FailedPrecondition, { 'x-why': 'because' }, [
+              { desc: HealthCheckRequestSchema, value: { service: 'detail' } },
+            ]);
           if (request.service === 'none') throw new ConnectError('no such service', Code.NotFound);
           if (request.service === 'slow') await sleep(500);
           return { status: SERVING };
@@ -70,7 +76,40 @@ describe('createConnectTransport', () => {
     expect(upstream.inFlight).toBe(0);
   });
 
-  it('refuses streams clearly', async () => {
+  it.each(['lean', 'node'] as const)('hands out headers, trailers and error details over %s connections', async (protocol) => {
+    const own = createUpstream({ name: 'health', protocol, host: '127.0.0.1', port });
+    const client = createClient(Health, createConnectTransport(own, { authority: 'health' }));
+    let head: string | null = null;
+    let tail: string | null = null;
+    await client.check(
+      {},
+      {
+        onHeader: (headers) => {
+          head = headers.get('x-before');
+        },
+        onTrailer: (trailers) => {
+          tail = trailers.get('x-after');
+        },
+      },
+    );
+    expect([head, tail]).toEqual(['head', 'tail']);
+    const error = await client.check({ service: 'detailed' }).catch((thrown: unknown) => thrown);
+    if (!(error instanceof ConnectError)) throw new Error('expected a ConnectError');
+    expect(error).toMatchObject({ code: Code.FailedPrecondition, rawMessage: 'look closer' });
+    expect(error.metadata.get('x-why')).toBe('because');
+    expect(error.findDetails(HealthCheckRequestSchema).map(({ service }) => service)).toEqual(['detail']);
+    await own.close(0);
+  });
+
+  it('hands streaming methods to the transport for streams', async () => {
+    const streams = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
+    const client = createClient(Health, createConnectTransport(upstream, { authority: 'health', streams }));
+    const answers: number[] = [];
+    for await (const { status } of client.watch({})) answers.push(status);
+    expect(answers).toEqual([SERVING]);
+  });
+
+  it('refuses streams clearly where there is none', async () => {
     const client = createClient(Health, createConnectTransport(upstream, { authority: 'health' }));
     const read = async () => {
       for await (const _ of client.watch({})) throw new Error('not reached');

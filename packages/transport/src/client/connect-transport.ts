@@ -1,8 +1,9 @@
-import type { DescMessage, DescMethodUnary, MessageInitShape } from '@bufbuild/protobuf';
+import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from '@bufbuild/protobuf';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError, type Transport, type UnaryResponse } from '@connectrpc/connect';
+import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import type { CallFailure } from '../failure.js';
 import { type CallHead, createCallHead } from '../grpc-head.js';
+import { parseStatusDetails } from './status-details.js';
 import { UnaryCall, type Upstream } from './unary-call.js';
 
 type HeaderInit = ConstructorParameters<typeof Headers>[0];
@@ -17,15 +18,18 @@ export interface ConnectTransportOptions {
   defaultTimeoutMs?: number;
   /** Longer answers fail with RESOURCE_EXHAUSTED. @default 33554432 (32 MiB) */
   maxAnswerBytes?: number;
+  /** Carries the streaming methods, for example `createGrpcTransport` of `@connectrpc/connect-node`. Absent: they are refused with UNIMPLEMENTED. */
+  streams?: Transport;
 }
 
 /**
- * A Connect `Transport` over an upstream: any client generated for Connect, at the cost of a plain call. Unary only; streams are refused
- * with UNIMPLEMENTED. Response headers and trailers are not kept: they arrive empty. Answers are decoded from a copy, so `bytes` fields stay valid.
+ * A Connect `Transport` over an upstream: any client generated for Connect, at the cost of a plain call. Streaming methods go to
+ * `options.streams`. Headers, trailers and error details arrive as they do over connect-node. Answers are decoded from a copy, so `bytes`
+ * fields stay valid.
  */
 export function createConnectTransport(upstream: Upstream, options: ConnectTransportOptions): Transport {
   const heads = new WeakMap<DescMethodUnary, CallHead>();
-  const { authority, metadata = [], defaultTimeoutMs, maxAnswerBytes } = options;
+  const { authority, metadata = [], defaultTimeoutMs, maxAnswerBytes, streams } = options;
   const headOf = (method: DescMethodUnary, header: HeaderInit): CallHead => {
     const own = header === undefined ? [] : [...new Headers(header)].filter(([name]) => name !== 'user-agent');
     const known = own.length === 0 ? heads.get(method) : undefined;
@@ -47,7 +51,7 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
       const timeout = timeoutMs ?? defaultTimeoutMs;
       const deadline = timeout === undefined || timeout <= 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout;
       const head = headOf(method, header);
-      const message = await new Promise<Uint8Array>((resolve, reject) => {
+      const { message, call } = await new Promise<Answer>((resolve, reject) => {
         const call = new PromiseCall(head, deadline, maxAnswerBytes, body, resolve, reject);
         if (signal !== undefined) call.follow(upstream, signal);
         upstream.start(call);
@@ -56,23 +60,50 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
         stream: false,
         service: method.parent,
         method,
-        header: new Headers(),
-        trailer: new Headers(),
+        header: toHeaders(call.answerHeaders),
+        trailer: toHeaders(call.answerTrailers),
         message: fromBinary(method.output, message),
       };
     },
-    async stream() {
-      throw new ConnectError(
-        'this transport carries unary calls only; use the one of @connectrpc/connect-node for streams',
-        Code.Unimplemented,
-      );
+    async stream<I extends DescMessage, O extends DescMessage>(
+      method: DescMethodStreaming<I, O>,
+      signal: AbortSignal | undefined,
+      timeoutMs: number | undefined,
+      header: HeaderInit,
+      input: AsyncIterable<MessageInitShape<I>>,
+      contextValues?: Parameters<Transport['stream']>[5],
+    ): Promise<StreamResponse<I, O>> {
+      if (streams === undefined)
+        throw new ConnectError(
+          'this transport carries unary calls only; give it one of @connectrpc/connect-node as `streams` for the others',
+          Code.Unimplemented,
+        );
+      return await streams.stream(method, signal, timeoutMs, header, input, contextValues);
     },
   };
 }
 
+interface Answer {
+  readonly message: Uint8Array;
+  readonly call: UnaryCall;
+}
+
+function toHeaders(fields: readonly string[] | null): Headers {
+  const headers = new Headers();
+  if (fields !== null)
+    for (let i = 0; i < fields.length; i += 2) {
+      try {
+        headers.append(fields[i]!, fields[i + 1]!);
+      } catch {
+        // Not a header that this class can hold; a peer may send anything.
+      }
+    }
+  return headers;
+}
+
 class PromiseCall extends UnaryCall {
   readonly #body: Uint8Array;
-  readonly #resolve: (message: Uint8Array) => void;
+  readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
   #unfollow: (() => void) | null = null;
 
@@ -81,10 +112,11 @@ class PromiseCall extends UnaryCall {
     deadline: number,
     maxAnswerBytes: number | undefined,
     body: Uint8Array,
-    resolve: (message: Uint8Array) => void,
+    resolve: (answer: Answer) => void,
     reject: (error: unknown) => void,
   ) {
     super(head, deadline, maxAnswerBytes);
+    this.wantsMetadata = true;
     this.#body = body;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -110,12 +142,15 @@ class PromiseCall extends UnaryCall {
 
   succeeded(message: Uint8Array): void {
     this.#unfollow?.();
-    this.#resolve(message.slice());
+    this.#resolve({ message: message.slice(), call: this });
   }
 
   failed(failure: CallFailure): void {
     this.#unfollow?.();
+    const metadata = toHeaders([...(this.answerHeaders ?? []), ...(this.answerTrailers ?? [])]);
     // Connect numbers its codes as gRPC does.
-    this.#reject(new ConnectError(failure.message, failure.code as Code));
+    const error = new ConnectError(failure.message, failure.code as Code, metadata);
+    error.details = parseStatusDetails(metadata.get('grpc-status-details-bin'));
+    this.#reject(error);
   }
 }

@@ -107,6 +107,7 @@ export class Exchange {
       this.trailersArrived(headers);
       return;
     }
+    if (this.call?.wantsMetadata === true) this.call.answerHeaders = listHeaders(headers);
     const failure = headFailure(headers);
     if (failure !== null) this.#abort(failure);
     else if (this.#readState !== ReadState.OK) this.#breakBody();
@@ -124,6 +125,7 @@ export class Exchange {
     this.#host.heard++;
     this.#status = parseGrpcStatus(headers['grpc-status']);
     this.#failure = statusFailure(headers);
+    if (this.call?.wantsMetadata === true) this.call.answerTrailers = listHeaders(headers);
     const pushback = headers['grpc-retry-pushback-ms'];
     this.#mayRetry = pushback === undefined || pushback === '0';
   }
@@ -219,6 +221,13 @@ export class Exchange {
       if (this.#stream.destroyed) this.#reader.release();
     });
   }
+}
+
+/** As calls keep them: name, value, name, value … without the status line. */
+function listHeaders(headers: IncomingHttpHeaders): string[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    name.startsWith(':') || value === undefined ? [] : [value].flat().flatMap((each) => [name, each]),
+  );
 }
 
 function onHead(this: ClientHttp2Stream, headers: IncomingHttpHeaders & IncomingHttpStatusHeader): void {

@@ -46,6 +46,12 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   readonly deadline: number;
   /** A longer answer is cut off and fails as `malformed` with RESOURCE_EXHAUSTED. */
   readonly maxAnswerBytes: number;
+  /** Set it before `start` to get {@link UnaryCall.answerHeaders} and {@link UnaryCall.answerTrailers}. */
+  wantsMetadata = false;
+  /** Headers of the answer, as name, value, name, value …: `null` until they came, and unless they are wanted. Values of `-bin` names are base64. */
+  answerHeaders: readonly string[] | null = null;
+  /** Trailers of the answer, `grpc-status` among them; everything, when the answer has trailers only. */
+  answerTrailers: readonly string[] | null = null;
   /** Where the call runs; `null` before `start` and after the end. */
   upstream: Upstream | null = null;
 

@@ -463,6 +463,20 @@ describeBoth('createUpstream: connections', () => {
     expect(server.connections).toBe(2);
   });
 
+  it('leaves a connection at its age, without losing a call', async () => {
+    const server = await serve();
+    server.behaviour = (stream, _headers, message) => void setTimeout(() => answer(stream, frame(message)), 10);
+    const upstream = connect(server.port, { maxConnectionAgeMs: 40, retryRatio: 0 });
+    const calls: Promise<ProbeCall>[] = [];
+    for (let i = 0; i < 40; i++) {
+      calls.push(run(upstream, new ProbeCall(`${i}`)));
+      await sleep(5);
+    }
+    expect((await Promise.all(calls)).map((call) => call.text)).toEqual(calls.map((_, i) => `${i}`));
+    expect(server.connections).toBeGreaterThanOrEqual(3);
+    await until(() => server.sessions.size <= 1, 'old connections closed');
+  });
+
   it('bounds calls and bytes that wait for a connection', async () => {
     const silent = await rawServer(() => {});
     const upstream = connect(silent.port, { connectTimeoutMs: 80, maxInFlight: 3, maxQueuedBytes: 1000 });

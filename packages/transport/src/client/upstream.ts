@@ -30,7 +30,7 @@ export interface GrpcUpstream extends Upstream {
 
 /** A remote gRPC service: pooled HTTP/2 connections to all its addresses. Connects on the first call or `ready`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
 export function createUpstream(options: UpstreamOptions): GrpcUpstream {
-  const factory = options.protocol === 'lean' ? openLeanConnection : openNodeConnection;
+  const factory = options.protocol === 'node' ? openNodeConnection : openLeanConnection;
   return new RemoteUpstream(resolveUpstreamOptions(options), options.connectionFactory ?? factory);
 }
 

@@ -252,6 +252,7 @@ export class ClientSession implements FrameSink {
       if (head.httpStatus !== 0) return this.#refuse(stream, Http2Code.PROTOCOL_ERROR, malformedFailure('trailers with a :status'));
       if (!isLast) return this.#refuse(stream, Http2Code.PROTOCOL_ERROR, malformedFailure('trailers that do not end the stream'));
       stream.verdict = head;
+      if (stream.call?.wantsMetadata === true) stream.call.answerTrailers = head.fields;
       return this.#end(stream);
     }
     if (head.httpStatus === 0) return this.#refuse(stream, Http2Code.PROTOCOL_ERROR, malformedFailure('headers without a :status'));
@@ -261,6 +262,10 @@ export class ClientSession implements FrameSink {
     }
     stream.phase = StreamPhase.BODY;
     stream.isGzip = head.isGzip;
+    if (stream.call?.wantsMetadata === true) {
+      if (head.hasGrpcStatus) stream.call.answerTrailers = head.fields;
+      else stream.call.answerHeaders = head.fields;
+    }
     if (head.hasGrpcStatus) stream.verdict = head;
     else if (head.headFailure !== null) return this.#refuse(stream, Http2Code.CANCEL, head.headFailure, isLast);
     if (isLast) this.#end(stream);

@@ -1,0 +1,43 @@
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+
+/** One detail of a `google.rpc.Status`. */
+export interface StatusDetail {
+  /** Full name of the message type. */
+  readonly type: string;
+  readonly value: Uint8Array;
+}
+
+const detailsField = 3;
+
+/** Details of a `grpc-status-details-bin` value, base64 of a `google.rpc.Status`. Never throws: what cannot be read is left out. */
+export function parseStatusDetails(value: string | null): StatusDetail[] {
+  const details: StatusDetail[] = [];
+  if (value === null || value === '') return details;
+  try {
+    const reader = new BinaryReader(new Uint8Array(Buffer.from(value, 'base64')));
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (field === detailsField && wireType === WireType.LengthDelimited) details.push(parseAny(reader.bytes()));
+      else reader.skip(wireType, field);
+    }
+  } catch {
+    // A peer may send anything; the status itself is in the other trailers.
+  }
+  return details;
+}
+
+/** A `google.protobuf.Any`: type URL, then value. */
+function parseAny(bytes: Uint8Array): StatusDetail {
+  const reader = new BinaryReader(bytes);
+  let type = '';
+  let value: Uint8Array = new Uint8Array(0);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 1 && wireType === WireType.LengthDelimited) {
+      const url = reader.string();
+      type = url.slice(url.lastIndexOf('/') + 1);
+    } else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.bytes();
+    else reader.skip(wireType, field);
+  }
+  return { type, value };
+}
