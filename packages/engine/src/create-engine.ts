@@ -64,20 +64,26 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     now: resolved.now,
   });
   const reportCache = cache === null ? null : createCacheReport(telemetry, cache);
-  const stopCollecting = telemetry.onCollect(() => {
+  const collect = (): void => {
     telemetry.gauge(Metric.requestsInFlight).set(door.inFlight);
     telemetry.gauge(Metric.poolOutstanding).set(pool.outstandingBytes);
     telemetry.gauge(Metric.poolIdle).set(pool.idleBytes);
     for (const { plan } of table.models.values())
       for (const { bindings } of plan?.boundPlans.all ?? []) plan?.metrics.countLateEnds(bindings);
     reportCache?.();
-  });
+  };
   const listeners = new Set<(snapshot: ConfigSnapshot) => void>();
   const publish = (snapshot: ConfigSnapshot): void => {
     table.publish(snapshot);
     for (const listener of listeners) listener(snapshot);
   };
   table.publish(await options.configSource.start(publish, (config) => table.accept(config)));
+  const removeHook = telemetry.onCollect(collect);
+  const stopCollecting = (): void => {
+    // What happened since the last flush belongs into the next.
+    collect();
+    removeHook();
+  };
   return buildEngine(options, resolved, table, door, listeners, stopCollecting);
 }
 

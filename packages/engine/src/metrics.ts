@@ -40,8 +40,8 @@ export interface EngineMetrics {
   readonly telemetry: Telemetry;
   /** Every RPC. `kind` null = answered. */
   rpcEnded(method: EngineMethod, kind: EngineErrorKind | null, durationMs: number): void;
-  /** A Predict call whose model is not known. */
-  unknownModel(method: EngineMethod): void;
+  /** A Predict call that no plan answers; `modelConfigId` is that of a refused model, '' where there is no such model. */
+  unanswerable(method: EngineMethod, modelConfigId: string): void;
   readonly cancelled: Counter;
 }
 
@@ -71,9 +71,9 @@ export function createEngineMetrics(telemetry: Telemetry): EngineMetrics {
       child.total.add(1);
       child.latency.observeMs(durationMs);
     },
-    unknownModel(method) {
+    unanswerable(method, modelConfigId) {
       if (method !== 'RetrieveModelScore') {
-        telemetry.counter(Metric.predictRequests, { model_id: UNKNOWN, inference_mode: modes[method] }).add(1);
+        telemetry.counter(Metric.predictRequests, { model_id: modelConfigId || UNKNOWN, inference_mode: modes[method] }).add(1);
       }
     },
     cancelled: telemetry.counter(Metric.requestsCancelled),

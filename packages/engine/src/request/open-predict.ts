@@ -37,7 +37,7 @@ export class PredictOpener {
     if (!scan.scan(message, kind)) return malformedRequest(method, '');
     const plan = findPlan(table, method, readUtf8(message, scan.modelConfigIdStart, scan.modelConfigIdEnd));
     if (plan instanceof EngineError) {
-      metrics.unknownModel(method);
+      metrics.unanswerable(method, plan.modelConfigId);
       return plan;
     }
     plan.metrics.requested(method);
