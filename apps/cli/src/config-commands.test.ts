@@ -81,6 +81,46 @@ describe('inferflow lint', () => {
     expect(byId.torn.problems[0].code).toBe('INFERFLOW_CONFIG_SYNTAX');
   });
 
+  it('takes a bad model of several for itself: its neighbours are accepted', async () => {
+    const { out, code } = await run(createLintCommand, ['-', '--format', 'json'], JSON.stringify({ one: good, two: {}, three: null }));
+    expect(code).toBe(1);
+    const accepted = JSON.parse(out).models.map((model: { model_config_id: string; accepted: boolean }) => [
+      model.model_config_id,
+      model.accepted,
+    ]);
+    expect(accepted).toEqual([
+      ['one', true],
+      ['two', false],
+      ['three', false],
+    ]);
+  });
+
+  it.each([
+    ['nothing', '', 'INFERFLOW_CONFIG_SYNTAX'],
+    ['blanks', ' \n', 'INFERFLOW_CONFIG_SYNTAX'],
+    ['a list', '[]', 'INFERFLOW_CONFIG_WRONG_TYPE'],
+    ['null', 'null', 'INFERFLOW_CONFIG_WRONG_TYPE'],
+    ['an empty object', '{}', 'INFERFLOW_CONFIG_MISSING'],
+    ['half an object', '{"a":', 'INFERFLOW_CONFIG_SYNTAX'],
+  ])('refuses %s on stdin with a reason', async (_name, text, problem) => {
+    const { out, code } = await run(createLintCommand, ['-'], text);
+    expect(code).toBe(1);
+    expect(out).toContain(problem);
+  });
+
+  it('reads what editors make of a file: a byte order mark, YAML with carriage returns', async () => {
+    const text = JSON.stringify(good);
+    expect((await run(createLintCommand, ['-'], `\uFEFF${text}`)).code).toBe(0);
+    const yaml = [
+      '---',
+      'dag_execution_config:',
+      '  component_dependency: {p1: [feature_initializer]}',
+      `component_config: ${JSON.stringify(good.component_config)}`,
+      'response_config: {features: [item, s]}',
+    ];
+    expect((await run(createLintCommand, ['-'], yaml.join('\r\n'))).code).toBe(0);
+  });
+
   it('says that there is nothing to check', async () => {
     expect(await run(createLintCommand, [join(directory, 'absent.json')])).toMatchObject({
       code: 2,
@@ -112,6 +152,31 @@ describe('inferflow convert', () => {
     const { out, code } = await run(createConvertCommand, ['--to', 'documented', file]);
     expect(code).toBe(0);
     expect(Object.keys(JSON.parse(out))).toEqual(['one', 'two-b']);
+  });
+
+  it('reads and writes the wrapper of one model on stdin', async () => {
+    const there = await run(createConvertCommand, ['--to', 'documented', '-'], JSON.stringify({ only: good }));
+    expect(Object.keys(JSON.parse(there.out))).toEqual(['only']);
+    const back = await run(createConvertCommand, ['--to', 'deployed', '-'], there.out);
+    expect(JSON.parse(back.out).only.component_config.predator_components).toEqual(good.component_config.predator_components);
+  });
+
+  it('changes nothing in what is written in the wanted dialect already', async () => {
+    const documented = (await run(createConvertCommand, ['--to', 'documented'], JSON.stringify(good))).out;
+    expect((await run(createConvertCommand, ['--to', 'documented'], documented)).out).toBe(documented);
+  });
+
+  it('keeps fields that nobody knows, wherever they are', async () => {
+    const marked = structuredClone(good) as Record<string, never> & typeof good;
+    Object.assign(marked, { x_top: { a: [1, null] } });
+    Object.assign(marked.dag_execution_config, { x_graph: 'g' });
+    Object.assign(marked.response_config, { x_response: true });
+    Object.assign(marked.component_config.predator_components[0] as object, { x_component: 1.5 });
+    Object.assign(marked.component_config.predator_components[0]?.inputs[0] as object, { x_input: 'i' });
+    const there = await run(createConvertCommand, ['--to', 'documented'], JSON.stringify(marked));
+    for (const name of ['x_top', 'x_graph', 'x_response', 'x_component', 'x_input']) expect(there.out).toContain(`"${name}"`);
+    const back = JSON.parse((await run(createConvertCommand, ['--to', 'deployed'], there.out)).out);
+    expect(back).toMatchObject(marked);
   });
 
   it('refuses a config with errors: problems on stderr, nothing on stdout', async () => {

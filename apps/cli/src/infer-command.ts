@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
 import type { InferflowClient, ModelScoreRequest, PairWiseRequest, PointWiseRequest, SlateWiseRequest } from '@inferflow/client';
 import { createNodeInferflowClient } from '@inferflow/client/node';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type CommandIo, processIo } from './command-io.js';
 import { rankedRows } from './ranked-rows.js';
 import { renderTable } from './render-table.js';
 
@@ -20,7 +20,7 @@ interface InferOptions {
 }
 
 /** `inferflow infer`: one request from a JSON file or flags, the answer as a table or JSON. */
-export function createInferCommand(): Command {
+export function createInferCommand(io: CommandIo = processIo): Command {
   return new Command('infer')
     .description('send one scoring request and print the answer, best first')
     .argument('[file]', 'request as JSON, - for standard input; pairs, slates or entities in it choose the method')
@@ -39,7 +39,7 @@ export function createInferCommand(): Command {
     .option('--caller-id <id>', 'inferflow-caller-id')
     .option('--token <token>', 'inferflow-auth-token')
     .action(async (file: string | undefined, options: InferOptions) => {
-      const request = await readRequest(file, options);
+      const request = await readRequest(file, options, io);
       const { host, port } = parseServer(options.server);
       const client = createNodeInferflowClient({
         host,
@@ -49,7 +49,7 @@ export function createInferCommand(): Command {
         ...(options.token !== undefined && { authToken: options.token }),
       });
       try {
-        process.stdout.write(`${await ask(client, request, options)}\n`);
+        io.out(`${await ask(client, request, options)}\n`);
       } finally {
         await client.close(0);
       }
@@ -91,8 +91,8 @@ function table(columns: readonly string[], rows: Parameters<typeof rankedRows>[1
   return renderTable(ranked.columns, ranked.rows);
 }
 
-async function readRequest(file: string | undefined, options: InferOptions): Promise<AnyRequest> {
-  const fromFile = file === undefined ? {} : parseObject(file === '-' ? await text(process.stdin) : readFileSync(file, 'utf8'), file);
+async function readRequest(file: string | undefined, options: InferOptions, io: CommandIo): Promise<AnyRequest> {
+  const fromFile = file === undefined ? {} : parseObject(file === '-' ? await io.readStdin() : readFileSync(file, 'utf8'), file);
   const targets = options.targets?.split(',').map((id) => ({ id: id.trim() }));
   const context = { ...(fromFile['context'] as object | undefined), ...options.context };
   const request = {

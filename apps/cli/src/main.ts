@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 
 // Loaded on demand, so that `convert` in a pipe does not pay for the server.
@@ -13,9 +14,14 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };
 
+function ownVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+  return manifest.version;
+}
+
 const program = new Command('inferflow')
   .description('configured graphs that answer scoring requests')
-  .version('0.1.0')
+  .version(ownVersion())
   .showHelpAfterError()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 const wanted = commands[process.argv[2] ?? ''];

@@ -1,4 +1,4 @@
-import { createLogger, createServer, readEnvironment, ServerStartError } from '@inferflow/server';
+import { runServer, ServerStartError } from '@inferflow/server';
 import { Command } from 'commander';
 
 /** `inferflow serve`: the server with the environment's settings, the common ones as flags. */
@@ -18,12 +18,7 @@ export function createServeCommand(): Command {
       };
       const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
       try {
-        const environment = readEnvironment({ ...process.env, ...given });
-        const logger = createLogger(environment.text('APP_LOG_LEVEL') ?? 'INFO', environment.text('APP_NAME') ?? 'inferflow');
-        const server = await createServer(environment, logger);
-        for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-          process.once(signal, () => void server.shutdown().then(() => process.exit(0)));
-        }
+        await runServer({ ...process.env, ...given });
       } catch (error) {
         if (!(error instanceof ServerStartError)) throw error;
         for (const problem of error.problems) process.stderr.write(`${problem}\n`);

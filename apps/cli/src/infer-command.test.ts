@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLogger, createServer, readEnvironment, type Server } from '@inferflow/server';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CommandIo } from './command-io.js';
+import { createInferCommand } from './infer-command.js';
+
+const expression = (component: string, scoreColumn: string, text: string, mapping: Readonly<Record<string, string>>, isSlate: boolean) => ({
+  component,
+  component_id: 'film',
+  score_col: scoreColumn,
+  data_type: 'DataTypeFP32',
+  expression: text,
+  score_mapping: mapping,
+  ...(isSlate && { slate_component: true }),
+});
+const model = {
+  request_values: 'typed',
+  dag_execution_config: { component_dependency: { sum: ['feature_initializer'], both: ['sum'] } },
+  component_config: {
+    numerix_components: [
+      expression('sum', 'total', 'a b +', { 'a@DataTypeFP32': 'stars', 'b@DataTypeFP32': 'bonus' }, false),
+      expression('both', 'evening', 'x 2 *', { 'x@DataTypeFP32': 'total' }, true),
+    ],
+  },
+  response_config: { features: ['film', 'total', 'evening'] },
+};
+
+let folder: string;
+let server: Server;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'inferflow-infer-'));
+  mkdirSync(join(folder, 'models'));
+  writeFileSync(join(folder, 'models', 'films.json'), JSON.stringify(model));
+  writeFileSync(join(folder, 'callers'), `cli ${createHash('sha256').update('word').digest('hex')}\n`);
+  const environment = readEnvironment({
+    APP_PORT: '0',
+    INFERFLOW_HOST: '127.0.0.1',
+    INFERFLOW_CONFIG_DIR: folder,
+    INFERFLOW_AUTH_FILE: join(folder, 'callers'),
+    INFERFLOW_SHUTDOWN_GRACE_MS: '100',
+  });
+  server = await createServer(environment, createLogger('DISABLED', 'test'));
+});
+afterAll(async () => {
+  await server.shutdown();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function infer(args: readonly string[], stdin = ''): Promise<string> {
+  let out = '';
+  const io: CommandIo = {
+    readStdin: async () => stdin,
+    out: (text) => {
+      out += text;
+    },
+    error: () => {},
+    exitWith: () => {},
+  };
+  const common = ['-s', `127.0.0.1:${server.port}`, '--caller-id', 'cli', '--token', 'word'];
+  await createInferCommand(io)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .parseAsync([...common, ...args], { from: 'user' });
+  return out;
+}
+
+const targets = [
+  { id: 'low', features: { stars: 1 } },
+  { id: 'high', features: { stars: 5 } },
+];
+const request = { modelConfigId: 'films', targets, context: { bonus: 10 } };
+
+describe('inferflow infer', () => {
+  it('prints the rows of a file as a table, best first', async () => {
+    const file = join(folder, 'request.json');
+    writeFileSync(file, JSON.stringify(request));
+    const lines = (await infer([file]))
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/));
+    expect(lines[0]).toEqual(['film', 'total', 'evening']);
+    expect(lines.slice(-2).map(([film, total]) => [film, total])).toEqual([
+      ['high', '15'],
+      ['low', '11'],
+    ]);
+  });
+
+  it('prints JSON, with quality', async () => {
+    const answer = JSON.parse(await infer(['-', '-f', 'json'], JSON.stringify(request)));
+    expect(answer.targets.map(({ values }: { values: { total: number } }) => values.total)).toEqual([11, 15]);
+    expect(answer.quality.components).toEqual([
+      expect.objectContaining({ name: 'sum', status: 'ok' }),
+      expect.objectContaining({ name: 'both', status: 'skipped' }),
+    ]);
+  });
+
+  it('takes model, targets and context from flags, over those of the file', async () => {
+    const out = await infer(['-', '-m', 'films', '-t', 'x, y', '-c', 'bonus=2'], JSON.stringify({ ...request, modelConfigId: 'nobody' }));
+    expect(out).toMatch(/x +2/);
+    expect(out).not.toContain('high');
+    expect(await infer(['-m', 'films', '-t', 'z', '-c', 'bonus=1', '-c', 'stars=3'])).toMatch(/z +4/);
+  });
+
+  it('sends pairs and slates with their own tables', async () => {
+    const pairs = await infer(['-'], JSON.stringify({ ...request, pairs: [{ first: 0, second: 1 }] }));
+    expect(pairs).toMatch(/high +15[\s\S]*0, 1 +22/);
+    const slates = await infer(['-'], JSON.stringify({ ...request, slates: [{ targetIndices: [1, 0] }, { targetIndices: [0] }] }));
+    expect(slates).toMatch(/1, 0 +30[\s\S]*0 +22/);
+  });
+
+  it('sends entities with RetrieveModelScore', async () => {
+    const entities = [{ entity: 'film', ids: ['p', 'q'], features: { stars: ['1', '2'], bonus: ['0', '0'] } }];
+    const out = await infer(['-'], JSON.stringify({ modelConfigId: 'films', entities }));
+    expect(out).toMatch(/q +2[\s\S]*p +1/);
+  });
+
+  it.each([
+    [['-t', 'x'], '', /no model/],
+    [['-m', 'films'], '', /nothing to score/],
+    [['-'], 'not json', /standard input is not JSON/],
+    [['-'], '[1]', /must be a JSON object/],
+    [['/no/such/file.json'], '', /no such file/i],
+    [['-m', 'nobody', '-t', 'x'], '', /model config not found or invalid for id: nobody/],
+    [['-m', 'films', '-t', 'x', '--token', 'wrong'], '', /missing or wrong/],
+    [['-m', 'films', '-t', 'x', '-s', 'a:b:c'], '', /expected host:port/],
+    [['-m', 'films', '-t', 'x', '-c', 'bonus'], '', /name=value/],
+    [['-m', 'films', '-t', 'x', '--deadline', '0'], '', /above 0/],
+    [['-m', 'films', '-t', 'x', '-s', '127.0.0.1:1'], '', /127\.0\.0\.1:1|connect|unavailable/i],
+  ])('says what is wrong with %j', async (args, stdin, message) => {
+    await expect(infer(args, stdin)).rejects.toThrow(message);
+  });
+});
