@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { LogOutput } from './log-output.js';
 
 /** What the server logs through: JSON lines, never values of a request. */
 export type ServerLogger = pino.Logger;
@@ -13,6 +14,8 @@ const pinoLevels: Readonly<Record<string, string>> = {
   DISABLED: 'silent',
 };
 
+let standardOutput: LogOutput | undefined;
+
 /** One JSON line an event on standard output; `level` is a value of `APP_LOG_LEVEL`. */
 export function createLogger(level: string, service: string, destination?: pino.DestinationStream): ServerLogger {
   const options: pino.LoggerOptions = {
@@ -21,5 +24,6 @@ export function createLogger(level: string, service: string, destination?: pino.
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  standardOutput ??= new LogOutput(1);
+  return pino(options, destination ?? standardOutput);
 }

@@ -36,7 +36,7 @@ export function toGrpcStatus(error: EngineError): GrpcStatus {
   const message = publicMessage(error);
   const details = [anyPack(ErrorInfoSchema, errorInfo(error))];
   if (error.violations.length > 0) details.push(anyPack(BadRequestSchema, badRequest(error)));
-  if (code === Code.ResourceExhausted || code === Code.Unavailable) details.push(anyPack(RetryInfoSchema, retryInfo()));
+  if (isWorthRetrying(error)) details.push(anyPack(RetryInfoSchema, retryInfo()));
   return { code, message, details: toBinary(RpcStatusSchema, create(RpcStatusSchema, { code, message, details })) };
 }
 
@@ -45,8 +45,13 @@ export function toConnectError(error: EngineError): ConnectError {
   const code = grpcCodeOf(error);
   const details: ConstructorParameters<typeof ConnectError>[3] = [{ desc: ErrorInfoSchema, value: errorInfo(error) }];
   if (error.violations.length > 0) details.push({ desc: BadRequestSchema, value: badRequest(error) });
-  if (code === Code.ResourceExhausted || code === Code.Unavailable) details.push({ desc: RetryInfoSchema, value: retryInfo() });
+  if (isWorthRetrying(error)) details.push({ desc: RetryInfoSchema, value: retryInfo() });
   return new ConnectError(publicMessage(error), code, undefined, details);
+}
+
+/** The same request may succeed a little later; one that is too large never will. */
+function isWorthRetrying({ code, kind }: EngineError): boolean {
+  return kind === 'unavailable' || (kind === 'resource_exhausted' && code !== 'INFERFLOW_ENGINE_LIMIT_EXCEEDED');
 }
 
 /** Causes are logged, never sent. */

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LogOutput } from './log-output.js';
+import { createLogger } from './logger.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'log-output-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('LogOutput', () => {
+  it('writes every line once and in order, later ones before an exit too', async () => {
+    const file = join(directory, 'lines');
+    const output = new LogOutput(openSync(file, 'w'));
+    for (let line = 0; line < 500; line++) {
+      output.write(`line ${line} ü\n`);
+      if (line % 100 === 0) await sleep(2);
+    }
+    await sleep(20);
+    output.write('last but one\n');
+    output.write('last\n');
+    output.flushSync();
+    const lines = readFileSync(file, 'utf8').split('\n');
+    expect(lines.slice(0, 500)).toEqual(Array.from({ length: 500 }, (_, line) => `line ${line} ü`));
+    expect(lines.slice(500)).toEqual(['last but one', 'last', '']);
+  });
+
+  it('holds up nothing when its reader is gone, first noticed or not at the exit', async () => {
+    for (const isNoticedAtExit of [true, false]) {
+      const reader = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
+      // The writing end of a pipe whose reader ends: what `… | head` does.
+      const fd = (reader.stdin as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
+      const output = new LogOutput(fd);
+      const logger = createLogger('INFO', 'test', output);
+      logger.info({}, 'read by nobody');
+      await sleep(20);
+      const closed = new Promise((resolve) => reader.once('exit', resolve));
+      reader.stdin.on('error', () => {});
+      reader.kill('SIGKILL');
+      await closed;
+      logger.info({}, 'into the void');
+      if (!isNoticedAtExit) await sleep(20);
+      const from = performance.now();
+      output.flushSync();
+      expect(performance.now() - from).toBeLessThan(500);
+      logger.info({}, 'still alive');
+      reader.stdin.destroy();
+    }
+  });
+});
