@@ -36,15 +36,15 @@ try {
   const answer = await client.inferPointWise(request);
   await client.close(0);
   if (answer.targets.length !== request.targets.length) throw new Error('the answer does not have a row for every target');
-  const ranked = rankedRows(
-    answer.targetColumns.map((column) => column.name),
-    answer.targets,
-  );
+  const columns = answer.targetColumns.map((column) => column.name);
+  if (!answer.targets.some((target) => typeof target.values[columns.at(-1)] === 'number'))
+    throw new Error(`no film got a score: ${answer.targets[0].error}`);
+  const ranked = rankedRows(columns, answer.targets);
   const url = `http://localhost:${server.port}`;
   console.log(`\n${request.modelConfigId}: ${answer.targets.length} films, best first\n`);
   console.log(renderTable(ranked.columns, ranked.rows));
-  const slow = answer.quality?.components.map((component) => `${component.name} ${component.status}`).join(', ');
-  console.log(`\ncomponents: ${slow}`);
+  const outcomes = answer.quality?.components.map((component) => `${component.name} ${component.status}`).join(', ');
+  console.log(`\ncomponents: ${outcomes}`);
   console.log(`
 Serving on ${url} (gRPC, gRPC-Web, Connect, HTTP). Try:
 
