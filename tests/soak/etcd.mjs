@@ -75,7 +75,7 @@ async function oneMember(run, { version, outage }) {
   await until(async () => (await world.ask('kept')).code === 0, 3000);
   await cluster.wipe(0);
   await world.isState('stale');
-  run.check('the loss of data is named', (await world.status()).config?.kind === 'data-loss');
+  run.check('the loss of data is named', await until(async () => (await world.status()).config?.kind === 'data-loss', ARRIVES_MS, 50));
   run.check('it is a metric', (await world.server.metrics()).sum('inferflow_config_source_data_loss') === 1);
   const { code } = await world.ask('kept');
   run.check('what is lost goes on serving', code === 0, `code ${code}`);
