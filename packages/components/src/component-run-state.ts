@@ -271,7 +271,7 @@ export class ComponentRunState implements ComponentRun {
 
   #thrown(error: unknown): Failure {
     const text = error instanceof Error ? error.message : 'a value that is no error';
-    return createFailure('exception', `component "${this.#name}" threw: ${text}`, this.#name, GrpcCode.INTERNAL);
+    return createFailure('exception', `component "${this.#name}" threw: ${text}`, this.#name, GrpcCode.INTERNAL, error);
   }
 
   get #name(): string {

@@ -11,16 +11,18 @@ export interface Failure {
   /** The gRPC status behind it; 0 when no call was involved. */
   readonly grpcCode: number;
   readonly componentName: string;
+  /** What was thrown, for logs; never sent to a caller. */
+  readonly cause?: unknown;
 }
 
 /** Makes a failure. All failures have one object shape. */
-export function createFailure(reason: FailureReason, message: string, componentName: string, grpcCode = 0): Failure {
-  return { reason, message, grpcCode, componentName };
+export function createFailure(reason: FailureReason, message: string, componentName: string, grpcCode = 0, cause?: unknown): Failure {
+  return { reason, message, grpcCode, componentName, cause };
 }
 
 /** A call's failure as the failure of the component that made it. */
 export function failureOfCall(failure: CallFailure, service: string, componentName: string): Failure {
-  return { reason: failure.reason, message: `${service}: ${failure.message}`, grpcCode: failure.code, componentName };
+  return { reason: failure.reason, message: `${service}: ${failure.message}`, grpcCode: failure.code, componentName, cause: undefined };
 }
 
 /** The failure of a component that ran out of time before its call could be started. */

@@ -113,6 +113,8 @@ export class FailureLog {
       reason: failure.reason,
       ...(failure.grpcCode !== 0 && { grpcCode: failure.grpcCode }),
       ...(rows > 0 && { rows }),
+      // Where in the plugin it was thrown: its author has nothing else.
+      ...(failure.cause !== undefined && { err: failure.cause }),
       ...this.#takeSuppressed(),
     };
     const message = text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE)}…` : text;

@@ -1,4 +1,3 @@
-import { CellStatus } from '@inferflow/matrix';
 import type { ComponentDefinition } from '../define-component.js';
 import { createRegistry } from '../registry.js';
 import { readResult, type TestResult } from './run-component.js';
@@ -31,10 +30,19 @@ export function componentContract<C>(definition: ComponentDefinition<C>, options
     {
       name: 'ends exactly once and leaves no cell unwritten',
       async run() {
-        const { request } = await runOnce(definition, options);
-        expect(request.ends === 1, `it ended ${request.ends} times`);
-        const block = writtenOf(definition, options, request);
-        expect(block === null || block.counts[CellStatus.unwritten] === 0, 'cells are unwritten after it ended');
+        const bench = new TestBench(definition, options);
+        const state = bench.createState();
+        const request = bench.createRequest();
+        request.begin(state);
+        await patience(request.ended);
+        // The run settles what a component leaves open, and ignores a second end: what it noted tells.
+        const { faults } = state;
+        for (let index = 0; index < faults.count; index++) {
+          const unwritten = `it ended without writing a value in rows ${faults.from(index)} to ${faults.to(index) - 1}: write one, setNull or fail`;
+          expect(faults.failure(index).reason !== 'not-written', unwritten);
+        }
+        await untilIdle(state, 'after it ended');
+        expect(request.ends === 1 && bench.binding.lateEnds === 0, 'it ended more than once');
         request.release();
       },
     },
@@ -95,7 +103,7 @@ export function componentContract<C>(definition: ComponentDefinition<C>, options
         expect(!wasRunning || request.failure?.reason === 'cancelled', 'it did not end as cancelled');
         const block = writtenOf(definition, options, request);
         const bytes = block?.memory.bytes.slice() ?? new Uint8Array(0);
-        await untilIdle(state);
+        await untilIdle(state, 'after its request was cancelled');
         expect(block === null || isEqual(bytes, block.memory.bytes), 'it wrote after its request was cancelled');
         expect(request.ends === 1, 'it ended again after its request was cancelled');
         request.release();
@@ -158,9 +166,9 @@ async function patience(ended: Promise<void>): Promise<void> {
 }
 
 /** A component that waits may take a moment to notice; then its run must be free. */
-async function untilIdle(state: { readonly busy: boolean }): Promise<void> {
+async function untilIdle(state: { readonly busy: boolean }, since: string): Promise<void> {
   const until = performance.now() + patienceMs;
   await new Promise((resolve) => setTimeout(resolve, 20));
   while (state.busy && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(!state.busy, `its run is still busy ${patienceMs} ms after its request was cancelled`);
+  expect(!state.busy, `its run is still busy ${patienceMs} ms ${since}`);
 }
