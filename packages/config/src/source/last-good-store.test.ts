@@ -106,8 +106,9 @@ describe('createSnapshotStore', () => {
     store.save(snapshot({ a: json('2') }));
     await rm(place);
     store.save(snapshot({ a: json('3') }));
-    await expect.poll(() => problems.length).toBe(2);
-    expect(problems[1]).toBeNull();
+    // A write that is under way while the file is taken away may fail for another reason, which is then said as well, once.
+    await expect.poll(() => problems.at(-1)).toBeNull();
+    expect(new Set(problems).size).toBe(problems.length);
     expect(store.problem).toBe('');
     const read = await store.read('here');
     expect(read.kind === 'loaded' && read.snapshot.models.get('a')).toEqual(json('3'));
