@@ -108,6 +108,9 @@ function birthOf(pid) {
 
 /** One running cluster, known by its directory. */
 export class EtcdCluster {
+  /** Members outlive this process, as those of the command do; otherwise they belong to its group and end with it. */
+  isDetached = true;
+
   constructor(directory) {
     this.directory = resolve(directory);
     this.state = JSON.parse(readFileSync(join(this.directory, 'cluster.json'), 'utf8'));
@@ -136,7 +139,7 @@ export class EtcdCluster {
   launch(member) {
     const { arguments: args } = this.state.members[member];
     const log = openSync(join(this.directory, `m${member}.log`), 'a');
-    const child = spawn(this.state.binary, args, { detached: true, stdio: ['ignore', log, log] });
+    const child = spawn(this.state.binary, args, { detached: this.isDetached, stdio: ['ignore', log, log] });
     child.unref();
     writeFileSync(this.#pidFile(member), `${child.pid} ${birthOf(child.pid)}`);
   }
@@ -271,7 +274,10 @@ export class EtcdCluster {
 }
 
 /** Starts a cluster and waits until it answers. */
-export async function startEtcd(directory, { version, members = 1, tls = false, auth = false, tokenTtl, compact, flags = [] } = {}) {
+export async function startEtcd(
+  directory,
+  { version, members = 1, tls = false, auth = false, tokenTtl, compact, flags = [], isDetached = true } = {},
+) {
   const found = findEtcd(version) ?? installEtcd(version ?? '3.6');
   const place = resolve(directory);
   if (existsSync(join(place, 'cluster.json'))) throw new Error(`${place} holds a cluster already`);
@@ -321,6 +327,7 @@ export async function startEtcd(directory, { version, members = 1, tls = false, 
   };
   writeFileSync(join(place, 'cluster.json'), JSON.stringify({ ...state, auth: false }));
   let cluster = new EtcdCluster(place);
+  cluster.isDetached = isDetached;
   try {
     for (const member of indices) cluster.launch(member);
     for (const member of indices) await cluster.ready(member);
@@ -328,6 +335,7 @@ export async function startEtcd(directory, { version, members = 1, tls = false, 
       await enableUsers(cluster);
       writeFileSync(join(place, 'cluster.json'), JSON.stringify(state));
       cluster = new EtcdCluster(place);
+      cluster.isDetached = isDetached;
     }
   } catch (error) {
     await cluster.stop();

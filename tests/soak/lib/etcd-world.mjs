@@ -35,7 +35,7 @@ export class EtcdWorld {
     { version, members = 1, tls = false, auth = false, tokenTtl, env = {}, models = {}, user, load = true, nodeArguments = [] },
   ) {
     this.run = run;
-    this.cluster = await startEtcd(`${run.directory()}/etcd`, { version, members, tls, auth, tokenTtl });
+    this.cluster = await startEtcd(`${run.directory()}/etcd`, { version, members, tls, auth, tokenTtl, isDetached: false });
     run.defer(() => this.cluster.stop());
     this.writer = new EtcdWriter(this.cluster);
     run.defer(() => this.writer.close());
