@@ -38,8 +38,8 @@ async function underLoad(run, server, fakes, signal) {
   const events = {};
   const begun = performance.now();
   server.child.kill(signal);
-  server.child.kill(signal); // Twice, as impatient supervisors do.
-  const answersDuringDelay = () => load.tally.answered;
+  // Twice, as impatient supervisors do.
+  setTimeout(() => server.child.kill(signal), 60);
   await until(
     async () => {
       const { status, body } = await server.get('/health/ready', 500);
@@ -52,7 +52,7 @@ async function underLoad(run, server, fakes, signal) {
   const live = await server.get('/health/live', 500);
   await until(() => load.clients.some((client) => client.goaways > 0), 5000, 2);
   events.goaway = performance.now() - begun;
-  events.served = answersDuringDelay();
+  events.served = load.tally.answered;
   const exited = await server.ended(15_000);
   const exitMs = exited === undefined ? Number.NaN : exited.at - begun;
   const tally = await load.stop();

@@ -10,7 +10,7 @@ import { modelConfig } from './lib/workload.mjs';
 export const name = 'upstream-kill';
 export const about = 'kill -9 and restart of each upstream under load: bounded, honest answers, recovery; two addresses, one dead';
 export const short = (run) => suite(run, { rate: 60, turns: 1, downMs: 1500 });
-export const long = (run, minutes = 5) => suite(run, { rate: 200, turns: Math.max(2, minutes), downMs: 4000 });
+export const long = (run, minutes = 5) => suite(run, { rate: 100, turns: Math.max(2, minutes), downMs: 4000 });
 
 const deadlineMs = 1000;
 const slackMs = 250;

@@ -19,8 +19,10 @@ export async function runServer(source: Readonly<Record<string, string | undefin
       },
     );
   };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  // Not `once`: a second signal (an impatient supervisor, npm passing Ctrl-C on to a child that got it already) would then end the process
+  // at once, with requests in flight. The time to shut down is bounded as it is.
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
   // A defect must not end other callers' requests: it is reported, and the process goes on.
   process.on('uncaughtException', (error) => logger.error({ err: error }, 'uncaught exception'));
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'));

@@ -4,7 +4,7 @@ import { createServer } from '../../../benchmarks/lib/h2net.mjs';
 import { services } from './fault-fakes.mjs';
 
 /** One service on one port. */
-class LeanService {
+export class LeanService {
   calls = 0;
   open = 0;
   /** Calls that the caller gave up before they were answered. */
@@ -19,13 +19,16 @@ class LeanService {
     this.service = services[kind];
   }
 
-  async start() {
+  async start(port = 0, host = '127.0.0.1') {
     this.server = createServer((stream) => this.#call(stream));
     this.server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
     });
-    await new Promise((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    await new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(port, host, resolve);
+    });
     this.port = this.server.address().port;
     return this;
   }

@@ -1,9 +1,9 @@
 // node upstream-child.mjs store|model|compute <port> <host> [delayMs]   (one upstream in a process that can be killed)
-import { FakeService } from './fault-fakes.mjs';
+import { LeanService } from './lean-fakes.mjs';
 
 const [kind, port, host, delayMs] = process.argv.slice(2);
 process.on('disconnect', () => process.exit(0));
-const service = new FakeService(kind);
+const service = new LeanService(kind);
 service.delayMs = Number(delayMs ?? 0);
 await service.start(Number(port), host);
 process.send({ port: service.port });
