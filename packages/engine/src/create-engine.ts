@@ -14,6 +14,7 @@ import {
 } from '@inferflow/proto';
 import { createNoTelemetry, Metric } from '@inferflow/telemetry';
 import { createCacheReport } from './cache-report.js';
+import { checkRankRequest } from './check-rank-request.js';
 import { explainPlan } from './compile/explain-plan.js';
 import { resolveBackends } from './embed/embedded-backends.js';
 import type { CallOptions, Engine, EngineMethod } from './engine.js';
@@ -116,7 +117,8 @@ function buildEngine(
     inferSlateWise: (request, callOptions) => call('InferSlateWise', SlateWiseRequestSchema, SlateWiseResponseSchema, request, callOptions),
     retrieveModelScore: (request, callOptions) =>
       call('RetrieveModelScore', InferflowRequestProtoSchema, InferflowResponseProtoSchema, request, callOptions),
-    rank(modelConfigId, request) {
+    async rank(modelConfigId, request) {
+      checkRankRequest(request);
       const plan = table.get(modelConfigId)?.plan ?? null;
       return rank(modelConfigId, request, plan, (message, info) => transcode(door, 'InferPointWise', message, info), callInfoOf(request));
     },

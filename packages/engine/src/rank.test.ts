@@ -101,6 +101,54 @@ describe.each(['text', 'typed'] as const)('rank, %s values', (requestValues) => 
   });
 });
 
+describe('slips of a program without types', () => {
+  it.each([
+    ['no request', undefined, 'rank needs a request'],
+    ['another name', { target: [{ id: 'a' }] }, 'rank knows no "target"; it takes targets, context'],
+    ['no targets', {}, 'targets must be a list'],
+    ['ids alone', { targets: ['a'] }, 'targets[0] must be an object with an id'],
+    ['a number as id', { targets: [{ id: 'a' }, { id: 5 }] }, 'targets[1].id must be a string'],
+    ['null as value', { targets: [{ id: 'a', features: { taste: null } }] }, 'targets[0].features "taste" must be a number'],
+    ['a date in the context', { targets: [{ id: 'a' }], context: { now: new Date(0) } }, 'context "now" must be a number'],
+    ['a deadline with a unit', { targets: [{ id: 'a' }], deadlineMs: '5s' }, 'deadlineMs must be a number of milliseconds'],
+  ])('are named: %s', async (_name, request, text) => {
+    const engine = await start('typed');
+    const error = await engine.rank('shop', request as never).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'INFERFLOW_ENGINE_OPTIONS_INVALID', message: expect.stringContaining(text) });
+    await engine.close();
+  });
+
+  it.each([
+    ['no options', undefined, 'createEngine needs options'],
+    ['no source', {}, 'configSource must be a source'],
+    ['a configuration as source', { configSource: { shop: config } }, 'configSource must be a source'],
+    ['another name', { configSource: createObjectSource({}), model: {} }, 'there is no option "model"; there are configSource'],
+    [
+      'a model that is no function',
+      { configSource: createObjectSource({}), models: { scorer: [] } },
+      'models["scorer"] must be a function',
+    ],
+    ['a store that is no function', { configSource: createObjectSource({}), featureStore: {} }, 'featureStore must be a function'],
+  ])('in options are named: %s', async (_name, options, text) => {
+    const error = await createEngine(options as never).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'INFERFLOW_ENGINE_OPTIONS_INVALID', message: expect.stringContaining(text) });
+  });
+
+  it('are told where a function answers nothing', async () => {
+    const engine = await createEngine({
+      configSource: createObjectSource({ shop: config }),
+      featureStore: () => ({}) as never,
+      models: { scorer: () => undefined as never },
+    });
+    const { quality } = await engine.rank('shop', { targets: [{ id: 'a' }] });
+    expect(quality.components.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('it answered no list; expected one record per key'),
+      expect.stringContaining('model "scorer" answered undefined, no list of values'),
+    ]);
+    await engine.close();
+  });
+});
+
 describe('createEngine for embedders', () => {
   it('refuses a model whose function is not there, and two ways to give backends', async () => {
     const engine = await createEngine({

@@ -27,6 +27,7 @@ const engineDefaults: EngineDefaults = {
 
 /** @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID */
 export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
+  checkOptions(options);
   return {
     limits: resolveLimits(options.limits),
     defaults: resolveDefaults(options.defaults),
@@ -39,6 +40,45 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     maxAnswerBytes: 32 * 1024 * 1024,
     now: options.now ?? Date.now,
   };
+}
+
+const names = new Set<string>([
+  'configSource',
+  'backends',
+  'featureStore',
+  'models',
+  'expressions',
+  'registry',
+  'telemetry',
+  'limits',
+  'defaults',
+  'compat',
+  'featureCacheBytes',
+  'shareFetches',
+  'logTap',
+  'logger',
+  'boundPlansPerModel',
+  'idleRunsPerPlan',
+  'idleRuns',
+  'now',
+] satisfies (keyof EngineOptions)[]);
+
+/** What a program without types may get wrong. */
+function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) refuse('createEngine needs options, such as { configSource, featureStore, models }');
+  for (const name of Object.keys(options)) if (!names.has(name)) refuse(`there is no option "${name}"; there are ${[...names].join(', ')}`);
+  const { configSource, featureStore, models } = options as { readonly [name in keyof EngineOptions]?: unknown };
+  if (typeof (configSource as { readonly start?: unknown } | null | undefined)?.start !== 'function') {
+    refuse('configSource must be a source of configurations, such as createObjectSource({ … }) or createDirectorySource({ directory })');
+  }
+  if (featureStore !== undefined && typeof featureStore !== 'function') refuse('featureStore must be a function');
+  if (models === undefined) return;
+  if (typeof models !== 'object' || models === null) refuse('models must be an object of functions by model name');
+  for (const [name, model] of Object.entries(models)) if (typeof model !== 'function') refuse(`models["${name}"] must be a function`);
+}
+
+function refuse(message: string): never {
+  throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', message);
 }
 
 function resolveDefaults(given: Partial<EngineDefaults> = {}): EngineDefaults {

@@ -49,6 +49,9 @@ export function createFeatureUpstream(lookUp: FeatureFunction, config: ModelConf
     );
     const keys = query.keys.map(({ cols }) => cols);
     const rows = await lookUp({ entity: query.entityLabel, keySchema: query.keysSchema, keys, features, signal: signal() });
+    if (!Array.isArray(rows)) {
+      throw new GrpcError(GrpcCode.INTERNAL, `it answered no list; expected one record per key of entity "${query.entityLabel}"`);
+    }
     if (rows.length !== keys.length) {
       throw new GrpcError(GrpcCode.INTERNAL, `it answered ${rows.length} rows for ${keys.length} keys of entity "${query.entityLabel}"`);
     }

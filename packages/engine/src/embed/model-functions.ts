@@ -108,6 +108,9 @@ function outputsByName(
   names: readonly string[],
   modelName: string,
 ): Readonly<Record<string, ModelOutput>> {
+  if (typeof answer !== 'object' || answer === null) {
+    throw new GrpcError(GrpcCode.INTERNAL, `model "${modelName}" answered ${answer === null ? 'null' : typeof answer}, no list of values`);
+  }
   if (!isValues(answer)) return answer;
   const [only] = names;
   if (names.length !== 1 || only === undefined) {
