@@ -197,9 +197,16 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
 
   #read(bytes: Buffer, length: number): void {
     if (this.#lost !== null) return;
-    this.#session.feed(bytes, 0, length);
-    this.#tellFreed();
-    if (this.#isDraining) this.#leaveWhenIdle();
+    try {
+      this.#session.feed(bytes, 0, length);
+      this.#tellFreed();
+      if (this.#isDraining) this.#leaveWhenIdle();
+    } catch (error) {
+      // Nothing in there throws, short of a lack of memory: then this connection ends, and not the process.
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      process.emitWarning(detail, { code: 'INFERFLOW_TRANSPORT_READ' });
+      this.#breakOff('its bytes could not be worked through');
+    }
   }
 
   #tellFreed(): void {

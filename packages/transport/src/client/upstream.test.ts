@@ -304,7 +304,7 @@ describeBoth('createUpstream: addresses', () => {
     const bad = await serve();
     bad.behaviour = (stream) => refuse(stream, 14);
     const good = await listenOn(bad.port, '127.0.0.2');
-    const upstream = connect(bad.port, { host: 'store.test', lookup: lookupOf('127.0.0.1', '127.0.0.2'), setAsideMs: 150 });
+    const upstream = connect(bad.port, { host: 'store.test', lookup: lookupOf('127.0.0.1', '127.0.0.2'), setAsideMs: 400 });
     await upstream.ready(1000);
     await until(() => upstream.addressesUp === 2);
     for (let i = 0; i < 30; i++) expect((await run(upstream, new ProbeCall('x'))).text).toBe('x');
@@ -312,7 +312,7 @@ describeBoth('createUpstream: addresses', () => {
     expect(good.seen).toBe(30);
     expect(kinds('set-aside')).toBe(1);
     bad.behaviour = echo;
-    await sleep(220);
+    await sleep(520);
     for (let i = 0; i < 4; i++) await run(upstream, new ProbeCall('x'));
     expect(bad.seen).toBe(7);
     expect(kinds('restored')).toBe(1);

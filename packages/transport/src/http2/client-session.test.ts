@@ -1,18 +1,12 @@
-import type { Socket } from 'node:net';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BufferPool } from '../buffer-pool.js';
-import type { CallFailure } from '../failure.js';
 import { frame as grpcFrame } from '../testing/fault-server.js';
 import { HpackEncoder } from '../testing/hpack-encoder.js';
 import { ProbeCall } from '../testing/probe-call.js';
+import { Bench, greetedBench } from '../testing/session-bench.js';
 import {
   block,
   type CutFrame,
-  cutFrames,
-  type Dress,
   dataFrames,
-  goawayFrame,
   h2Frame,
   headerFrames,
   resetFrame,
@@ -21,147 +15,14 @@ import {
   uint32,
   windowFrame,
 } from '../testing/wire.js';
-import { ClientSession, type SessionHost } from './client-session.js';
-import { clientPreface, Http2Code } from './frames.js';
-import { OutSlab, SlabPool, slabBytes } from './out-slab.js';
-import type { Stream } from './stream.js';
+import { Http2Code } from './frames.js';
+import { slabBytes } from './out-slab.js';
 import { dataBacklogBytes } from './windows.js';
-
-/** Fuzzing takes this many times as long. */
-const long = Number(process.env['FUZZ_TIMES'] ?? 1);
-
-/** A socket that keeps what is written, and takes it at once unless told otherwise. */
-class FakeSocket {
-  writableLength = 0;
-  takes = true;
-  written: Buffer[] = [];
-  #callbacks: (() => void)[] = [];
-
-  write(bytes: Buffer, callback?: () => void): boolean {
-    this.written.push(Buffer.from(bytes));
-    if (!this.takes) this.writableLength += bytes.length;
-    if (callback !== undefined) this.#callbacks.push(callback);
-    return this.takes;
-  }
-
-  cork(): void {}
-  uncork(): void {}
-
-  drain(): void {
-    this.writableLength = 0;
-    for (const callback of this.#callbacks.splice(0)) callback();
-  }
-}
-
-/** A session with calls on it, and a log of all that became of them. */
-class Bench implements SessionHost {
-  readonly pool = new BufferPool(1 << 26);
-  readonly slabs = new SlabPool();
-  readonly socket = new FakeSocket();
-  readonly out: OutSlab;
-  readonly session: ClientSession;
-  readonly log: string[] = [];
-  readonly ends = new Map<number, number>();
-  broken: string | null = null;
-
-  constructor() {
-    const owner = { beforeWrite: () => {}, drained: () => this.session.windows.pump() };
-    this.out = new OutSlab(this.socket as unknown as Socket, owner, this.slabs);
-    this.session = new ClientSession(this, this.out, this.pool, false);
-    this.session.greet();
-  }
-
-  greeted(): void {
-    this.log.push('greeted');
-  }
-  limitsChanged(): void {}
-  pingAnswered(): void {
-    this.log.push('pong');
-  }
-  goawayArrived(): void {
-    for (const stream of this.session.streams.list())
-      if (stream.id > this.session.lastStream) {
-        this.session.forget(stream);
-        this.#end(stream, 'refused by GOAWAY');
-      }
-  }
-  answerEnded(stream: Stream): void {
-    const message = stream.isComplete ? Buffer.from(stream.view()).toString('latin1') : `${stream.received} of ${stream.announced}`;
-    this.#end(stream, `status ${stream.verdict?.grpcStatus ?? 'none'} ${stream.isCompressed ? 'compressed ' : ''}"${message}"`);
-  }
-  answerRefused(stream: Stream, failure: CallFailure): void {
-    this.#end(stream, `${failure.reason} ${failure.message}`);
-  }
-  streamReset(stream: Stream, code: number): void {
-    this.session.forget(stream);
-    this.#end(stream, `reset ${code}`);
-  }
-  sessionBroken(problem: string): void {
-    this.broken = problem;
-    this.log.push(`broken: ${problem}`);
-  }
-
-  start(body: Uint8Array | string = 'question', maxAnswerBytes = 100_000): Stream {
-    return this.session.start(new ProbeCall(body, Number.POSITIVE_INFINITY, maxAnswerBytes));
-  }
-
-  /** Feeds reads through one buffer, as a socket does. */
-  read(bytes: Buffer, sizes: readonly number[] = []): void {
-    const buffer = Buffer.alloc(bytes.length + 8);
-    for (let at = 0, turn = 0; at < bytes.length && this.broken === null; turn++) {
-      const size = sizes.length === 0 ? bytes.length : sizes[turn % sizes.length]!;
-      buffer.fill(0xdd);
-      const length = bytes.copy(buffer, 0, at, Math.min(at + size, bytes.length));
-      this.session.feed(buffer, 0, length);
-      at += length;
-    }
-  }
-
-  /** What was sent since the last time, as frames. */
-  sent(): CutFrame[] {
-    this.out.flush();
-    const bytes = Buffer.concat(this.socket.written.splice(0));
-    const { frames, rest } = cutFrames(bytes.indexOf(clientPreface) === 0 ? bytes.subarray(clientPreface.length) : bytes);
-    expect(rest).toHaveLength(0);
-    return frames;
-  }
-
-  /** Ends everything; nothing may be left anywhere. */
-  close(): void {
-    this.session.stop();
-    for (const stream of this.session.streams.list()) {
-      this.session.forget(stream);
-      this.#end(stream, 'lost');
-    }
-    this.out.flush();
-    this.socket.drain();
-    this.out.close();
-    expect(this.session.streams.size).toBe(0);
-    expect(this.pool.taken).toBe(0);
-    expect(this.slabs.taken).toBe(0);
-  }
-
-  #end(stream: Stream, what: string): void {
-    this.log.push(`${stream.id} ${what}`);
-    this.ends.set(stream.id, (this.ends.get(stream.id) ?? 0) + 1);
-    expect(stream.call).not.toBeNull();
-    stream.call = null;
-    stream.release(this.pool);
-  }
-}
 
 const head = block([':status', '200'], ['content-type', 'application/grpc']);
 const trailers = block(['grpc-status', '0']);
 const answer = (id: number, text: string) =>
   Buffer.concat([headerFrames(id, head, false), dataFrames(id, grpcFrame(Buffer.from(text)), false), headerFrames(id, trailers, true)]);
-
-function greetedBench(...settings: (readonly [number, number])[]): Bench {
-  const bench = new Bench();
-  bench.sent();
-  bench.read(Buffer.concat([settingsFrame(...settings), settingsAck]));
-  expect(bench.sent().map((frame) => [frame.type, frame.flags])).toEqual([[4, 1]]);
-  return bench;
-}
 
 describe('ClientSession: requests', () => {
   it('greets with preface, SETTINGS and a window', () => {
@@ -501,127 +362,5 @@ describe('ClientSession: answers', () => {
     bench.close();
     expect(bench.ends.get(3) ?? 1).toBe(1);
     expect(bench.log.filter((line) => line.includes('too late'))).toEqual([]);
-  });
-});
-
-describe('ClientSession: damaged and random bytes', () => {
-  const dress = (dice: () => number): Dress => ({
-    dataSize: () => 1 + (dice() % 40),
-    padding: () => (dice() % 3 === 0 ? dice() % 20 : -1),
-    fragmentSize: () => 1 + (dice() % 30),
-    between: () =>
-      dice() % 5 === 0
-        ? [h2Frame(6, 0, 0, Buffer.alloc(8)), settingsFrame([4, dice() * 100]), h2Frame(99, 3, 7, Buffer.alloc(5))][dice() % 3]!
-        : Buffer.alloc(0),
-  });
-
-  /** Answers to `count` calls, interleaved frame by frame. */
-  function conversation(dice: () => number, count: number): Buffer {
-    const encoder = new HpackEncoder(4096, dice);
-    const parts: Buffer[] = [];
-    const steps: (() => Buffer)[][] = Array.from({ length: count }, (_, i) => {
-      const id = 2 * i + 1;
-      const look = dress(dice);
-      const message = grpcFrame(Buffer.from(`answer ${id} ${'z'.repeat(dice() % 90)}`));
-      const half = dice() % message.length;
-      return [
-        () =>
-          headerFrames(
-            id,
-            encoder.encode([
-              [':status', '200'],
-              ['content-type', 'application/grpc'],
-              ['x-call', `${id}`],
-            ]),
-            false,
-            look,
-          ),
-        () => dataFrames(id, message.subarray(0, half), false, look),
-        () => dataFrames(id, message.subarray(half), false, look),
-        () =>
-          headerFrames(
-            id,
-            encoder.encode([
-              ['grpc-status', '0'],
-              ['grpc-message', ''],
-            ]),
-            true,
-            look,
-          ),
-      ];
-    });
-    while (steps.some((each) => each.length > 0)) {
-      const at = dice() % count;
-      const step = steps[at]!.shift();
-      if (step !== undefined) parts.push(step());
-    }
-    return Buffer.concat(parts);
-  }
-
-  const dices = fc.infiniteStream(fc.nat(999)).map((stream) => () => stream.next().value as number);
-  const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 8 });
-
-  it('reads valid bytes the same however reads cut them', () => {
-    fc.assert(
-      fc.property(dices, fc.integer({ min: 1, max: 8 }), sizes, (dice, count, cuts) => {
-        const bytes = conversation(dice, count);
-        const logs = [cuts, [1], []].map((reads) => {
-          const bench = greetedBench();
-          for (let i = 0; i < count; i++) bench.start();
-          bench.read(bytes, reads);
-          bench.close();
-          return bench.log;
-        });
-        expect(logs[0]!.filter((line) => / status 0 "answer \d+ z*"$/.test(line))).toHaveLength(count);
-        expect(logs[1]).toEqual(logs[0]);
-        expect(logs[2]).toEqual(logs[0]);
-      }),
-      { numRuns: 150 * long },
-    );
-  });
-
-  it('survives damaged and random bytes: every call ends once, pools get everything back, and reads may be cut anywhere', () => {
-    let broken = 0;
-    const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 });
-    fc.assert(
-      fc.property(dices, changes, sizes, fc.boolean(), (dice, edits, cuts, isRandom) => {
-        const bytes = isRandom ? Buffer.from(Array.from({ length: dice() % 400 }, () => dice())) : conversation(dice, 4);
-        for (const [at, byte] of edits) if (bytes.length > 0) bytes[at % bytes.length] = byte;
-        const logs = [cuts, []].map((reads) => {
-          const bench = greetedBench();
-          for (let i = 0; i < 4; i++) bench.start(Buffer.alloc(i * 30_000));
-          bench.read(bytes, reads);
-          if (bench.broken !== null) broken++;
-          bench.close();
-          expect([...bench.ends]).toHaveLength(4);
-          for (const count of bench.ends.values()) expect(count).toBe(1);
-          return bench.log;
-        });
-        expect(logs[1]).toEqual(logs[0]);
-      }),
-      { numRuns: 500 * long },
-    );
-    expect(broken).toBeGreaterThan(50);
-  });
-
-  it('ends calls once through GOAWAY and resets between the frames', () => {
-    fc.assert(
-      fc.property(dices, sizes, (dice, cuts) => {
-        const bench = greetedBench();
-        for (let i = 0; i < 6; i++) bench.start();
-        const { frames } = cutFrames(conversation(dice, 6));
-        const mixed = frames.flatMap(({ type, flags, streamId, payload }, i) => {
-          const whole = h2Frame(type, flags, streamId, payload);
-          const isOpen = (type === 1 || type === 9) && (flags & 4) === 0;
-          if (isOpen || dice() % 12 > 0) return [whole];
-          return [whole, [resetFrame((2 * (i % 6) + 1) >>> 0, dice() % 14), goawayFrame(dice() % 14), windowFrame(0, 1000)][dice() % 3]!];
-        });
-        bench.read(Buffer.concat(mixed), cuts);
-        expect(bench.broken).toBeNull();
-        bench.close();
-        expect([...bench.ends.values()]).toEqual([1, 1, 1, 1, 1, 1]);
-      }),
-      { numRuns: 200 * long },
-    );
   });
 });

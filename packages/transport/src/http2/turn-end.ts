@@ -33,7 +33,14 @@ export class TurnEnd {
     this.#isAsked = false;
     // What is marked from here on waits for the next turn, so that a flush whose callbacks start calls cannot keep this one busy.
     for (let i = 0; i < items.length; i++) items[i]!.isDirty = false;
-    for (let i = 0; i < items.length; i++) items[i]!.flush();
+    for (let i = 0; i < items.length; i++) {
+      try {
+        items[i]!.flush();
+      } catch (error) {
+        // One that is broken must not keep the others from writing.
+        process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error), { code: 'INFERFLOW_TRANSPORT_FLUSH' });
+      }
+    }
     items.length = 0;
   }
 }
