@@ -1,4 +1,5 @@
 import type { DataType } from '@inferflow/matrix';
+import type { OutcomeName, PlainCellCounts } from '@inferflow/proto';
 
 /** A feature value as an embedder has it. Numbers become FP32 for `typed` models unless `types` says otherwise. */
 export type FeatureValue =
@@ -54,14 +55,14 @@ export interface RankedRow {
 export interface RankQuality {
   /** In topological order. */
   readonly components: readonly RankComponentQuality[];
-  /** Stored cells by status: `provided`, `fresh`, `cached`, `stale`, `defaulted`, `missing`, `null`, `failed`, `skipped`. */
-  readonly cells: Readonly<Record<string, number>>;
+  /** Stored cells by where their value came from. */
+  readonly cells: PlainCellCounts;
 }
 
 /** How one component ended. */
 export interface RankComponentQuality {
   readonly componentName: string;
-  readonly status: 'ok' | 'failed' | 'skipped' | 'abandoned' | 'defaulted';
+  readonly status: OutcomeName;
   /** Why, for anything but `ok`. */
   readonly reason: string;
   readonly durationMs: number;

@@ -1,17 +1,18 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type DataType, decodeValue } from '@inferflow/matrix';
 import {
-  ComponentOutcome_Status,
+  outcomeName,
   PointWiseRequestSchema,
   type PointWiseResponse,
   PointWiseResponseSchema,
+  plainCellCounts,
   type Quality,
 } from '@inferflow/proto';
 import type { ModelPlan } from './compile/model-plan.js';
 import type { CallInfo } from './engine.js';
 import { EngineError } from './errors.js';
 import { inferDataType, toTextBytes, toTypedBytes } from './feature-bytes.js';
-import type { FeatureValue, RankComponentQuality, RankedRow, RankedValue, RankQuality, RankRequest, RankResult } from './rank-request.js';
+import type { FeatureValue, RankedRow, RankedValue, RankQuality, RankRequest, RankResult } from './rank-request.js';
 
 const noBytes = new Uint8Array(0);
 
@@ -114,35 +115,16 @@ function byScore(left: RankedRow, right: RankedRow): number {
   return right.score - left.score;
 }
 
-const statusNames: Readonly<Partial<Record<ComponentOutcome_Status, RankComponentQuality['status']>>> = {
-  [ComponentOutcome_Status.OK]: 'ok',
-  [ComponentOutcome_Status.FAILED]: 'failed',
-  [ComponentOutcome_Status.SKIPPED]: 'skipped',
-  [ComponentOutcome_Status.ABANDONED]: 'abandoned',
-  [ComponentOutcome_Status.DEFAULTED]: 'defaulted',
-};
-
 function qualityOf(quality: Quality | undefined): RankQuality {
   const defaulted = new Map(quality?.inputsDefaulted.map(({ component, count }) => [component, count]));
-  const cells = quality?.cells;
   return {
     components: (quality?.components ?? []).map(({ name, status, reason, durationUs }) => ({
       componentName: name,
-      status: statusNames[status] ?? 'failed',
+      status: outcomeName(status) ?? 'failed',
       reason,
       durationMs: durationUs / 1000,
       defaultedInputs: defaulted.get(name) ?? 0,
     })),
-    cells: {
-      provided: cells?.provided ?? 0,
-      fresh: cells?.fresh ?? 0,
-      cached: cells?.cached ?? 0,
-      stale: cells?.stale ?? 0,
-      defaulted: cells?.defaulted ?? 0,
-      missing: cells?.missing ?? 0,
-      null: cells?.null ?? 0,
-      failed: cells?.failed ?? 0,
-      skipped: cells?.skipped ?? 0,
-    },
+    cells: plainCellCounts(quality?.cells),
   };
 }

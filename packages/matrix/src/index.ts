@@ -23,6 +23,7 @@ export { Matrix } from './matrix.js';
 export { type Memory, MemoryPool, type MemoryPoolOptions } from './memory-pool.js';
 export { allRows, type RowSet, rowsOfSlates } from './row-set.js';
 export { createSlate, type Slate } from './slate.js';
+export { joinByteTexts, splitByteTexts } from './tensor/byte-texts.js';
 export { DefaultedRow } from './tensor/defaulted-row.js';
 export type { GatherSpec } from './tensor/gather-plan.js';
 export { compileGather, GatherProgram } from './tensor/gather-program.js';

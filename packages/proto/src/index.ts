@@ -323,3 +323,4 @@ export {
   type Row as RetrieveRow,
   RowSchema as RetrieveRowSchema,
 } from './gen/retrieve/retrieve_pb.js';
+export { type OutcomeName, outcomeName, type PlainCellCounts, plainCellCounts } from './plain-quality.js';

@@ -1,4 +1,4 @@
-import { DataType, decodeValue, encodeValue, parseDataType, v2ElementBytes } from '@inferflow/matrix';
+import { DataType, decodeValue, encodeValue, joinByteTexts, parseDataType, splitByteTexts, v2ElementBytes } from '@inferflow/matrix';
 import type { ModelInput, ModelOutput } from './model-functions.js';
 
 const encoder = new TextEncoder();
@@ -44,7 +44,7 @@ export function tensorToArray(v2Type: string, raw: Uint8Array): ModelInput['data
 
 /** What a model function answered as raw tensor bytes. Throws when a value is not of the type. */
 export function arrayToTensor(v2Type: string, values: ModelOutput): Uint8Array {
-  if (v2Type === 'BYTES') return writeTexts(values);
+  if (v2Type === 'BYTES') return joinByteTexts(Array.from(values as ArrayLike<unknown>, (value) => encoder.encode(String(value))));
   if (v2Type === 'BF16') return writeBf16(values as ArrayLike<number>);
   const type = parseDataType(v2Type);
   if (type === undefined) throw new TypeError(`a model output of type ${v2Type} has no values`);
@@ -55,28 +55,9 @@ export function arrayToTensor(v2Type: string, values: ModelOutput): Uint8Array {
 }
 
 function readTexts(raw: Uint8Array): readonly string[] {
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const texts: string[] = [];
-  for (let at = 0; at < raw.length; ) {
-    const length = at + 4 <= raw.length ? view.getUint32(at, true) : raw.length;
-    if (at + 4 + length > raw.length) throw new TypeError('a BYTES tensor is cut off');
-    texts.push(decoder.decode(raw.subarray(at + 4, at + 4 + length)));
-    at += 4 + length;
-  }
-  return texts;
-}
-
-function writeTexts(values: ModelOutput): Uint8Array {
-  const texts = Array.from(values as ArrayLike<unknown>, (value) => encoder.encode(String(value)));
-  const raw = new Uint8Array(texts.reduce((sum, text) => sum + 4 + text.length, 0));
-  const view = new DataView(raw.buffer);
-  let at = 0;
-  for (const text of texts) {
-    view.setUint32(at, text.length, true);
-    raw.set(text, at + 4);
-    at += 4 + text.length;
-  }
-  return raw;
+  const texts = splitByteTexts(raw);
+  if (texts === null) throw new TypeError('a BYTES tensor is cut off');
+  return texts.map((text) => decoder.decode(text));
 }
 
 /** The upper half of a float. */

@@ -1,3 +1,4 @@
+import { joinByteTexts, splitByteTexts } from '@inferflow/matrix';
 import type { InferTensorContents } from '@inferflow/proto';
 import { ModelServerError } from '../errors.js';
 import { elementBytes } from '../tensor.js';
@@ -124,7 +125,7 @@ export function contentsToRaw(input: string, datatype: string, contents: InferTe
   const other = FIELDS.find((candidate) => candidate !== field && contents[candidate].length > 0);
   if (other !== undefined)
     throw invalid(`Input '${input}': ${datatype} values belong in ${protoName(field)}, found some in ${protoName(other)}`);
-  if (form === undefined) return joinTexts(contents.bytesContents);
+  if (form === undefined) return joinByteTexts(contents.bytesContents);
   const values: readonly unknown[] = contents[field];
   const width = elementBytes(datatype);
   const raw = new Uint8Array(values.length * width);
@@ -144,33 +145,11 @@ export function contentsToRaw(input: string, datatype: string, contents: InferTe
 /** Listed values of raw bytes: one list, to be spread into `InferTensorContents`. */
 export function rawToContents(datatype: string, raw: Uint8Array): Record<string, unknown> {
   const form = FORMS[datatype];
-  if (form === undefined) return { bytesContents: splitTexts(raw) };
+  // Raw bytes are checked before, or our own.
+  if (form === undefined) return { bytesContents: splitByteTexts(raw) ?? [] };
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   const width = elementBytes(datatype);
   return { [form.field]: Array.from({ length: raw.length / width }, (_, index) => form.get(view, index * width)) };
-}
-
-function joinTexts(texts: readonly Uint8Array[]): Uint8Array {
-  const raw = new Uint8Array(texts.reduce((sum, text) => sum + 4 + text.length, 0));
-  const view = new DataView(raw.buffer);
-  let at = 0;
-  for (const text of texts) {
-    view.setUint32(at, text.length, true);
-    raw.set(text, at + 4);
-    at += 4 + text.length;
-  }
-  return raw;
-}
-
-function splitTexts(raw: Uint8Array): Uint8Array[] {
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const texts: Uint8Array[] = [];
-  for (let at = 0; at < raw.length; ) {
-    const end = at + 4 + view.getUint32(at, true);
-    texts.push(raw.subarray(at + 4, end));
-    at = end;
-  }
-  return texts;
 }
 
 function invalid(message: string): ModelServerError {
