@@ -9,6 +9,8 @@ const COALESCE_MS = 20;
 const SLICE_MS = 8;
 /** How long requests have before reading goes on. */
 const PAUSE_MS = 4;
+/** A text that takes about a slice to read. */
+const LARGE_CHARACTERS = 100_000;
 /** What has been read in this time is published; the rest follows. */
 const BATCH_MS = 250;
 
@@ -195,10 +197,12 @@ export class SnapshotPublisher {
       const document = documents.get(id);
       if (document === undefined) continue;
       if (this.#isClosed || (performance.now() >= batchEnd && !first.has(id))) break;
+      // Reading it takes longer than a slice: at least nothing else comes on top.
+      if (isLarge(document)) await this.#pause();
       this.#options.builder.prepare(id, document);
       this.#pending.delete(id);
       if (performance.now() < sliceEnd) continue;
-      await (this.#isServing ? sleep(PAUSE_MS) : nextTurn());
+      await this.#pause();
       sliceEnd = performance.now() + SLICE_MS;
     }
     if (this.#pending.size === 0) return documents;
@@ -210,9 +214,17 @@ export class SnapshotPublisher {
     return ready;
   }
 
+  async #pause(): Promise<void> {
+    await (this.#isServing ? sleep(PAUSE_MS) : nextTurn());
+  }
+
   #build(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): ConfigSnapshot {
     this.#documents = documents;
     this.#service = service;
     return this.#options.builder.build(documents, service);
   }
+}
+
+function isLarge(document: ConfigDocument): boolean {
+  return 'text' in document && document.text.length > LARGE_CHARACTERS;
 }
