@@ -68,8 +68,8 @@ export const problemTable = {
     'Add them to response_config.features.',
   ),
   INFERFLOW_CONFIG_LIKELY_TYPO: warning(
-    'A column that nobody writes is nearly the name of one that is written.',
-    'Use the suggested name, if that was meant.',
+    'A column that nobody writes is nearly the name of one that is written, or begins with the name of a component or feature group.',
+    'Use the suggested name, if that was meant; list a feature that is fetched nowhere.',
   ),
   INFERFLOW_CONFIG_EXTRA_DROPPED: warning(
     'An unknown field cannot be kept in the other dialect, where its name has a meaning.',

@@ -63,8 +63,25 @@ function fromRequest(
   const hasPlugins = config.components.some((component) => component.kind === 'plugin');
   const writers = hasPlugins ? 'no component that declares its columns writes it' : 'no component writes it';
   const message = `${reader} reads column ${JSON.stringify(name)}; ${writers}, so it comes from the request`;
-  const code = suggestion === undefined ? 'INFERFLOW_CONFIG_REQUEST_COLUMN' : 'INFERFLOW_CONFIG_LIKELY_TYPO';
-  return [createProblem(code, path, message, { found: name, suggestion })];
+  if (suggestion !== undefined) return [createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, message, { found: name, suggestion })];
+  const siblings = siblingColumns(name, columns.keys());
+  if (siblings.length === 0) return [createProblem('INFERFLOW_CONFIG_REQUEST_COLUMN', path, message, { found: name })];
+  const [only, ...others] = siblings;
+  const details = { found: name, suggestion: others.length === 0 ? only : undefined };
+  const instead = others.length === 0 ? '' : `; there are ${listed(siblings)}`;
+  return [createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, `${message}${instead}`, details)];
+}
+
+/** Written columns of the same component, or of the same feature group: a request has no reason to use their first part. */
+function siblingColumns(name: string, columns: Iterable<string>): readonly string[] {
+  const end = name.lastIndexOf(':') + 1;
+  const isSibling = (column: string): boolean => column.startsWith(name.slice(0, end)) && column.lastIndexOf(':') + 1 === end;
+  return end < 2 ? [] : [...columns].filter(isSibling);
+}
+
+function listed(names: readonly string[]): string {
+  const first = names.slice(0, 5).map((name) => JSON.stringify(name));
+  return `${first.join(', ')}${names.length > 5 ? `, … ${names.length - 5} more` : ''}`;
 }
 
 /** A written column that differs in a letter or two, or by a component name in front. Short names are too often alike on purpose. */

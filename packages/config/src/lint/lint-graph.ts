@@ -19,11 +19,33 @@ export function lintGraph(config: ModelConfig): readonly Problem[] {
     given: calibrationColumns(config.components),
   });
   return [
-    ...found.map((problem) => toProblem(config, problem)),
+    ...oncePerWriter(found).map(({ problem, columns }) => toProblem(config, problem, columns)),
     ...inGraph.flatMap((component) => ownRepeats(config, component)),
-    ...found.flatMap((problem) => invertedEdge(config, problem)),
+    ...oncePerWriter(found).flatMap(({ problem }) => invertedEdge(config, problem)),
     ...config.components.filter((component) => !inGraph.includes(component)).map((component) => unused(config, component)),
   ];
+}
+
+/** A component that does not wait for another is one problem, however many of its columns it reads. */
+function oncePerWriter(
+  found: readonly TopologyProblem[],
+): readonly { readonly problem: TopologyProblem; readonly columns: readonly string[] }[] {
+  const entries: { problem: TopologyProblem; columns: string[] }[] = [];
+  const byPair = new Map<string, { columns: string[] }>();
+  for (const problem of found) {
+    const { code, componentId, requiredBy, columnName } = problem;
+    const pair =
+      code === DagErrorCode.readBeforeWrite && componentId !== requiredBy ? JSON.stringify([componentId, requiredBy]) : undefined;
+    const earlier = pair === undefined ? undefined : byPair.get(pair);
+    if (earlier !== undefined && columnName !== undefined) {
+      earlier.columns.push(columnName);
+      continue;
+    }
+    const entry = { problem, columns: columnName === undefined ? [] : [columnName] };
+    if (pair !== undefined) byPair.set(pair, entry);
+    entries.push(entry);
+  }
+  return entries;
 }
 
 function toDeclaration(component: ComponentConfig): ComponentDeclaration {
@@ -45,8 +67,13 @@ function knownDependencies(config: ModelConfig): Record<string, readonly string[
   return known;
 }
 
-function toProblem(config: ModelConfig, problem: TopologyProblem): Problem {
-  const { componentId = '', requiredBy, columnName, message } = problem;
+function toProblem(config: ModelConfig, problem: TopologyProblem, columns: readonly string[]): Problem {
+  const { componentId = '', requiredBy, columnName } = problem;
+  const [first = '', ...others] = columns;
+  const message =
+    others.length === 0
+      ? problem.message
+      : problem.message.replace(JSON.stringify(first), () => `${JSON.stringify(first)} and ${others.length} more`);
   switch (problem.code) {
     case DagErrorCode.cycle:
       return createProblem('INFERFLOW_CONFIG_CYCLE', joinPath(GRAPH_PATH, componentId), message, { found: problem.cyclePath?.join(' → ') });

@@ -169,6 +169,32 @@ describe('lintModel', () => {
     ]);
   });
 
+  it('warns of a name that begins like a component or a feature group, and says what is there', () => {
+    const { problems } = lint({
+      graph: { f: ['feature_initializer'], p: ['f'] },
+      features: [feature('f', 'it')],
+      models: [model('p', ['it:g:votes', 'other:g:votes'], 'p:rating')],
+      response: { features: ['item', 'p:score', 'shelf'] },
+    });
+    expect(problems).toMatchObject([
+      { code: 'INFERFLOW_CONFIG_LIKELY_TYPO', found: 'it:g:votes', message: expect.stringContaining('there are "it:g:a", "it:g:b"') },
+      { code: 'INFERFLOW_CONFIG_REQUEST_COLUMN', found: 'other:g:votes' },
+      { code: 'INFERFLOW_CONFIG_LIKELY_TYPO', found: 'p:score', suggestion: 'p:rating' },
+      { code: 'INFERFLOW_CONFIG_REQUEST_COLUMN', found: 'shelf' },
+    ]);
+  });
+
+  it('names a missing edge once, however many columns it is about', () => {
+    const { problems } = lint({
+      graph: { f: ['feature_initializer'], p: ['feature_initializer'] },
+      features: [feature('f', 'it')],
+      models: [model('p', ['it:g:a', 'it:g:b'], 's')],
+    });
+    expect(problems).toMatchObject([
+      { code: 'INFERFLOW_CONFIG_READ_BEFORE_WRITE', message: expect.stringContaining('reads "it:g:a" and 1 more, which "f" writes') },
+    ]);
+  });
+
   it('refuses a target component that reads slate scores, and warns of slate scores nobody gets', () => {
     const slate = model('q', ['x'], 'slate_score', { slate_component: true });
     const reads = lint({ graph: { q: ['feature_initializer'], p: ['q'] }, models: [slate, model('p', ['slate_score'], 's')] });

@@ -4,13 +4,15 @@ import { describeValue } from '../json-path.js';
 import type { ParseContext } from './parse-context.js';
 
 const typeNames = dataTypes.filter((info) => info.dataType !== DataType.Unknown).map((info) => info.name);
+const shortNames = typeNames.map((name) => name.replace(/^DataType/, ''));
 const v2Names = [...dataTypes.flatMap((info) => info.v2Name ?? []), 'BF16'];
 
 /** A cell type by any of its spellings; an unknown one is reported and FP32 stands in. */
 export function readDataType(context: ParseContext, text: string, path: string): DataType {
   const found = parseDataType(text);
   if (found !== undefined && found !== DataType.Unknown) return found;
-  reportUnknown(context, text, path, typeNames);
+  // In the spelling of the config.
+  reportUnknown(context, text, path, /^\s*datatype/i.test(text) ? typeNames : shortNames);
   return DataType.FP32;
 }
 

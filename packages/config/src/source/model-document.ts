@@ -25,7 +25,8 @@ export function readDocument(document: ConfigDocument): DocumentValue {
   try {
     return { value: document.format === 'yaml' ? parseYaml(document.text) : JSON.parse(stripMark(document.text)) };
   } catch (error) {
-    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    // The parser's first line; it ends with a colon where the text it is about follows.
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '').replace(/:$/, '') : String(error);
     const message = `not valid ${document.format === 'yaml' ? 'YAML' : 'JSON'}: ${reason.slice(0, 200)}`;
     return { problem: createProblem('INFERFLOW_CONFIG_SYNTAX', '$', message, { expected: document.format === 'yaml' ? 'YAML' : 'JSON' }) };
   }
