@@ -41,10 +41,8 @@ export class KeyPositions {
       const tag = readTag(message, at, message.length);
       if (tag < 0) throw new MalformedQuery();
       if (tag !== KEYS * 8 + LENGTH_DELIMITED) {
-        const end = skipField(message, readEnd, message.length, tag & 7, tag >>> 3);
-        if (end < 0) throw new MalformedQuery();
+        at = skip(message, tag, readEnd, message.length, KEYS);
         this.isMixed ||= this.count > 0;
-        at = end;
         continue;
       }
       if (this.count === 0) this.firstTag = at;
@@ -68,7 +66,7 @@ export function readQueryHead(message: Uint8Array): QueryHead {
   let entityLabel = '';
   const keysSchema: string[] = [];
   const groups: QueryGroup[] = [];
-  forEachField(message, 0, message.length, (field, start, end) => {
+  forEachField(message, 0, message.length, KEYS, (field, start, end) => {
     if (field === ENTITY_LABEL) entityLabel = textOf(message, start, end);
     else if (field === KEYS_SCHEMA) keysSchema.push(textOf(message, start, end));
     else if (field === FEATURE_GROUPS) groups.push(readGroup(message, start, end));
@@ -79,7 +77,7 @@ export function readQueryHead(message: Uint8Array): QueryHead {
 function readGroup(message: Uint8Array, from: number, to: number): QueryGroup {
   let label = '';
   const featureLabels: string[] = [];
-  forEachField(message, from, to, (field, start, end) => {
+  forEachField(message, from, to, 2, (field, start, end) => {
     if (field === 1) label = textOf(message, start, end);
     else if (field === 2) featureLabels.push(textOf(message, start, end));
   });
@@ -98,8 +96,7 @@ export function readKeyParts(message: Uint8Array, from: number, to: number, part
     const tag = readTag(message, at, to);
     if (tag < 0) throw new MalformedQuery();
     if (tag !== 8 + LENGTH_DELIMITED) {
-      at = skipField(message, readEnd, to, tag & 7, tag >>> 3);
-      if (at < 0) throw new MalformedQuery();
+      at = skip(message, tag, readEnd, to, 1);
       isPlain = false;
       continue;
     }
@@ -112,14 +109,19 @@ export function readKeyParts(message: Uint8Array, from: number, to: number, part
   return isPlain;
 }
 
-function forEachField(message: Uint8Array, from: number, to: number, visit: (field: number, start: number, end: number) => void): void {
+function forEachField(
+  message: Uint8Array,
+  from: number,
+  to: number,
+  lastField: number,
+  visit: (field: number, start: number, end: number) => void,
+): void {
   let at = from;
   while (at < to) {
     const tag = readTag(message, at, to);
     if (tag < 0) throw new MalformedQuery();
     if ((tag & 7) !== LENGTH_DELIMITED) {
-      at = skipField(message, readEnd, to, tag & 7, tag >>> 3);
-      if (at < 0) throw new MalformedQuery();
+      at = skip(message, tag, readEnd, to, lastField);
       continue;
     }
     const length = readLength(message, readEnd, to);
@@ -128,6 +130,13 @@ function forEachField(message: Uint8Array, from: number, to: number, visit: (fie
     at = start + length;
     visit(tag >>> 3, start, at);
   }
+}
+
+/** The end of a field that is not read. Every field that there is (1 … `lastField`) is length-delimited: in another form it is no query. */
+function skip(message: Uint8Array, tag: number, from: number, to: number, lastField: number): number {
+  const end = (tag & 7) !== LENGTH_DELIMITED && tag >>> 3 <= lastField ? -1 : skipField(message, from, to, tag & 7, tag >>> 3);
+  if (end < 0) throw new MalformedQuery();
+  return end;
 }
 
 function textOf(message: Uint8Array, from: number, to: number): string {

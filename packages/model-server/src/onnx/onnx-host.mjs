@@ -30,6 +30,10 @@ const TYPES = /** @type {const} */ ([
 const byV2 = new Map(TYPES.map((type) => [/** @type {string} */ (type[0]), type]));
 const byOrt = new Map(TYPES.map((type) => [/** @type {string} */ (type[1]), type]));
 
+// Where there is a Float16Array (Node 24 and later) onnxruntime's JavaScript makes one of every FP16 tensor, and its native part then sees
+// no bytes. Without it both speak of Uint16Array.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 // The terminal's Ctrl-C and a supervisor's SIGTERM reach this process too, while its parent still has requests to finish.
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => {});
 
