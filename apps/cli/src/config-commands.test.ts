@@ -121,6 +121,26 @@ describe('inferflow lint', () => {
     expect((await run(createLintCommand, ['-'], yaml.join('\r\n'))).code).toBe(0);
   });
 
+  it('refuses an expression that a server could not compile, and keeps what is assumed to itself until then', async () => {
+    const withExpression = (expression: string): string =>
+      JSON.stringify({
+        dag_execution_config: { component_dependency: { feature_initializer: ['blend'], blend: [] } },
+        component_config: { numerix_component_config: { blend: { score_column: 'score', expression, score_mapping: { rating: 'FP32' } } } },
+        response_config: { features: ['item', 'blend:score'] },
+      });
+    const postfix = await run(createLintCommand, ['-'], withExpression('rating 2 *'));
+    expect(postfix.code).toBe(0);
+    expect(postfix.out).toContain('assumed');
+    expect((await run(createLintCommand, ['-'], withExpression('rating * 2'))).code).toBe(0);
+    const typo = await run(createLintCommand, ['-'], withExpression('ratin 2 *'));
+    expect(typo.code).toBe(1);
+    expect(typo.out).toContain('$.component_config.numerix_component_config.blend.expression');
+    expect(typo.out).toContain("did you mean 'rating'?");
+    expect(typo.out).not.toContain('assumed');
+    const short = await run(createLintCommand, ['-', '--format', 'json'], withExpression('rating *'));
+    expect(JSON.parse(short.out)).toMatchObject({ accepted: false, models: [{ accepted: false }] });
+  });
+
   it('says that there is nothing to check', async () => {
     expect(await run(createLintCommand, [join(directory, 'absent.json')])).toMatchObject({
       code: 2,

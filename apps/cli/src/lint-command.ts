@@ -2,6 +2,7 @@ import { checkModelConfig, hasErrors, type ParseResult, type Problem, parseModel
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
 import { InputError, type InputModel, readConfigInputs, readServiceProblems } from './config-input.js';
+import { expressionProblems } from './expression-problems.js';
 import { countText, problemText } from './problem-text.js';
 
 /** One model's result, in the words of `--format json`. */
@@ -36,7 +37,9 @@ export function createLintCommand(io: CommandIo = processIo): Command {
 
 function check(model: InputModel): Checked {
   if (model.problem !== undefined) return { ...model, result: { config: null, problems: [model.problem], assumptions: [] } };
-  return { ...model, result: checkModelConfig(model.modelConfigId, model.value) };
+  const result = checkModelConfig(model.modelConfigId, model.value);
+  const found = result.config === null ? [] : expressionProblems(result.config);
+  return { ...model, result: found.length === 0 ? result : { ...result, config: null, problems: [...result.problems, ...found] } };
 }
 
 /** Problems of service settings, by file. */
@@ -45,7 +48,9 @@ type ServiceProblems = ReadonlyMap<string, readonly Problem[]>;
 function humanReport(checked: readonly Checked[], services: ServiceProblems): string {
   const models = checked.map(({ file, modelConfigId, result }) => {
     const heading = `${file}: ${modelConfigId} ${result.config === null ? 'is refused' : 'is accepted'} (${countText(result.problems)})\n`;
-    const assumed = result.assumptions.map(({ path, value, message }) => `  assumed ${path}\n          ${value}: ${message}\n`);
+    // What is assumed matters once the model is accepted; until then it only hides what is wrong.
+    const assumptions = result.config === null ? [] : result.assumptions;
+    const assumed = assumptions.map(({ path, value, message }) => `  assumed ${path}\n          ${value}: ${message}\n`);
     return [heading, ...result.problems.map(problemText), ...assumed].join('');
   });
   const settings = [...services].map(

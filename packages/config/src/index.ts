@@ -1,4 +1,5 @@
 export { checkModelConfig } from './check-model-config.js';
+export { componentPath } from './component-paths.js';
 export { ConfigError, ConfigErrorCode } from './errors.js';
 export { type ConfigGraph, configGraph, type GraphComponent, type GraphEdge } from './graph/config-graph.js';
 export { graphSvg } from './graph/graph-svg.js';

@@ -68,12 +68,7 @@ function knownDependencies(config: ModelConfig): Record<string, readonly string[
 }
 
 function toProblem(config: ModelConfig, problem: TopologyProblem, columns: readonly string[]): Problem {
-  const { componentId = '', requiredBy, columnName } = problem;
-  const [first = '', ...others] = columns;
-  const message =
-    others.length === 0
-      ? problem.message
-      : problem.message.replace(JSON.stringify(first), () => `${JSON.stringify(first)} and ${others.length} more`);
+  const { componentId = '', requiredBy, columnName, message } = problem;
   switch (problem.code) {
     case DagErrorCode.cycle:
       return createProblem('INFERFLOW_CONFIG_CYCLE', joinPath(GRAPH_PATH, componentId), message, { found: problem.cyclePath?.join(' → ') });
@@ -86,7 +81,8 @@ function toProblem(config: ModelConfig, problem: TopologyProblem, columns: reado
         requiredBy === componentId
           ? 'a column of another component'
           : `${JSON.stringify(requiredBy)} to run after ${JSON.stringify(componentId)}`;
-      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', pathOf(config, requiredBy ?? componentId), message, {
+      const text = requiredBy === undefined || requiredBy === componentId ? message : missingEdge(config, componentId, requiredBy, columns);
+      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', pathOf(config, requiredBy ?? componentId), text, {
         found: columnName,
         expected,
       });
@@ -94,6 +90,16 @@ function toProblem(config: ModelConfig, problem: TopologyProblem, columns: reado
     default:
       return createProblem('INFERFLOW_CONFIG_REFUSED', GRAPH_PATH, message);
   }
+}
+
+/** What to write depends on the dialect: it decides which of the two lists the other. */
+function missingEdge(config: ModelConfig, writer: string, reader: string, [first = '', ...others]: readonly string[]): string {
+  const columns = `${JSON.stringify(first)}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  const [listed, key] = config.dialect === 'documented' ? [reader, writer] : [writer, reader];
+  return (
+    `component ${JSON.stringify(reader)} reads ${columns}, which ${JSON.stringify(writer)} writes, but does not wait for it; ` +
+    `add ${JSON.stringify(listed)} to the list of ${JSON.stringify(key)} in component_dependency`
+  );
 }
 
 function unknownComponent(config: ModelConfig, name: string, requiredBy: string | undefined): Problem {

@@ -51,7 +51,7 @@ function reportNameless(reader: ObjectReader, path: string): void {
 
 function reportInverted(reader: ObjectReader, key: string, listed: string, path: string): void {
   const { dialect } = reader.context;
-  const meaning = dialect === 'documented' ? 'parent → children' : 'component → what it waits for';
+  const meaning = dialect === 'documented' ? 'component → what runs after it' : 'component → what it waits for';
   const message = `${JSON.stringify(key)}: [${JSON.stringify(listed)}] would make ${FEATURE_INITIALIZER} wait; the ${dialect} dialect writes ${meaning}, so this edge looks inverted and is ignored`;
   const expected = `${JSON.stringify(listed)}: [${JSON.stringify(key)}]`;
   reader.context.report('INFERFLOW_CONFIG_INVERTED_EDGE', path, message, {
