@@ -6,10 +6,10 @@ import { type BadRequest, BadRequestSchema, type ErrorInfo, ErrorInfoSchema, Ret
 import type { GrpcStatus } from '@inferflow/transport';
 
 /** The domain of our `google.rpc.ErrorInfo`; `reason` is the error's code. */
-export const errorDomain = 'inferflow';
+const errorDomain = 'inferflow';
 
 /** Which status an error of ours becomes. The only place that decides it. */
-export function grpcCodeOf(error: EngineError): Code {
+function grpcCodeOf(error: EngineError): Code {
   switch (error.kind) {
     case 'invalid_argument':
       return Code.InvalidArgument;

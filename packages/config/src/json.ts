@@ -10,7 +10,7 @@ export interface JsonObject {
 const MAX_DEPTH = 100;
 
 /** Why a value is not JSON. */
-export interface NotJson {
+interface NotJson {
   readonly code: 'INFERFLOW_CONFIG_TOO_DEEP' | 'INFERFLOW_CONFIG_WRONG_TYPE';
   readonly path: readonly (string | number)[];
   readonly found: string;

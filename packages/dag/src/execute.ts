@@ -15,6 +15,7 @@ export interface ExecutableComponent<Context> {
   readonly deadlineMs?: number;
 }
 
+/** Settings of one execution. */
 export interface ExecuteOptions {
   /** Ends the execution early: nothing more is started, what is running is told. */
   readonly signal?: AbortSignal;
@@ -38,6 +39,7 @@ export interface ComponentOutcome {
   readonly skippedBecause?: string;
 }
 
+/** How an execution ended, component by component. */
 export interface ExecutionResult {
   /** By component id, in topological order. One that was not reached is `pending`. */
   readonly outcomes: ReadonlyMap<string, ComponentOutcome>;

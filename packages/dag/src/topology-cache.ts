@@ -2,6 +2,7 @@ import { compileTopology } from './compile-topology.js';
 import { DagError, DagErrorCode } from './errors.js';
 import type { Topology, TopologyInput } from './topology.js';
 
+/** Bounds of a topology cache. */
 export interface TopologyCacheOptions {
   /** Most topologies kept; 0 keeps none. @default 500 */
   readonly maxEntries?: number;

@@ -17,7 +17,7 @@ import type { FeatureValue, RankedRow, RankedValue, RankQuality, RankRequest, Ra
 const noBytes = new Uint8Array(0);
 
 /** A ranking question as the bytes of a `PointWiseRequest`. @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID */
-export function encodeRankRequest(modelConfigId: string, request: RankRequest, plan: ModelPlan | null): Uint8Array {
+function encodeRankRequest(modelConfigId: string, request: RankRequest, plan: ModelPlan | null): Uint8Array {
   const isText = plan?.config.requestValues !== 'typed';
   const types = new Map<string, DataType>();
   for (const { features = {} } of request.targets) {

@@ -6,6 +6,7 @@ import { encodeDecodedResult, encodeResult, findKeys } from './retrieve.js';
 
 /** Full method names that the handler answers. */
 export const RETRIEVE_FEATURES_PATH = '/retrieve.FeatureService/RetrieveFeatures';
+/** Its sibling that answers texts. */
 export const RETRIEVE_DECODED_PATH = '/retrieve.FeatureService/RetrieveDecodedResult';
 
 const UNIMPLEMENTED = 12;

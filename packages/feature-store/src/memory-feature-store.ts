@@ -11,6 +11,7 @@ export type StoreSource = SourceFilter & { readonly entity: string } & (
     | { readonly rows: Iterable<Readonly<Record<string, unknown>>> }
   );
 
+/** Where a store in memory is loaded from. */
 export interface MemoryFeatureStoreOptions {
   /** Path of a YAML or JSON schema file, or its content as an object. */
   readonly schema: string | Readonly<Record<string, unknown>>;

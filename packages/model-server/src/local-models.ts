@@ -17,6 +17,7 @@ export interface LocalModelOptions {
   readonly runner?: Runner;
 }
 
+/** Models to load, and what they may use. */
 export interface LocalModelsOptions {
   readonly models: readonly LocalModelOptions[];
   /** Inferences at the same time; each takes a process of its own that holds all ONNX models. @default 1 */

@@ -22,7 +22,7 @@ export interface TensorSpec {
 }
 
 /** Largest number of elements of a tensor that is accepted. */
-export const MAX_ELEMENTS = 2 ** 31 - 1;
+const MAX_ELEMENTS = 2 ** 31 - 1;
 
 /** Product of the dimensions; −1 when one is negative or the product is beyond `MAX_ELEMENTS`. */
 export function elementCount(shape: readonly number[]): number {

@@ -9,6 +9,7 @@ import { readExpression } from './read-expression.js';
 /** How an expression may be given: postfix text, or an object with postfix `expression` or `infix` text (other members are ignored). */
 export type ExpressionSource = string | { readonly expression: string } | { readonly infix: string };
 
+/** Expressions that an engine knows by compute id. */
 export interface ExpressionEngineOptions {
   /** Expressions by compute id. */
   readonly expressions: Readonly<Record<string, ExpressionSource>>;

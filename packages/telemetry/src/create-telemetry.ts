@@ -32,6 +32,7 @@ export interface StatsdOptions {
   readonly ownMetrics?: boolean;
 }
 
+/** Where metrics go. */
 export interface TelemetryOptions {
   /** Offer a Prometheus text. @default true */
   readonly prometheus?: boolean;

@@ -2,6 +2,7 @@ import { constants, monitorEventLoopDelay, PerformanceObserver, performance } fr
 import type { Histogram } from './metric-child.js';
 import type { Telemetry } from './telemetry.js';
 
+/** How closely a process is watched. */
 export interface ProcessMetricsOptions {
   /** How often the event-loop delay is sampled, in milliseconds. Each sample wakes the process. @default 20 */
   readonly loopDelayResolutionMs?: number;

@@ -9,6 +9,7 @@ const MAX_WAITING = 256;
 const LOOKUP_AGAIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 1000;
 
+/** Where datagrams go, and who hears of failures. */
 export interface StatsdSocketOptions {
   readonly host: string;
   readonly port: number;

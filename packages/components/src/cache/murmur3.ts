@@ -27,4 +27,4 @@ export function murmur3(bytes: Uint8Array, from: number, to: number, seed: numbe
 }
 
 /** Seed of hashes that never leave the process: keys from outside cannot be chosen to collide. */
-export const processSeed: number = (Math.random() * 0x1_0000_0000) >>> 0;
+const processSeed: number = (Math.random() * 0x1_0000_0000) >>> 0;

@@ -34,7 +34,7 @@ export function graphMermaid(graph: ConfigGraph): string {
 }
 
 /** Edges into a component, in the order they were configured. */
-export function edgesTo(graph: ConfigGraph, componentName: string): readonly GraphEdge[] {
+function edgesTo(graph: ConfigGraph, componentName: string): readonly GraphEdge[] {
   return graph.edges.filter((edge) => edge.to === componentName);
 }
 

@@ -52,7 +52,7 @@ function firstFault(run: RequestRun, index: number) {
 }
 
 /** Cells of all blocks but the plan's constants, by status, in field order. The blocks have counted themselves. */
-export function countCells(run: RequestRun): Int32Array {
+function countCells(run: RequestRun): Int32Array {
   counts.fill(0);
   addCounts(run.matrix, TargetBlock.constants);
   if (run.slate !== null) addCounts(run.slate.matrix, -1);

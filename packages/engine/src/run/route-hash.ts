@@ -1,5 +1,5 @@
 /** 32-bit FNV-1a with a final mix over UTF-16 units: spreads ids evenly, the same in every process. */
-export function hashOfText(text: string): number {
+function hashOfText(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   hash ^= hash >>> 16;

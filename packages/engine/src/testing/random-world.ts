@@ -48,6 +48,7 @@ export interface WorldColumn {
   readonly writer: string | null;
 }
 
+/** What a failure of a component does. */
 export type Policy = 'default' | 'fail' | 'skip_dependents';
 
 /** A component of a random model, in words that the engine does not know. */
@@ -72,6 +73,7 @@ export type WorldComponent = {
   | { readonly kind: 'expression'; readonly variables: readonly string[]; readonly writes: string }
 );
 
+/** How a world is asked: one of the four RPCs. */
 export type WorldMethod = 'point' | 'pair' | 'slate' | 'text';
 
 /** A random model with a random request. */

@@ -49,7 +49,7 @@ function appendParsedScalar(buffer: ByteBuffer, type: DataType, bytes: Uint8Arra
 }
 
 /** Writes the bytes of one parsed scalar; false when the text does not parse in that type. Text types are not scalars here. */
-export function putParsed(view: DataView, at: number, type: DataType, bytes: Uint8Array, start: number, end: number): boolean {
+function putParsed(view: DataView, at: number, type: DataType, bytes: Uint8Array, start: number, end: number): boolean {
   switch (type) {
     case DataType.FP64: {
       const value = parseFloat64(bytes, start, end);

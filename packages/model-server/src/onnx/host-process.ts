@@ -28,6 +28,7 @@ export interface HostCall {
   failed(error: ModelServerError): void;
 }
 
+/** What one process is to load, and whom it tells. */
 export interface HostProcessOptions {
   readonly models: readonly HostModel[];
   /** Threads of one run. */

@@ -4,6 +4,7 @@ import type { Tensor } from '../tensor.js';
 import { type HostCall, type HostModel, HostProcess, type HostSignature } from './host-process.js';
 import { PoolCall } from './pool-call.js';
 
+/** What a pool of processes loads, and its bounds. */
 export interface OnnxPoolOptions {
   readonly models: readonly HostModel[];
   /** Inferences at the same time: each has a process of its own, with all models. */

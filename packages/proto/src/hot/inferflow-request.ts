@@ -54,7 +54,7 @@ export class InferflowRequestScan {
 }
 
 /** Field number of the texts of an `Entity` (its ids) and of a `Feature` (its values): both are field 2 beside the name in field 1. */
-export const TEXTS_FIELD = 2;
+const TEXTS_FIELD = 2;
 
 /** One `Entity` or one `Feature` of it, by position. Overwritten by the next read. */
 export class NamedTextsScan {

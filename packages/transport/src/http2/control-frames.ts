@@ -38,6 +38,7 @@ export function putGreeting(out: OutSlab, own: OwnSettings): void {
   putWindowUpdate(out, 0, own.connectionWindow - defaultWindow);
 }
 
+/** Puts the acknowledgement of the peer’s SETTINGS. */
 export function putSettingsAck(out: OutSlab): void {
   const at = out.reserve(9);
   out.at = putFrameHead(out.bytes, at, 0, FrameType.SETTINGS, FrameFlag.ACK, 0);
@@ -49,6 +50,7 @@ export function putWindowUpdate(out: OutSlab, streamId: number, increment: numbe
   out.at = putUint32(out.bytes, putFrameHead(out.bytes, at, 4, FrameType.WINDOW_UPDATE, 0, streamId), increment);
 }
 
+/** Puts a RST_STREAM. */
 export function putReset(out: OutSlab, streamId: number, code: Http2Code): void {
   const at = out.reserve(13);
   out.at = putUint32(out.bytes, putFrameHead(out.bytes, at, 4, FrameType.RST_STREAM, 0, streamId), code);
