@@ -1,0 +1,162 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { delimiter, join } from 'node:path';
+import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
+import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
+import { createCallHead, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
+import { until } from './lib/suite-run.mjs';
+
+export const name = 'real-peers';
+export const about =
+  'upstream calls to grpc-go, and through nginx with and without TLS: needs go (and its modules) and nginx on the PATH; long form only';
+export const short = (run) => run.note('long form only: it builds a Go program');
+export const long = (run) => suite(run, 120);
+
+const goPeer = join(import.meta.dirname, 'lib/go-peer');
+const testdata = join(import.meta.dirname, '../../packages/transport/src/testdata');
+
+async function suite(run, rounds) {
+  const go = findTool('go') ?? findTool('/usr/local/go/bin/go');
+  if (go === null) return run.note('not tried: no go on the PATH');
+  const directory = run.directory();
+  const binary = join(directory, 'peer');
+  execFileSync(go, ['build', '-o', binary, '.'], { cwd: goPeer, stdio: ['ignore', 'inherit', 'inherit'] });
+  const port = await freePort();
+  await startProcess(run, binary, [`127.0.0.1:${port}`], port);
+  await tryPeer(run, 'grpc-go', port, null, rounds);
+
+  const nginx = findTool(process.env.SOAK_NGINX ?? 'nginx');
+  if (nginx === null) return run.note('nginx not tried: not on the PATH, and SOAK_NGINX names none');
+  const [plain, secure] = [await freePort(), await freePort()];
+  writeFileSync(join(directory, 'nginx.conf'), nginxConfig(directory, port, plain, secure));
+  mkdirSync(join(directory, 'logs'));
+  await startProcess(run, nginx, ['-p', directory, '-c', join(directory, 'nginx.conf')], plain);
+  await tryPeer(run, 'nginx', plain, null, rounds);
+  await tryPeer(run, 'nginx over TLS', secure, { ca: readFileSync(join(testdata, 'ca.pem')) }, rounds);
+}
+
+async function tryPeer(run, title, port, tls, rounds) {
+  for (const protocol of ['lean', 'node']) {
+    const upstream = createUpstream({ name: 'peer', protocol, host: '127.0.0.1', port, tls });
+    const tally = { ok: 0, status: 0, deadline: 0, cancelled: 0 };
+    const wrong = {};
+    let number = 0;
+    for (let round = 0; round < rounds; round++) {
+      const head = createCallHead({
+        path: '/soak.Echo/Echo',
+        authority: `localhost:${port}`,
+        acceptGzip: round % 2 === 0,
+        metadata: [['x-token', 'abc']],
+      });
+      await Promise.all(
+        Array.from({ length: 50 }, async () => {
+          const outcome = await callOnce(upstream, head, ++number);
+          if (outcome in tally) tally[outcome]++;
+          else wrong[outcome] = (wrong[outcome] ?? 0) + 1;
+        }),
+      );
+    }
+    await upstream.close(1000);
+    const isRight = Object.keys(wrong).length === 0 && Object.values(tally).every((count) => count > 0);
+    run.check(`${title}, ${protocol}: every call ends as it should`, isRight, `${JSON.stringify(tally)} ${JSON.stringify(wrong)}`);
+    run.check(`${title}, ${protocol}: the pools have everything back`, messageBuffers.taken === 0 && slabs.taken === 0);
+  }
+}
+
+const sizes = [0, 5, 100, 5000, 20_000, 70_000, 300_000];
+
+/** How one call ended: a key of the tally when that is right. */
+function callOnce(upstream, head, number) {
+  const kind = number % 10;
+  const size = kind === 0 ? 3 : kind === 1 ? 7 : number % 100 === 2 ? 3_000_000 : sizes[(number >> 3) % sizes.length];
+  const body = Buffer.alloc(size, `${number} `);
+  if (kind === 0) body[0] = 1 + ((number / 10) % 16);
+  return new Promise((resolve) => {
+    const call = new PeerCall(head, body, kind === 1 ? 30 : 20_000, (answer, failure) => {
+      if (failure === null) resolve(kind > 1 && Buffer.compare(answer, Buffer.from(body).reverse()) === 0 ? 'ok' : 'a wrong answer');
+      else if (kind === 0 && failure.code === body[0] % 17 && failure.message === `ärger ${body[1]}`) resolve('status');
+      else if (kind === 1 && failure.code === 4) resolve('deadline');
+      else resolve(`${failure.reason} ${failure.code} ${failure.message}`);
+    });
+    upstream.start(call);
+    if (kind === 2 && number % 3 === 0)
+      setTimeout(() => {
+        if (call.upstream === null) return;
+        upstream.cancel(call);
+        resolve('cancelled');
+      }, 2);
+  });
+}
+
+class PeerCall extends UnaryCall {
+  constructor(head, body, timeoutMs, done) {
+    super(head, performance.now() + timeoutMs);
+    this.body = body;
+    this.done = done;
+  }
+  get byteLength() {
+    return this.body.length;
+  }
+  write(target, at) {
+    target.set(this.body, at);
+  }
+  succeeded(message) {
+    this.done(Buffer.from(message), null);
+  }
+  failed(failure) {
+    this.done(null, failure);
+  }
+}
+
+async function startProcess(run, command, args, port) {
+  const child = spawn(command, args, { stdio: 'ignore' });
+  run.defer(() => child.kill('SIGKILL'));
+  const isUp = await until(() => canConnect(port), 10_000, 50);
+  if (!isUp) throw new Error(`${command} does not listen on ${port}`);
+}
+
+const canConnect = (port) =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = net.createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+/** The path of a command, `null` where there is none. */
+function findTool(command) {
+  const places = command.includes('/') ? [command] : (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, command));
+  for (const place of places) {
+    try {
+      accessSync(place, constants.X_OK);
+      return place;
+    } catch {
+      // Not here.
+    }
+  }
+  return null;
+}
+
+function nginxConfig(directory, target, plain, secure) {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
+  const location = `location / { grpc_pass grpc://127.0.0.1:${target}; grpc_read_timeout 5s; }`;
+  return `daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/error.log warn;
+events { worker_connections 1000; }
+http {
+  access_log off; ${temporary} keepalive_requests 500; client_max_body_size 100m; http2_max_concurrent_streams 64;
+  server { listen 127.0.0.1:${plain} http2; ${location} }
+  server { listen 127.0.0.1:${secure} ssl http2; ssl_certificate ${testdata}/server.pem; ssl_certificate_key ${testdata}/server.key; ${location} }
+}
+`;
+}
