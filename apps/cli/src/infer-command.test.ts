@@ -104,6 +104,12 @@ describe('inferflow infer', () => {
     expect(await infer(['-m', 'films', '-t', 'z', '-c', 'bonus=1', '-c', 'stars=3'])).toMatch(/z +4/);
   });
 
+  it('says below the table what the scores do not rest on', async () => {
+    const out = await infer(['-m', 'films', '-t', 'x,y', '-c', 'stars=3']);
+    expect(out).toContain('! sum: 2 inputs without a value, filled with the default of the type');
+    expect(await infer(['-m', 'films', '-t', 'x', '-c', 'bonus=1', '-c', 'stars=3'])).not.toContain('!');
+  });
+
   it('sends pairs and slates with their own tables', async () => {
     const pairs = await infer(['-'], JSON.stringify({ ...request, pairs: [{ first: 0, second: 1 }] }));
     expect(pairs).toMatch(/high +15[\s\S]*0, 1 +22/);
