@@ -1,6 +1,6 @@
 import { Client } from './lib/client.mjs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
-import { startLoad } from './lib/load.mjs';
+import { settle, startLoad } from './lib/load.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { freshRequest, modelConfig, PATH, verify } from './lib/workload.mjs';
@@ -33,7 +33,7 @@ async function suite(run, { seconds, timed }) {
   });
   const stable = startLoad(server.port, { rate: 60, connections: 2, modelId: 'soak' });
   const changing = startLoad(server.port, { rate: 60, connections: 2, modelId: 'changing' });
-  await sleep(1000);
+  for (const load of [stable, changing]) await settle(load);
 
   await timeToLive(run, server, config, seen, timed, 'quiet');
   await brokenVersions(run, server, config, fakes);
