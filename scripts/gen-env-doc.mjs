@@ -20,7 +20,7 @@ const lines = [
   'Generated from `apps/server/src/env-table.ts` by `node scripts/gen-env-doc.mjs`; do not edit.',
   '',
   'The server reads the environment once, at start. An empty value counts as unset. Every invalid variable is listed before it gives up;',
-  'two names of one setting with different values are an error; unknown names that begin with `INFERFLOW_` are pointed out. Durations are',
+  'two names of one setting with different values are an error; unknown `INFERFLOW_` names and slips in others are pointed out. Durations are',
   'milliseconds (`200`) or have a unit (`200ms`, `5s`, `1m`). The second name of a variable is the one of the product documents, in any case.',
 ];
 let section = '';

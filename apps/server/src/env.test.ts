@@ -65,6 +65,7 @@ describe('readEnvironment', () => {
 
   it('names unknown variables of ours with the nearest known one', () => {
     expect(readEnvironment({ INFERFLOW_CONFIG_DIRS: 'x' }).notices[0]).toContain('did you mean INFERFLOW_CONFIG_DIR?');
+    expect(readEnvironment({ INFERFLOW_PORT: '1' }).notices[0]).toContain('did you mean APP_PORT?');
   });
 
   it('tells where every value came from, secrets masked', () => {
@@ -75,6 +76,29 @@ describe('readEnvironment', () => {
     expect(setting('APP_PORT')).toMatchObject({ value: '8085', from: null });
     expect(setting('TELEGRAF_HOST')).toMatchObject({ value: null, from: null });
     expect(JSON.stringify(settings)).not.toContain('hush');
+  });
+
+  it('names slips in the other names, and leaves alone what may belong to somebody else', () => {
+    const slips = {
+      EXTERNAL_SERVICE_ONFS_FS_DEADLINE: '5',
+      NUMERIX_CLIENT_V1_BATCH_SIZE: '5',
+      ETCD_SERVERS: 'a:1',
+      KAFKA_BOOTSTRAP_SERVER: 'a:1',
+    };
+    expect(readEnvironment(slips).notices.map((notice) => notice.replace(/ is not.*mean /, ' → '))).toEqual([
+      'ETCD_SERVERS → ETCD_SERVER?',
+      'EXTERNAL_SERVICE_ONFS_FS_DEADLINE → EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE?',
+      'KAFKA_BOOTSTRAP_SERVER → KAFKA_BOOTSTRAP_SERVERS?',
+      'NUMERIX_CLIENT_V1_BATCH_SIZE → NUMERIX_CLIENT_V1_BATCHSIZE?',
+    ]);
+    const others = {
+      ETCD_SERVICE_HOST: 'x',
+      KAFKA_PORT: 'x',
+      APP_HOST: 'x',
+      ETCD_UNSUPPORTED_ARCH: 'x',
+      EXTERNAL_SERVICE_SEARCH_HOST: 'x',
+    };
+    expect(readEnvironment(others).notices).toEqual([]);
   });
 
   it('says what is accepted without effect', () => {

@@ -1,4 +1,4 @@
-import { closestName } from '@inferflow/dag';
+import { closestName, editDistance } from '@inferflow/dag';
 import { type EnvKind, type EnvName, type EnvVariable, envTable } from './env-table.js';
 import { ServerStartError } from './errors.js';
 
@@ -167,11 +167,30 @@ function inRange(variable: EnvVariable, value: number): { value?: number; proble
   return { value };
 }
 
+/** Beginnings of our names. Others use some of them too: there only a name that is nearly one of ours is pointed out. */
+const ownPrefixes = /^(INFERFLOW|EXTERNAL_SERVICE|NUMERIX_CLIENT|ETCD|KAFKA|TELEGRAF|APP|METRIC)_/i;
+
 function nameUnknown(source: Readonly<Record<string, string | undefined>>, notices: string[]): void {
-  const known = (envTable as readonly EnvVariable[]).map((variable) => variable.name);
+  const variables = envTable as readonly EnvVariable[];
+  const known = variables.map((variable) => variable.name);
+  const read = new Set(variables.flatMap(({ name, aliases = [] }) => [name, ...aliases.map((alias) => alias.name.toLowerCase())]));
   for (const name of Object.keys(source).sort()) {
-    if (!name.startsWith('INFERFLOW_') || known.includes(name)) continue;
-    const suggestion = closestName(name, known);
+    if (!ownPrefixes.test(name) || read.has(name) || read.has(name.toLowerCase())) continue;
+    const isOurs = name.startsWith('INFERFLOW_');
+    const suggestion = isOurs ? (sameSetting(name, known) ?? closestName(name, known)) : known.find((other) => isSlip(name, other));
+    if (suggestion === undefined && !isOurs) continue;
     notices.push(`${name} is not a variable of this server${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`);
   }
+}
+
+/** `INFERFLOW_PORT` for `APP_PORT`. */
+function sameSetting(name: string, known: readonly string[]): string | undefined {
+  return known.find((other) => other === name.replace('INFERFLOW_', 'APP_'));
+}
+
+/** The same letters: names of the original break words in more than one way (`DEAD_LINE`, `BATCHSIZE`), or a letter or two off. */
+function isSlip(name: string, other: string): boolean {
+  const [left, right] = [name, other].map((text) => text.replaceAll('_', '').toLowerCase()) as [string, string];
+  const limit = left.length < 12 ? 1 : 2;
+  return editDistance(left, right, limit) <= limit;
 }
