@@ -38,6 +38,12 @@ export class Address {
     return state === 'open' || state === 'idle';
   }
 
+  /** Why the last connection could not be opened or was lost, or ''. */
+  get failure(): string {
+    const error = this.#sessions.error();
+    return error instanceof Error ? error.message : '';
+  }
+
   /** Opens a connection if there is none. False when that fails. */
   async connect(): Promise<boolean> {
     return (await this.#sessions.connect()) !== 'error';

@@ -1,4 +1,4 @@
-import { createSecureServer, createServer, type Http2SecureServer, type Http2Server } from 'node:http2';
+import { constants, createSecureServer, createServer, type Http2SecureServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
@@ -137,9 +137,26 @@ describe('createRoundRobinTransport', () => {
 
   it('says UNAVAILABLE when nothing can be reached, in time', async () => {
     const call = clientOf(1, async () => ['127.0.0.1']);
-    await expect(call()).rejects.toMatchObject({ grpcCode: 14 });
+    await expect(call()).rejects.toMatchObject({ grpcCode: 14, message: expect.stringMatching(/:1 can be reached: .*ECONNREFUSED/) });
     const lost = clientOf(1, () => Promise.reject(new Error('no such name')));
     await expect(lost()).rejects.toMatchObject({ grpcCode: 14, message: expect.stringContaining('cannot look up scores') });
+  });
+
+  it('sends a call that a closing server refused unseen once more, elsewhere, and says UNAVAILABLE if that is refused too', async () => {
+    let refusals = 0;
+    const refuse = (stream: ServerHttp2Stream): void => {
+      refusals++;
+      stream.on('error', () => {});
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    };
+    const closing = createServer().on('stream', refuse);
+    const port = await listen(closing);
+    await expect(clientOf(port, async () => ['127.0.0.1'])()).rejects.toMatchObject({ grpcCode: 14 });
+    expect(refusals).toBe(2);
+    await listen(createServer(connectNodeAdapter({ routes: routes('other') })), '127.0.0.2', port);
+    const call = clientOf(port, async () => ['127.0.0.1', '127.0.0.2']);
+    expect([await call(), await call(), await call()]).toEqual(['other', 'other', 'other']);
+    expect(refusals).toBe(3);
   });
 
   it('bounds look-up and connecting by the call', async () => {

@@ -19,9 +19,13 @@ export interface ClosableTransport extends Transport {
 
 const ASIDE_MS = 1000;
 
+/** A server that shuts down refuses new calls before it looks at them: they can be sent again without a doubt. */
+const refusedStream = /REFUSED_STREAM/;
+
 /**
  * gRPC to all addresses of a host in turn. An address that cannot be reached, or
- * answers UNAVAILABLE, is set aside for a second while another lives. Addresses
+ * answers UNAVAILABLE, is set aside for a second while another lives. A call that
+ * a closing server refused unseen is sent once more, to the next one. Addresses
  * are looked up again as they age; one that is gone closes after its last call.
  */
 export function createRoundRobinTransport(options: RoundRobinOptions): ClosableTransport {
@@ -29,15 +33,19 @@ export function createRoundRobinTransport(options: RoundRobinOptions): ClosableT
   return {
     async unary(method, signal, timeoutMs, header, input, contextValues) {
       const started = performance.now();
-      const address = await bounded(addresses.pick(), signal, timeoutMs);
-      const restMs = timeoutMs === undefined ? undefined : Math.max(1, Math.round(timeoutMs - (performance.now() - started)));
-      try {
-        return await address.track(() => address.transport.unary(method, signal, restMs, header, input, contextValues));
-      } catch (error) {
-        if (ConnectError.from(error).code === Code.Unavailable) {
-          address.asideUntil = performance.now() + ASIDE_MS;
+      const rest = () => (timeoutMs === undefined ? undefined : Math.max(1, Math.round(timeoutMs - (performance.now() - started))));
+      for (let attempt = 1; ; attempt++) {
+        const address = await bounded(addresses.pick(), signal, rest());
+        try {
+          return await address.track(() => address.transport.unary(method, signal, rest(), header, input, contextValues));
+        } catch (thrown) {
+          const error = ConnectError.from(thrown);
+          const isRefused = refusedStream.test(error.rawMessage);
+          if (isRefused || error.code === Code.Unavailable) address.asideUntil = performance.now() + ASIDE_MS;
+          if (!isRefused) throw thrown;
+          if (attempt > 1)
+            throw new ConnectError('the server takes no more calls on this connection', Code.Unavailable, undefined, undefined, thrown);
         }
-        throw error;
       }
     },
     stream() {
@@ -73,7 +81,9 @@ class AddressBook {
       }
       address.asideUntil = performance.now() + ASIDE_MS;
     }
-    throw new ConnectError(`no address of ${this.#options.host} can be reached`, Code.Unavailable);
+    const { host, port } = this.#options;
+    const reason = turns.map((address) => address.failure).find((text) => text !== '');
+    throw new ConnectError(`no address of ${host}:${port} can be reached${reason === undefined ? '' : `: ${reason}`}`, Code.Unavailable);
   }
 
   close(): void {
