@@ -1,6 +1,7 @@
 import { requestHead } from '../../benchmarks/lib/h2net.mjs';
 import { Client, frame } from './lib/client.mjs';
 import { environmentFor } from './lib/fault-fakes.mjs';
+import { floodFrames, garbageBytes } from './lib/hostile-bytes.mjs';
 import { startLeanFakes } from './lib/lean-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { EMPTY_SETTINGS, h2Frame, openSocket, openSockets, PREFACE } from './lib/raw-socket.mjs';
@@ -176,29 +177,9 @@ async function tinyDeadlines(setting) {
 /** Bytes that are no request in any protocol. */
 async function garbage(setting) {
   const { run, server } = setting;
-  const random = (size, seed) => Buffer.from(Array.from({ length: size }, (_, index) => Math.imul(index + seed, 2654435761) >>> 24));
-  const kinds = {
-    'random bytes': random(2000, 7),
-    'a TLS hello': Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3, ...random(200, 3)]),
-    'HTTP/1.1 nonsense': Buffer.from('GET / HTTP/9.9\r\nno colon here\r\n\r\n'),
-    'an endless header': Buffer.from(`GET / HTTP/1.1\r\nx: ${'a'.repeat(200_000)}`),
-    'half a preface, then something else': Buffer.concat([PREFACE.subarray(0, 16), random(100, 5)]),
-    'a bad preface': Buffer.from('PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n'),
-    'zero bytes': Buffer.alloc(5000),
-    'frames of unknown types': Buffer.concat([
-      PREFACE,
-      EMPTY_SETTINGS,
-      h2Frame(200, 255, 1, random(50, 1)),
-      h2Frame(77, 0, 0, random(9, 1)),
-    ]),
-    'a frame that is too large': Buffer.concat([PREFACE, EMPTY_SETTINGS, h2Frame(0, 0, 1, random(100, 2), 0xffffff)]),
-    'HEADERS on stream 0': Buffer.concat([PREFACE, EMPTY_SETTINGS, h2Frame(1, 5, 0, random(20, 2))]),
-    'broken header compression': Buffer.concat([PREFACE, EMPTY_SETTINGS, h2Frame(1, 5, 1, Buffer.alloc(40, 0xff))]),
-    'a window of 2^31': Buffer.concat([PREFACE, EMPTY_SETTINGS, h2Frame(8, 0, 0, Buffer.from([0x7f, 255, 255, 255]))]),
-  };
   await under(setting, 'garbage on the port', 150, async () => {
     const open = [];
-    for (const bytes of Object.values(kinds))
+    for (const bytes of Object.values(garbageBytes))
       for (let turn = 0; turn < 20; turn++) {
         const socket = await openSocket(server.port);
         socket.write(bytes);
@@ -207,7 +188,7 @@ async function garbage(setting) {
       }
     await sleep(1000);
     const left = open.filter((socket) => !socket.isClosed).length;
-    run.note(`${Object.keys(kinds).length} kinds of garbage on ${open.length} connections, ${left} still open after a second`);
+    run.note(`${Object.keys(garbageBytes).length} kinds of garbage on ${open.length} connections, ${left} still open after a second`);
     for (const socket of open) socket.destroy();
   });
 }
@@ -269,17 +250,8 @@ async function largeBodies(setting) {
 /** Frames that cost the sender nothing. */
 async function floods(setting) {
   const { run, server } = setting;
-  const kinds = {
-    'PING flood': h2Frame(6, 0, 0, Buffer.alloc(8)),
-    'SETTINGS flood': EMPTY_SETTINGS,
-    'CONTINUATION flood': h2Frame(9, 0, 1, Buffer.concat([Buffer.from([0, 1, 97, 127, 128, 7]), Buffer.alloc(900, 98)])),
-    'empty DATA flood': h2Frame(0, 0, 1),
-    'WINDOW_UPDATE flood': h2Frame(8, 0, 0, Buffer.from([0, 0, 0, 1])),
-    'RST_STREAM flood': h2Frame(3, 0, 1, Buffer.from([0, 0, 0, 8])),
-    'PRIORITY flood': h2Frame(2, 0, 3, Buffer.from([0, 0, 0, 0, 1])),
-  };
   await under(setting, 'frame floods', 250, async () => {
-    for (const [title, bytes] of Object.entries(kinds)) {
+    for (const [title, bytes] of Object.entries(floodFrames)) {
       const socket = await openSocket(server.port, { read: title !== 'PING flood' });
       const opening = title.startsWith('CONTINUATION') ? h2Frame(1, 0, 1, Buffer.from([0x83])) : Buffer.alloc(0);
       socket.write(Buffer.concat([PREFACE, EMPTY_SETTINGS, opening]));

@@ -36,6 +36,9 @@ async function suite(run, seconds) {
   for (const [which, tally] of Object.entries({ plain: tallies[0], cached: tallies[1] }))
     run.check(`${which}: honest to the last row`, tally.wrongCount === 0 && tally.failures === 0 && tally.answered > 0, tally.text);
 
+  const malformed = Object.values(fakes).flatMap((fake) => fake.malformed);
+  run.check('every call to an upstream was well formed', malformed.length === 0, malformed.slice(0, 2).join('; '));
+
   const [first, last] = [median(samples.slice(0, samples.length / 4)), median(samples.slice(-samples.length / 4))];
   const growth = last - first;
   run.check(

@@ -93,6 +93,8 @@ async function suite(run, { requests, turns }) {
     await strictModel(run, server, fakes);
   }
 
+  const malformed = Object.values(fakes).flatMap((fake) => fake.malformed);
+  run.check('every call to an upstream was well formed', malformed.length === 0, malformed.slice(0, 2).join('; '));
   const errors = server.errors.filter((entry) => /uncaught|unhandled|unexpected/i.test(entry.msg ?? ''));
   run.check('no uncaught exception in the log', errors.length === 0, errors[0] && JSON.stringify(errors[0]).slice(0, 300));
   run.check('memory bounded over all faults', server.rss < rssBefore + 400e6, `RSS ${mib(rssBefore)} → ${mib(server.rss)} MiB`);

@@ -197,6 +197,8 @@ export class FakeService {
   /** Calls that the caller gave up before they were answered. */
   cancelled = 0;
   faulted = 0;
+  /** Requests that are not what they should be, although they were sent to their end. */
+  malformed = [];
   /** Answer time without a fault. */
   delayMs = 0;
   #sockets = new Set();
@@ -251,8 +253,18 @@ export class FakeService {
       if (!isAnswered) this.cancelled++;
     });
     stream.on('end', () => {
-      const message = Buffer.concat(chunks).subarray(5);
-      const call = this.service.describe(message);
+      const framed = Buffer.concat(chunks);
+      // A request that was given up half-way ends like any other here.
+      if (stream.aborted || stream.rstCode !== 0 || framed.length < 5) return;
+      const message = framed.subarray(5);
+      let call;
+      try {
+        if (message.length !== framed.readUInt32BE(1)) throw new Error(`${message.length} bytes, announced as ${framed.readUInt32BE(1)}`);
+        call = this.service.describe(message);
+      } catch (error) {
+        this.malformed.push(`${error.message}: ${framed.subarray(0, 80).toString('hex')}`);
+        return fail(stream, 13, 'malformed request');
+      }
       const fault = this.fault !== null && (this.fault.when === undefined || this.fault.when(call)) ? this.fault : null;
       if (fault !== null) this.faulted++;
       const answer = () => {
