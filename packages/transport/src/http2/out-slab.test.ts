@@ -100,6 +100,24 @@ describe('OutSlab', () => {
   });
 });
 
+describe('OutSlab, broken', () => {
+  it('gives the connection up', async () => {
+    const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+    const owner = {
+      beforeWrite: () => {
+        throw new Error('broken owner');
+      },
+      drained: () => {},
+    };
+    const broken = new OutSlab(near, owner, pool);
+    broken.reserve(1);
+    expect((await warned).message).toContain('broken owner');
+    expect(near.destroyed).toBe(true);
+    broken.close();
+    expect(pool.taken).toBe(0);
+  });
+});
+
 describe('TurnEnd', () => {
   it('flushes once a turn, whatever is marked meanwhile waits for the next, and one that throws holds nobody up', async () => {
     const turns = new TurnEnd();

@@ -112,8 +112,14 @@ export class OutSlab implements Flushable {
   /** Hands everything to the socket. */
   flush(): void {
     if (this.#isClosed) return;
-    this.#owner.beforeWrite();
-    this.send();
+    try {
+      this.#owner.beforeWrite();
+      this.send();
+    } catch (error) {
+      // Nobody knows what was put and what was not: the connection is of no use any more.
+      this.#socket.destroy(error instanceof Error ? error : undefined);
+      throw error;
+    }
   }
 
   /** Like {@link OutSlab.flush}, at once and without asking the owner. */

@@ -2,7 +2,7 @@
 export interface Flushable {
   /** True while it waits to be flushed; kept by {@link TurnEnd}. */
   isDirty: boolean;
-  /** Called once per turn in which it was marked. Must not throw. */
+  /** Called once per turn in which it was marked. A throw becomes a process warning. */
   flush(): void;
 }
 
