@@ -145,6 +145,39 @@ describe('numerix component, remote', () => {
     ]);
   });
 
+  it.each([
+    ['one is missing in the middle', (rows: readonly string[]) => [rows[0], rows[2]], [10, null, 30]],
+    ['one is missing at the start', (rows: readonly string[]) => [rows[1], rows[2]], [null, 20, 30]],
+    ['they come in another order', (rows: readonly string[]) => [rows[2], rows[0], rows[1]], [10, 20, 30]],
+    ['there is one too many in front', (rows: readonly string[]) => ['other', ...rows], [10, 20, 30]],
+    ['one comes twice', (rows: readonly string[]) => [rows[0], rows[0], rows[1], rows[2]], [10, 20, 30]],
+  ])('gives no row the result of another when %s', async (_name, change, expected) => {
+    const results: Readonly<Record<string, number>> = { i0: 10, i1: 20, i2: 30, other: 99 };
+    const { backends } = service((call) =>
+      answerOf((change(call.rows.map(({ id }) => id)) as string[]).map((id) => ({ id, value: bytesOf(results[id] as number) }))),
+    );
+    const result = await runComponent(numerixDefinition, { config: configOf(), columns, backends });
+    expect(result.columns['final']).toEqual(expected);
+    expect(result.faults.map(({ from }) => from)).toEqual(expected.flatMap((value, row) => (value === null ? [row] : [])));
+  });
+
+  it('takes rows by position from a service that gives no ids back', async () => {
+    const { backends } = service((call) => answerOf(call.rows.map((_, row) => ({ id: `row ${row}`, value: bytesOf(row) }))));
+    expect((await runComponent(numerixDefinition, { config: configOf(), columns, backends })).columns['final']).toEqual([0, 1, 2]);
+    const short = service((call) => answerOf(call.rows.slice(1).map((_, row) => ({ id: '', value: bytesOf(row) }))));
+    const result = await runComponent(numerixDefinition, { config: configOf(), columns, backends: short.backends });
+    expect(result.columns['final']).toEqual([0, 1, null]);
+  });
+
+  it('keeps rows of one id apart', async () => {
+    const twins = { item: ['a', 'b', 'a'], a: [1, 2, 3], b: ['0', '0', '0'] };
+    const { backends } = service((call) =>
+      answerOf(call.rows.map(({ id, values }) => ({ id, value: bytesOf(values[0] as number) })).toSpliced(1, 1)),
+    );
+    const result = await runComponent(numerixDefinition, { config: configOf(), columns: twins, backends });
+    expect(result.columns['final']).toEqual([1, null, 3]);
+  });
+
   it('gives one answered row to all only with compat', async () => {
     const { backends } = service((call) => answerOf([{ id: call.rows[0]?.id as string, value: bytesOf(7) }]));
     expect((await runComponent(numerixDefinition, { config: configOf(), columns, backends })).columns['final']).toEqual([7, null, null]);

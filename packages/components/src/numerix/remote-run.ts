@@ -5,6 +5,7 @@ import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall, outOfTime } from '../failure.js';
 import { OpenCalls } from '../open-calls.js';
+import { AnsweredRows } from './answered-rows.js';
 import { ComputeCall, type ComputeCallOwner, type ComputeRows } from './compute-call.js';
 import type { NumerixRun } from './numerix-component.js';
 import { ScoreWriter } from './score-writer.js';
@@ -22,6 +23,7 @@ export interface RemotePlan {
 
 // Answers are read synchronously: one decoder serves all.
 const answer = new ComputeAnswer();
+const answeredRows = new AnsweredRows();
 const longestError = 200;
 
 /** The calls of one compute component of one request; the private state of a pooled run. */
@@ -137,16 +139,15 @@ export class RemoteRun implements ComputeCallOwner {
     const rows = chunk.lastRow - chunk.firstRow;
     // A slate has the result of its first row; the original gives one answered row to all.
     const isBroadcast = deps.compat && mode === 'targets' && answer.rowCount === 1 && rows > 1 && this.#isOnlyChunk();
+    const areRows = mode === 'targets' && !isBroadcast;
+    if (areRows) answeredRows.match(answer, message, chunk, this.#input as ComputeRows);
     let bad: Failure | null = null;
     for (let row = 0; row < rows; row++) {
-      const from = isBroadcast ? 0 : row;
+      const from = areRows ? answeredRows.answered(row) : isBroadcast || row < answer.rowCount ? 0 : -1;
       const blockRow = chunk.firstRow + row;
-      if (
-        from < answer.rowCount &&
-        this.#scores.putAnswered(blockRow, message, answer.valueStart(from), answer.valueEnd(from), answer.isText(from))
-      )
+      if (from >= 0 && this.#scores.putAnswered(blockRow, message, answer.valueStart(from), answer.valueEnd(from), answer.isText(from)))
         continue;
-      if (from >= answer.rowCount) this.#scores.fail(blockRow);
+      if (from < 0) this.#scores.fail(blockRow);
       bad ??= this.#failure(
         'shape',
         `the answer has ${answer.rowCount} rows, ${chunk.modelRows} were asked for, or a row without a number`,

@@ -79,16 +79,19 @@ export function putComputeTail(template: ComputeRequestTemplate, target: Uint8Ar
   return putBytes(target, at, template.tail, 0, template.tail.length);
 }
 
+const cellsPerRow = 5;
+
 /**
- * A decoded `numerix.NumerixResponseProto`: the second value of every row (the first is the row's id), as positions in the message.
- * Reused from answer to answer.
+ * A decoded `numerix.NumerixResponseProto`: the first two values of every row, its id and its result, as positions in the message. Reused
+ * from answer to answer.
  */
 export class ComputeAnswer {
   rowCount = 0;
   /** The service answered with an error: start and end of its text. Start −1: it did not. */
   errorStart = -1;
   errorEnd = -1;
-  #values = new Int32Array(128);
+  /** Per row: start and end of the result, whether it is text, start and end of the id. */
+  #values = new Int32Array(32 * cellsPerRow);
 
   /** Reads a message; false if it is malformed. */
   read(message: Uint8Array, start: number, end: number): boolean {
@@ -117,16 +120,25 @@ export class ComputeAnswer {
 
   /** Start of a row's value; −1 if the row has none. */
   valueStart(row: number): number {
-    return this.#values[row * 3] as number;
+    return this.#values[row * cellsPerRow] as number;
   }
 
   valueEnd(row: number): number {
-    return this.#values[row * 3 + 1] as number;
+    return this.#values[row * cellsPerRow + 1] as number;
   }
 
   /** Whether a row's value is text (the service was sent texts). */
   isText(row: number): boolean {
-    return this.#values[row * 3 + 2] === 1;
+    return this.#values[row * cellsPerRow + 2] === 1;
+  }
+
+  /** Start of a row's id as the service gave it back; −1 if the row has no values at all. */
+  idStart(row: number): number {
+    return this.#values[row * cellsPerRow + 3] as number;
+  }
+
+  idEnd(row: number): number {
+    return this.#values[row * cellsPerRow + 4] as number;
   }
 
   #readError(message: Uint8Array, start: number, end: number): boolean {
@@ -170,13 +182,12 @@ export class ComputeAnswer {
 
   #readRow(message: Uint8Array, start: number, end: number): boolean {
     const row = this.rowCount++;
-    if (this.#values.length < (row + 1) * 3) {
+    if (this.#values.length < (row + 1) * cellsPerRow) {
       const next = new Int32Array(this.#values.length * 2);
       next.set(this.#values);
       this.#values = next;
     }
-    this.#values[row * 3] = -1;
-    this.#values[row * 3 + 1] = -1;
+    this.#values.fill(-1, row * cellsPerRow, (row + 1) * cellsPerRow);
     let at = start;
     let form = 0;
     let seen = 0;
@@ -204,7 +215,7 @@ export class ComputeAnswer {
   /** Returns how many values of the row have been seen so far, −1 if malformed. */
   #readList(message: Uint8Array, start: number, end: number, row: number, seenBefore: number, isText: 0 | 1): number {
     let seen = seenBefore;
-    if (seen === 0) this.#values[row * 3] = -1;
+    if (seen === 0) this.#values.fill(-1, row * cellsPerRow, (row + 1) * cellsPerRow);
     let at = start;
     while (at < end) {
       const tag = readTag(message, at, end);
@@ -214,10 +225,14 @@ export class ComputeAnswer {
         if (length < 0) return -1;
         const from = readEnd;
         at = from + length;
-        if (seen === 1) {
-          this.#values[row * 3] = from;
-          this.#values[row * 3 + 1] = at;
-          this.#values[row * 3 + 2] = isText;
+        const base = row * cellsPerRow;
+        if (seen === 0) {
+          this.#values[base + 3] = from;
+          this.#values[base + 4] = at;
+        } else if (seen === 1) {
+          this.#values[base] = from;
+          this.#values[base + 1] = at;
+          this.#values[base + 2] = isText;
         }
         seen++;
         continue;
