@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { isSampled, murmur3 } from './sampling.js';
+import { dailyHash, isSampled } from './sampling.js';
 
-describe('murmur3', () => {
+describe('dailyHash', () => {
   it.each([
     ['16022026', 1194230597],
     ['1234516022026', 608342481],
     ['u-129022024', 1298577000],
     ['987654321031122025', -838475904],
   ])('hashes %s', (text, hash) => {
-    expect(murmur3(text)).toBe(hash);
+    expect(dailyHash(text)).toBe(hash);
   });
 });
 

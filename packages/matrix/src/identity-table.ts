@@ -13,7 +13,7 @@ export class IdentityTable {
   rowToUnique: Int32Array = new Int32Array(0);
   /** Per identity, the first RowSet position that has it. */
   firstRow: Int32Array = new Int32Array(0);
-  /** Per identity, a 32-bit hash of its parts: the same in every process. */
+  /** Per identity, a 32-bit hash of its parts: the same in all tables of a process. */
   hashes: Int32Array = new Int32Array(0);
   #rowHashes = new Int32Array(0);
   #slots = new Int32Array(0);
@@ -170,7 +170,8 @@ export class IdentityTable {
   }
 }
 
-const seed = 0x811c9dc5 | 0;
+/** Another one in every process: ids come from outside, and nobody should know which of them collide. */
+const seed = (Math.random() * 0x1_0000_0000) | 0;
 
 /** Four bytes a step; the length goes in first, so that parts cannot run into each other. */
 function hashBytes(bytes: Uint8Array, view: DataView, start: number, length: number, before: number): number {

@@ -21,6 +21,7 @@ export { IdentityTable } from './identity-table.js';
 export { type ColumnRef, columnRef, isSlateRef, Layout, NONE, refBlock, refSlot, type Source, slateRef, sourceOf } from './layout.js';
 export { Matrix } from './matrix.js';
 export { type Memory, MemoryPool, type MemoryPoolOptions } from './memory-pool.js';
+export { murmur3 } from './murmur3.js';
 export { allRows, type RowSet, rowsOfSlates } from './row-set.js';
 export { createSlate, type Slate } from './slate.js';
 export { joinByteTexts, splitByteTexts } from './tensor/byte-texts.js';

@@ -1,21 +1,11 @@
+import { murmur3 } from '@inferflow/matrix';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CacheFind, createFeatureCache } from './feature-cache.js';
 import { HashIndex } from './hash-index.js';
-import { murmur3 } from './murmur3.js';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-describe('murmur3', () => {
-  it('gives the published values', () => {
-    const hash = (text: string) => murmur3(encoder.encode(text), 0, encoder.encode(text).length, 0);
-    expect(hash('16022026')).toBe(0x472e8345);
-    expect(hash('1234516022026')).toBe(0x244291d1);
-    expect(hash('u-129022024')).toBe(0x4d66b668);
-    expect(hash('987654321031122025')).toBe(0xce05df80);
-  });
-});
 
 describe('HashIndex', () => {
   it('holds what a Map of lists holds, also with equal hashes', () => {

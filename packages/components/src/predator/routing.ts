@@ -1,4 +1,4 @@
-import { murmur3 } from '../cache/murmur3.js';
+import { murmur3 } from '@inferflow/matrix';
 
 /** A share of the calls. */
 export interface RouteShare {

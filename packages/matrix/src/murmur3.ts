@@ -25,6 +25,3 @@ export function murmur3(bytes: Uint8Array, from: number, to: number, seed: numbe
   hash = Math.imul(hash, 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
 }
-
-/** Seed of hashes that never leave the process: keys from outside cannot be chosen to collide. */
-const processSeed: number = (Math.random() * 0x1_0000_0000) >>> 0;
