@@ -37,9 +37,9 @@ async function underLoad(run, server, fakes, signal) {
   run.check(`${signal}: load before it`, warm.failures === 0 && warm.faultyRows === 0, warm.text);
   const events = {};
   const begun = performance.now();
-  server.child.kill(signal);
+  server.terminate(signal);
   // Twice, as impatient supervisors do.
-  setTimeout(() => server.child.kill(signal), 60);
+  setTimeout(() => server.terminate(signal), 60);
   await until(
     async () => {
       const { status, body } = await server.get('/health/ready', 500);

@@ -175,7 +175,7 @@ describe('readiness', () => {
   });
 
   it('says NOT_SERVING while it drains', async () => {
-    const stock = await startStockServer({ sum: sumModel() }, { INFERFLOW_DRAIN_DELAY_MS: '300' });
+    const stock = await startStockServer({ sum: sumModel() }, { INFERFLOW_DRAIN_DELAY_MS: '1200' });
     expect((await check(stock)).status).toBe(HealthCheckResponse_ServingStatus.SERVING);
     const closed = stock.close();
     expect((await check(stock)).status).toBe(HealthCheckResponse_ServingStatus.NOT_SERVING);

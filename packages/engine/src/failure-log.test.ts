@@ -149,7 +149,7 @@ describe('FailureLog', () => {
     await failing.engine.close();
     const stuck = modelConfig({ plugins: [plugin('p', 'stuck', 'v', 'a', 'fail')], answer: ['item', 'a'] });
     const late = await engineOf(stuck, 100, { stuck: () => new Promise(() => {}) });
-    await expect(late.engine.inferPointWise(request(), { ...asked('y'), deadlineMs: 60 })).rejects.toMatchObject({
+    await expect(late.engine.inferPointWise(request(), { ...asked('y'), deadlineMs: 300 })).rejects.toMatchObject({
       kind: 'deadline_exceeded',
     });
     expect(late.lines.map(({ reason }) => reason)).toEqual(['deadline', 'INFERFLOW_ENGINE_DEADLINE_EXCEEDED']);

@@ -72,6 +72,7 @@ class ServerProcess {
     this.env = env;
     this.nodeArguments = nodeArguments;
     this.mayFail = mayFail;
+    this.mayEnd = mayFail;
   }
 
   async start() {
@@ -91,6 +92,7 @@ class ServerProcess {
     this.child = spawn(process.execPath, [...this.nodeArguments, main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.once('exit', (code, signal) => {
       this.exited = { code, signal, at: performance.now() };
+      if (!this.mayEnd) console.log(`      THE SERVER ENDED with ${signal ?? code}: ${this.lines.slice(-3).join(' | ').slice(0, 2000)}`);
     });
     this.#read(this.child.stdout);
     this.#read(this.child.stderr);
@@ -155,8 +157,10 @@ class ServerProcess {
     return parseMetrics(body);
   }
 
-  terminate() {
-    this.child.kill('SIGTERM');
+  /** Sends a signal that ends it. */
+  terminate(signal = 'SIGTERM') {
+    this.mayEnd = true;
+    this.child.kill(signal);
   }
 
   /** Waits for the end; `undefined` when it does not come in time. */
@@ -167,6 +171,7 @@ class ServerProcess {
 
   async kill() {
     if (this.child === undefined || this.exited !== undefined) return;
+    this.mayEnd = true;
     this.child.kill('SIGKILL');
     await this.ended(3000);
   }
