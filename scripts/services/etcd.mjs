@@ -285,7 +285,8 @@ export async function startEtcd(
   if (tls) makeCertificates(join(place, 'tls'));
   const scheme = tls ? 'https' : 'http';
   const ports = await freePorts(members * 2);
-  const client = (member) => `${scheme}://127.0.0.1:${ports[member]}`;
+  // Over TLS by name: newer releases of Node refuse a TLS server name that is an address, and the etcd3 library always sends one.
+  const client = (member) => `${scheme}://${tls ? 'localhost' : '127.0.0.1'}:${ports[member]}`;
   const peer = (member) => `${scheme}://127.0.0.1:${ports[members + member]}`;
   const indices = Array.from({ length: members }, (_, index) => index);
   const file = (name) => join(place, 'tls', name);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Etcd3, IOptions, IWatchRequest, IWatchResponse } from 'etcd3';
 import { EtcdSourceError, EtcdSourceErrorCode } from './errors.js';
 import type {
@@ -138,6 +139,7 @@ class Etcd3Connection implements EtcdConnection {
   #clientOptions(): IOptions {
     const { username, password, tls, callTimeoutMs } = this.#options;
     const isSecure = this.endpoint.startsWith('https:');
+    if (isSecure) this.#checkServerName();
     const root = isSecure && tls !== undefined ? { rootCertificate: pem(tls.ca) } : undefined;
     const credentials = root === undefined ? undefined : { ...root, privateKey: pem(tls?.key), certChain: pem(tls?.cert) };
     const hasUser = username !== undefined && password !== undefined && !this.#isAnonymous;
@@ -156,6 +158,14 @@ class Etcd3Connection implements EtcdConnection {
         ...(tls?.serverName !== undefined && { 'grpc.ssl_target_name_override': tls.serverName }),
       },
     } as unknown as IOptions;
+  }
+
+  /** The library sends the host of an endpoint as TLS server name, which newer releases of Node refuse for addresses: it would never connect. */
+  #checkServerName(): void {
+    const host = new URL(this.endpoint).hostname.replace(/^\[|\]$/g, '');
+    if (isIP(host) === 0 || Number.parseInt(process.versions.node, 10) < 26) return;
+    const message = `etcd at ${this.endpoint}: Node ${process.versions.node} refuses a TLS server name that is an IP address; name the endpoint by a host name of its certificate`;
+    throw new EtcdFailure('tls', message);
   }
 
   /** The library's own deadline covers calls, but neither its login nor the opening of a stream. */

@@ -59,7 +59,7 @@ export class EtcdWorld {
       EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 5000,
       NUMERIX_CLIENT_V1_DEADLINE_MS: 5000,
       INFERFLOW_CONFIG_DIR: undefined,
-      ETCD_SERVER: this.proxies.map(({ port }) => `${scheme}://127.0.0.1:${port}`).join(','),
+      ETCD_SERVER: this.proxies.map(({ port }) => `${scheme}://${scheme === 'https' ? 'localhost' : '127.0.0.1'}:${port}`).join(','),
       ...(tls && Object.fromEntries(Object.entries(tlsFiles).map(([name, file]) => [name, this.cluster.tlsFile(file)]))),
       ...(auth && { ETCD_USERNAME: user ?? 'reader', ETCD_PASSWORD: user ?? 'reader' }),
       ...env,
