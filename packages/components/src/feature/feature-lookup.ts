@@ -1,5 +1,5 @@
 import { type Block, CellStatus, type IdentityTable } from '@inferflow/matrix';
-import { keyPartSize, putKeyPart } from '@inferflow/proto/hot';
+import { isValidUtf8, keyPartSize, putKeyPart } from '@inferflow/proto/hot';
 import { CacheFind } from '../cache/feature-cache.js';
 import { type Failure, outOfTime } from '../failure.js';
 import { putCompositeKeys } from './composite-key.js';
@@ -61,10 +61,10 @@ export class FeatureLookup {
     for (let unique = 0; unique < count; unique++) {
       if (this.layout.sourceId > 0 && this.#placeFromCache(unique, CacheFind.fresh)) continue;
       if (features.shareFetches && source.join(this, table, unique)) shared++;
-      else this.#queue[this.#queueEnd++] = unique;
+      else if (this.#canBeAsked(unique)) this.#queue[this.#queueEnd++] = unique;
     }
     if (this.layout.sourceId > 0) {
-      const misses = this.#queueEnd + shared;
+      const misses = this.#queueEnd + shared + this.#failedKeys;
       metrics.cacheRequests.add(count);
       if (misses > 0) metrics.cacheMisses.add(misses);
       if (misses < count) metrics.cacheHits.add(count - misses);
@@ -125,6 +125,18 @@ export class FeatureLookup {
     this.block = null;
     for (let index = 0; index < this.#open; index++) this.#source.leave(this, this.#batches[index] as FeatureBatch);
     this.#close();
+  }
+
+  /** Keys are text on the wire: one that is not would make a store refuse its whole batch. */
+  #canBeAsked(unique: number): boolean {
+    const table = this.#table as IdentityTable;
+    for (let part = 0; part < table.partCount; part++) {
+      const start = table.partStart(unique, part);
+      if (isValidUtf8(table.partSource(part), start, start + table.partLength(unique, part))) continue;
+      this.failUnique(unique, this.#source.notText[part] as Failure, true);
+      return false;
+    }
+    return true;
   }
 
   #pump(): void {

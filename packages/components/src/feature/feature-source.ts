@@ -36,6 +36,8 @@ export class FeatureSource {
   readonly deadlineMs: number;
   readonly ttlMs: number;
   readonly staleMs: number;
+  /** Per key part: why a key cannot be asked for. */
+  readonly notText: readonly Failure[];
   readonly #asked: readonly AskedFeature[];
   readonly #layouts: FeatureLayout[] = [];
   readonly #cacheSource: string;
@@ -63,6 +65,13 @@ export class FeatureSource {
     this.#asked = askedFeatures(config);
     const version = deps.features.cacheVersion || 1;
     this.#cacheSource = `${deps.modelConfigId}\0${version}\0${deps.componentName}\0${Buffer.from(this.queryHead).toString('base64')}`;
+    this.notText = config.keys.map((key) =>
+      createFailure(
+        'conversion',
+        `the key in column "${key.column}" is no valid UTF-8 text; ${backend.description} was not asked for it`,
+        deps.componentName,
+      ),
+    );
     this.#noRow = createFailure('shape', `${backend.description} answered no row for the key`, deps.componentName);
     this.#badCells = createFailure(
       'shape',

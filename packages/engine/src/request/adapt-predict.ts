@@ -2,6 +2,7 @@ import type { Block } from '@inferflow/matrix';
 import {
   FeatureScan,
   type IndexList,
+  isValidUtf8,
   PredictKind,
   type PredictRequestScan,
   placedCells,
@@ -34,7 +35,7 @@ export function adaptTargets(
     const values = placeTarget(message, targets.start(row), targets.end(row), words, at, ID_WORD, valueWords);
     if (values < 0) return false;
     filled += placedCells;
-    if (targetChecks !== null) checkRow('targets', row, values, words, at, valueWords, targetChecks, checksCounts, violations);
+    if (targetChecks !== null) checkRow(message, 'targets', row, values, words, at, valueWords, targetChecks, checksCounts, violations);
   }
   markProvided(block, filled);
   return true;
@@ -67,7 +68,7 @@ export function adaptSlates(
     const values = placeSlate(message, slates.start(row), slates.end(row), kind, indices, words, at, slateWords);
     if (values < 0) return false;
     filled += placedCells;
-    if (slateChecks !== null) checkRow(field, row, values, words, at, slateWords, slateChecks, checksCounts, violations);
+    if (slateChecks !== null) checkRow(message, field, row, values, words, at, slateWords, slateChecks, checksCounts, violations);
   }
   offsets[slates.count] = indices.count;
   if (block !== null) markProvided(block, filled);
@@ -89,8 +90,9 @@ export function adaptContext(
     const check = tables.contextChecks?.[index];
     if (check === undefined) continue;
     const length = feature.valueEnd - feature.valueStart;
-    if (!fits(check, length))
-      violations.add(`context_features[${index}].value`, widthText(`context_features[${index}].value`, check, length));
+    const place = `context_features[${index}].value`;
+    if (!fits(check, length)) violations.add(place, widthText(place, check, length));
+    else if (!canBeKey(check, message, feature.valueStart, length)) violations.add(place, keyText(place, check));
   }
   return true;
 }
@@ -131,6 +133,7 @@ export function checkIndices(
 }
 
 function checkRow(
+  message: Uint8Array,
   field: string,
   row: number,
   valueCount: number,
@@ -155,16 +158,28 @@ function checkRow(
     if (word < 0) continue;
     const length = words[at + word + 1] as number;
     const check = checks[index] as ValueCheck;
-    if (fits(check, length)) continue;
+    const isFit = fits(check, length);
+    if (isFit && canBeKey(check, message, words[at + word] as number, length)) continue;
+    if (!violations.hasRoom) {
+      violations.addUnlisted();
+      continue;
+    }
     const place = `${field}[${row}].feature_values[${index}]`;
-    if (violations.hasRoom) violations.add(place, widthText(place, check, length));
-    else violations.addUnlisted();
+    violations.add(place, isFit ? keyText(place, check) : widthText(place, check, length));
   }
 }
 
 /** An empty value is an absent one. */
 function fits(check: ValueCheck, length: number): boolean {
   return length === 0 || (check.width > 0 ? length === check.width : length % check.elementBytes === 0);
+}
+
+function canBeKey(check: ValueCheck, message: Uint8Array, start: number, length: number): boolean {
+  return check.keyName === null || isValidUtf8(message, start, start + length);
+}
+
+function keyText(place: string, check: ValueCheck): string {
+  return `${place} is no valid UTF-8 text; feature "${check.keyName}" is a key`;
 }
 
 function widthText(place: string, check: ValueCheck, length: number): string {

@@ -117,7 +117,8 @@ export class PredictOpener {
     if (known !== null) return known;
     const schemaViolations = this.#schemaViolations;
     schemaViolations.clear();
-    const settings = { idColumn: plan.config.response.idColumn, requestValues: plan.config.requestValues };
+    const { response, requestValues } = plan.config;
+    const settings = { idColumn: response.idColumn, requestValues, keyColumns: keyColumnsOf(plan) };
     const schema = parsePredictSchema(method, settings, message, this.#scan, headers, schemaViolations);
     if (schema === null) return malformedRequest(method, 'schema', plan.modelConfigId);
     const bound = schemaViolations.count > 0 ? null : bindPlan(plan, schema, this.#services.memory, schemaViolations);
@@ -151,4 +152,12 @@ export class PredictOpener {
     if (kind === PredictKind.slateWise && slates.count === 0) violations.add('slates', 'slatewise request must have at least one slate');
     if (targets.count === 0) violations.add('targets', `${word} request must have at least one target`);
   }
+}
+
+function keyColumnsOf(plan: ModelPlan): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { component } of plan.components) {
+    for (const read of Object.values(component.reads)) if (read.kind === 'keys') for (const name of read.columns) names.add(name);
+  }
+  return names;
 }

@@ -18,6 +18,8 @@ import type { Violations } from './violations.js';
 export interface PredictSettings {
   readonly idColumn: string;
   readonly requestValues: 'text' | 'typed';
+  /** Columns that keys are made of. */
+  readonly keyColumns: ReadonlySet<string>;
 }
 
 /** Which entities come from headers. */
@@ -103,9 +105,9 @@ export function parsePredictSchema(
       valueWords,
       contextSlots,
       slateWords,
-      targetChecks: isTyped ? checksOf(targets) : null,
-      contextChecks: isTyped ? checksOf(contexts) : null,
-      slateChecks: isTyped ? checksOf(slates) : null,
+      targetChecks: isTyped ? checksOf(targets, settings.keyColumns) : null,
+      contextChecks: isTyped ? checksOf(contexts, settings.keyColumns) : null,
+      slateChecks: isTyped ? checksOf(slates, noKeys) : null,
     },
     inferflow: null,
   };
@@ -181,8 +183,15 @@ function columnOf({ name, dataType }: Entry, isTyped: boolean): RequestColumn {
   return isTyped && dataType > 0 && dataType < dataTypes.length ? typedColumn(name, dataType as DataType) : textColumn(name);
 }
 
-function checksOf(entries: readonly Entry[]): readonly ValueCheck[] {
-  return entries.map(({ dataType, vectorDim }) =>
-    valueCheckOf((dataTypes[dataType] === undefined ? DataType.Unknown : dataType) as DataType, Math.max(vectorDim, 0)),
+function checksOf(entries: readonly Entry[], keyColumns: ReadonlySet<string>): readonly ValueCheck[] {
+  return entries.map(({ name, dataType, vectorDim }) =>
+    valueCheckOf(
+      (dataTypes[dataType] === undefined ? DataType.Unknown : dataType) as DataType,
+      Math.max(vectorDim, 0),
+      keyColumns.has(name) ? name : null,
+    ),
   );
 }
+
+// Keys are read from targets alone.
+const noKeys: ReadonlySet<string> = new Set();

@@ -52,15 +52,17 @@ export interface ValueCheck {
   /** The length must divide by this. */
   readonly elementBytes: number;
   readonly text: string;
+  /** Set for a text that is a key: keys must be UTF-8. The name of its feature. */
+  readonly keyName: string | null;
 }
 
-/** What values of a type look like; `vectorDim` 0 = any number of elements. */
-export function valueCheckOf(dataType: DataType, vectorDim: number): ValueCheck {
+/** What values of a type look like; `vectorDim` 0 = any number of elements. `keyName` = name of a feature that keys are made of. */
+export function valueCheckOf(dataType: DataType, vectorDim: number, keyName: string | null = null): ValueCheck {
   const info = dataTypeInfo(dataType);
   const elementBytes = info.elementBytes === 0 ? 1 : info.elementBytes;
   const width = info.elementBytes === 0 ? 0 : info.isVector ? info.elementBytes * vectorDim : info.elementBytes;
   const text = width > 0 ? `${info.name} takes ${width} bytes` : `${info.name} takes a multiple of ${elementBytes} bytes`;
-  return Object.freeze({ dataType, width, elementBytes, text });
+  return Object.freeze({ dataType, width, elementBytes, text, keyName: dataType === DataType.String ? keyName : null });
 }
 
 /** A text column of a request. */
