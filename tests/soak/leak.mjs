@@ -41,9 +41,11 @@ async function suite(run, seconds) {
 
   const [first, last] = [median(samples.slice(0, samples.length / 4)), median(samples.slice(-samples.length / 4))];
   const growth = last - first;
+  // The first minute still grows by what is compiled and by the young generation: the short form only meets a gross leak.
+  const allowed = seconds < 120 ? 0.5 : 0.1;
   run.check(
     'memory is flat',
-    growth < Math.max(first * 0.1, 24e6),
+    growth < Math.max(first * allowed, 24e6),
     `RSS ${mib(first)} in the first quarter, ${mib(last)} in the last, at most ${mib(Math.max(...samples))}, over ${samples.length} s`,
   );
   // Constants of models stay; what requests hold must be given back.
