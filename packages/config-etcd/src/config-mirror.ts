@@ -1,5 +1,5 @@
 import type { EtcdEntry, EtcdEvent, EtcdHeader, EtcdRange } from './etcd-connection.js';
-import type { KeyEntry } from './key-layout.js';
+import type { KeyEntry } from './key-places.js';
 
 /** How far a mirror has read, in a form that survives a restart. */
 export interface MirrorPosition extends EtcdHeader {

@@ -1,7 +1,8 @@
 import type { ConfigDocument } from '@inferflow/config';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { configBase, type KeyEntry, KeyLayout, readKeyLayout } from './key-layout.js';
+import { configBase, KeyLayout, readKeyLayout } from './key-layout.js';
+import type { KeyEntry } from './key-places.js';
 
 const base = configBase('shop');
 

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigDocument, ConfigSnapshot, SnapshotBuilder } from '@inferflow/config';
 import type { ConfigMirror } from './config-mirror.js';
-import type { KeyEntry, KeyLayout, LayoutDocuments } from './key-layout.js';
+import type { KeyLayout, LayoutDocuments } from './key-layout.js';
+import type { KeyEntry } from './key-places.js';
 
 /** Changes that come within this time are published together. */
 const COALESCE_MS = 20;
