@@ -1,4 +1,4 @@
-import { DataType, type Layout, NONE, refBlock, refSlot, type Source, sourceOf } from '@inferflow/matrix';
+import { DataType, dataTypeInfo, type Layout, NONE, refBlock, refSlot, type Source, sourceOf } from '@inferflow/matrix';
 import { answerType, typeTextOf } from './column-types.js';
 import { type ModelPlan, SlateBlock, TargetBlock } from './model-plan.js';
 import type { PlanResolver } from './plan-resolver.js';
@@ -11,6 +11,8 @@ export interface AnswerColumn {
   /** As reported. */
   readonly dataType: DataType;
   readonly width: number;
+  /** The component whose bytes are answered as text where rows are text, so that they have to be looked at first; null = none. */
+  readonly rawTextOf: string | null;
 }
 
 /** Columns of target rows. A column that a component writes is answered from there alone, as the original does. */
@@ -51,14 +53,25 @@ function answerColumn(
   const ref = source === null ? NONE : source.first;
   const slot = layout.shapes[refBlock(ref)]?.slots[refSlot(ref)];
   const isWritten = refBlock(ref) >= firstComponent;
+  const isText = isWritten && slot !== undefined && dataTypeInfo(slot.type).elementBytes === 0;
+  const scope = firstComponent === TargetBlock.firstComponent ? 'target' : 'slate';
+  const writer = plan.components.find(({ component, blockIndex }) => component.scope === scope && blockIndex === refBlock(ref));
+  const rawTextOf = isText ? (writer?.name ?? name) : null;
   if (configured !== undefined && (isWritten || slot === undefined)) {
-    return { name, source: isWritten ? sourceOf(ref) : null, dataType: answerType(configured, plan.compat), width: configured.width };
+    return {
+      name,
+      source: isWritten ? sourceOf(ref) : null,
+      dataType: answerType(configured, plan.compat),
+      width: configured.width,
+      rawTextOf,
+    };
   }
-  if (slot === undefined) return { name, source: null, dataType: DataType.String, width: 0 };
+  if (slot === undefined) return { name, source: null, dataType: DataType.String, width: 0, rawTextOf };
   return {
     name,
     source: sourceOf(ref),
     dataType: answerType({ dataType: slot.type, typeText: typeTextOf(slot.type) }, plan.compat),
     width: 0,
+    rawTextOf,
   };
 }

@@ -2,9 +2,9 @@ import { InferflowResponseBody, PredictKind, PredictResponseBody, QualityWriter 
 import type { BodyWriter } from '@inferflow/transport';
 import { predictKindOf } from '../compile/bind-plan.js';
 import type { RequestRun } from '../run/request-run.js';
-import { fillBytes, fillTexts } from './fill-cells.js';
+import { fillBytes, fillTexts, type UnreadableTexts } from './fill-cells.js';
 import { writeQuality } from './quality.js';
-import { collectRowErrors } from './row-errors.js';
+import { collectRowErrors, type RowErrors } from './row-errors.js';
 
 /**
  * Turns ended runs into response messages, one at a time: a body points into the run's matrices and must be written before the next
@@ -21,18 +21,18 @@ export class AnswerWriter {
   write(run: RequestRun, isExtended: boolean): BodyWriter {
     const { bound, matrix } = run;
     const qualityLength = run.omitQuality ? -1 : this.#writeQuality(run);
-    const errors = collectRowErrors(run);
-    this.faultyRows = countTexts(errors.targets) + countTexts(errors.slates);
     const kind = predictKindOf(bound.schema.method);
     if (kind === null) {
       const program = isExtended ? bound.extendedAnswer() : bound.answer;
       const body = this.#inferflow;
-      fillTexts(body.rows, matrix, program.targets, bound.plan.compat ? 'compat-answer' : 'answer');
+      const unreadable = fillTexts(body.rows, matrix, program.targets, bound.plan.compat ? 'compat-answer' : 'answer');
+      const errors = this.#rowErrors(run, unreadable);
       // Rows of text have no place for an error of their own: the field is ours and goes with the quality.
       body.rows.errors = run.omitQuality ? null : errors.targets;
       body.measure(program.head, this.#quality.bytes, qualityLength);
       return body;
     }
+    const errors = this.#rowErrors(run, null);
     const body = this.#predict;
     const { targets, slates, head } = bound.answer;
     // A pair or slate answer without target columns has no target part; a pointwise one always has its rows.
@@ -52,6 +52,12 @@ export class AnswerWriter {
   close(): void {
     this.#predict.close();
     this.#inferflow.close();
+  }
+
+  #rowErrors(run: RequestRun, unreadable: UnreadableTexts | null): RowErrors {
+    const errors = collectRowErrors(run, unreadable);
+    this.faultyRows = countTexts(errors.targets) + countTexts(errors.slates);
+    return errors;
   }
 
   #writeQuality(run: RequestRun): number {

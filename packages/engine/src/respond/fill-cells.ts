@@ -1,5 +1,5 @@
 import { hasValue, type Matrix, refSlot, type Source, type TextStyle } from '@inferflow/matrix';
-import type { ScoreTable } from '@inferflow/proto/hot';
+import { isValidUtf8, type ScoreTable } from '@inferflow/proto/hot';
 import type { AnswerColumn } from '../compile/answer-columns.js';
 
 const nothing = new Uint8Array(0);
@@ -44,19 +44,38 @@ function fillColumn(table: ScoreTable, column: number, matrix: Matrix, source: S
   }
 }
 
-/** Points a table of texts at the text of some columns: given in the request, or derived once per stored value. */
-export function fillTexts(table: ScoreTable, matrix: Matrix, columns: readonly AnswerColumn[], style: TextStyle): void {
+/** Rows whose answer lacks a text because its bytes are none, with what to say about it. */
+export interface UnreadableTexts {
+  readonly rows: number[];
+  readonly reasons: string[];
+}
+
+/**
+ * Points a table of texts at the text of some columns: given in the request, or derived once per stored value. Bytes that are no text
+ * are left out, or nobody could decode the answer; they are returned, null when there are none.
+ */
+export function fillTexts(table: ScoreTable, matrix: Matrix, columns: readonly AnswerColumn[], style: TextStyle): UnreadableTexts | null {
   const { rowCount } = matrix;
   table.open(rowCount, columns.length);
   const { ranges } = table;
   const step = columns.length * 2;
+  let unreadable: UnreadableTexts | null = null;
   for (let column = 0; column < columns.length; column++) {
-    const { source } = columns[column] as AnswerColumn;
+    const { source, rawTextOf, name } = columns[column] as AnswerColumn;
     const text = source === null ? null : matrix.text(source, style);
-    table.sources[column] = text?.bytes ?? nothing;
+    const bytes = text?.bytes ?? nothing;
+    table.sources[column] = bytes;
     for (let row = 0, at = column * 2; row < rowCount; row++, at += step) {
-      ranges[at] = text?.ranges[row * 2] ?? 0;
-      ranges[at + 1] = text?.ranges[row * 2 + 1] ?? 0;
+      const start = text?.ranges[row * 2] ?? 0;
+      const length = text?.ranges[row * 2 + 1] ?? 0;
+      ranges[at] = start;
+      ranges[at + 1] = length;
+      if (rawTextOf === null || isValidUtf8(bytes, start, start + length)) continue;
+      ranges[at + 1] = 0;
+      unreadable ??= { rows: [], reasons: [] };
+      unreadable.rows.push(row);
+      unreadable.reasons.push(`${rawTextOf}: conversion: the value of "${name}" is no valid UTF-8 text and cannot be answered as one`);
     }
   }
+  return unreadable;
 }

@@ -3,6 +3,7 @@ import type { Slate } from '@inferflow/matrix';
 import { DefaultedRow } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
 import type { RequestRun } from '../run/request-run.js';
+import type { UnreadableTexts } from './fill-cells.js';
 
 /** A row lists this many causes; the rest is counted. A failing store behind twenty components must not blow up an answer. */
 const MAX_CAUSES = 3;
@@ -16,8 +17,8 @@ export interface RowErrors {
 const none: RowErrors = Object.freeze({ targets: null, slates: null });
 
 /** Collects the faults of all components. Texts are made for faulty rows only, and once per combination of causes. */
-export function collectRowErrors(run: RequestRun): RowErrors {
-  if (!hasFaults(run)) return none;
+export function collectRowErrors(run: RequestRun, unreadable: UnreadableTexts | null = null): RowErrors {
+  if (unreadable === null && !hasFaults(run)) return none;
   const targets = new RowTexts(run.matrix.rowCount);
   const { slate } = run;
   const slates = slate === null ? null : new RowTexts(slate.matrix.rowCount);
@@ -37,6 +38,9 @@ export function collectRowErrors(run: RequestRun): RowErrors {
     else if (failure !== null) rows.addAll(textOf(component.name, failure));
     else addFaults(rows, component.name, state.faults, isSlate ? state.rows.slateOf : null, state.rows.count);
   }
+  unreadable?.rows.forEach((row, index) => {
+    targets.add(row, unreadable.reasons[index] as string);
+  });
   if (slates !== null && slate !== null && hasSlateComponent) {
     addEmptySlates(slates, slate.offsets);
     addFaultyTargets(slates, targets, slate);
