@@ -200,6 +200,25 @@ export {
   RowErrorSchema,
 } from './gen/inferflow/v1/quality_pb.js';
 export {
+  file_inferflow_v1_scoring_log,
+  type ScoringCalls,
+  ScoringCallsSchema,
+  type ScoringColumn,
+  ScoringColumnSchema,
+  type ScoringComponent,
+  ScoringComponentSchema,
+  type ScoringHeader,
+  ScoringHeaderSchema,
+  type ScoringLog,
+  ScoringLogSchema,
+  type ScoringRowErrors,
+  ScoringRowErrorsSchema,
+  type ScoringTable,
+  ScoringTable_Origin,
+  ScoringTable_OriginSchema,
+  ScoringTableSchema,
+} from './gen/inferflow/v1/scoring_log_pb.js';
+export {
   file_inferflow_logging,
   type InferflowLog,
   InferflowLogSchema,
