@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { BadRequestSchema, ErrorInfoSchema, Predict } from '@inferflow/proto';
 import { createLogger, createServer, readEnvironment, type Server } from '@inferflow/server';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CommandIo } from './command-io.js';
 import { createInferCommand } from './infer-command.js';
 
@@ -49,21 +54,37 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function infer(args: readonly string[], stdin = ''): Promise<string> {
+async function run(
+  args: readonly string[],
+  stdin = '',
+  caller: readonly string[] = ['--caller-id', 'cli', '--token', 'word'],
+): Promise<{ out: string; error: string; exitCode: number }> {
   let out = '';
+  let failure = '';
+  let exitCode = 0;
   const io: CommandIo = {
     readStdin: async () => stdin,
     out: (text) => {
       out += text;
     },
-    error: () => {},
-    exitWith: () => {},
+    error: (text) => {
+      failure += text;
+    },
+    exitWith: (code) => {
+      exitCode = code;
+    },
   };
-  const common = ['-s', `127.0.0.1:${server.port}`, '--caller-id', 'cli', '--token', 'word'];
+  const common = ['-s', `127.0.0.1:${server.port}`, ...caller];
   await createInferCommand(io)
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .parseAsync([...common, ...args], { from: 'user' });
+  return { out, error: failure, exitCode };
+}
+
+async function infer(args: readonly string[], stdin = '', caller?: readonly string[]): Promise<string> {
+  const { out, error, exitCode } = await run(args, stdin, caller);
+  if (exitCode !== 0) throw new Error(error);
   return out;
 }
 
@@ -123,7 +144,102 @@ describe('inferflow infer', () => {
     expect(out).toMatch(/q +2[\s\S]*p +1/);
   });
 
+  describe('failures and flags of one call', () => {
+    const seen: Record<string, string | string[] | undefined>[] = [];
+    let slow: Http2Server;
+    let port = 0;
+    beforeAll(async () => {
+      // Answers a moment after the deadline it was told, as a server under load may.
+      slow = createHttp2Server(
+        connectNodeAdapter({
+          routes: (router) =>
+            router.service(Predict, {
+              async inferPointWise(message, context) {
+                seen.push(Object.fromEntries(context.requestHeader));
+                const remaining = context.timeoutMs();
+                if (remaining !== undefined) await new Promise((resolve) => setTimeout(resolve, remaining + 20));
+                const details = [
+                  { desc: ErrorInfoSchema, value: { reason: 'INFERFLOW_ENGINE_INVALID_REQUEST', domain: 'inferflow' } },
+                  {
+                    desc: BadRequestSchema,
+                    value: { fieldViolations: [1, 2].map((n) => ({ field: `targets[${n}].id`, description: 'is odd' })) },
+                  },
+                ];
+                throw new ConnectError(
+                  `no film ${message.trackingId}`,
+                  remaining === undefined ? Code.InvalidArgument : Code.DeadlineExceeded,
+                  undefined,
+                  details,
+                );
+              },
+            }),
+        }),
+      );
+      await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+      port = (slow.address() as AddressInfo).port;
+    });
+    afterAll(() => slow.close());
+    const ask = (...args: string[]) => run(['-m', 'films', '-t', 'x', '-s', `127.0.0.1:${port}`, ...args]);
+
+    it('tells no deadline unless asked to, so that the model’s holds', async () => {
+      await ask();
+      expect(seen.at(-1)).not.toHaveProperty('grpc-timeout');
+    });
+
+    it('waits for the server’s own word about a deadline', async () => {
+      const { error, exitCode } = await ask('--deadline-ms', '150');
+      expect(Number.parseInt(String(seen.at(-1)!['grpc-timeout']), 10)).toBeLessThanOrEqual(150);
+      expect(error).toContain('InferPointWise did not answer in time: no film');
+      expect(error).toContain('code: DEADLINE_EXCEEDED');
+      expect(error).toContain('--deadline-ms');
+      expect(exitCode).toBe(1);
+    });
+
+    it('names code and every place of a refused request, for people and for programs', async () => {
+      const { error } = await ask('--tracking-id', 'trace-1');
+      expect(error).toBe(
+        [
+          'inferflow: InferPointWise failed with InvalidArgument: no film trace-1',
+          '  targets[1].id: is odd',
+          '  targets[2].id: is odd',
+          '  code: INVALID_ARGUMENT, INFERFLOW_ENGINE_INVALID_REQUEST',
+          '  tracking id: trace-1\n',
+        ].join('\n'),
+      );
+      const json = await ask('--json');
+      expect([json.exitCode, json.error]).toEqual([1, '']);
+      expect(JSON.parse(json.out).error).toMatchObject({
+        grpcCode: 3,
+        grpcStatus: 'INVALID_ARGUMENT',
+        reason: 'INFERFLOW_ENGINE_INVALID_REQUEST',
+        problems: [{ path: 'targets[1].id' }, { path: 'targets[2].id' }],
+      });
+    });
+
+    it('sends headers, the user and who calls', async () => {
+      await ask('-H', 'x-tier=gold', '--header', 'X-Tier=a=b', '--user-id', 'u7');
+      expect(seen.at(-1)).toMatchObject({
+        'x-tier': 'gold, a=b',
+        'user-id': 'u7',
+        'inferflow-caller-id': 'cli',
+        'inferflow-auth-token': 'word',
+      });
+    });
+  });
+
+  it('takes the caller and its token from the environment', async () => {
+    vi.stubEnv('INFERFLOW_CALLER_ID', 'cli');
+    vi.stubEnv('INFERFLOW_CLIENT_V1_AUTH_TOKEN', 'word');
+    try {
+      expect(await infer(['-m', 'films', '-t', 'z', '-c', 'bonus=1', '-c', 'stars=3'], '', [])).toMatch(/z +4/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it.each([
+    [['-'], JSON.stringify({ ...request, contxt: {}, targetTypes: {} }), /no member "contxt"; it takes .*contextTypes/],
+    [['-'], JSON.stringify({ modelConfigId: 'films', targets, contextFeatures: [] }), /JSON of the protocol, which is for curl/],
     [['-t', 'x'], '', /no model/],
     [['-m', 'films'], '', /nothing to score/],
     [['-'], 'not json', /standard input is not JSON/],

@@ -1,32 +1,29 @@
 import { readFileSync } from 'node:fs';
-import type {
-  InferflowClient,
-  ModelScoreRequest,
-  ModelScoreResult,
-  PairWiseRequest,
-  PointWiseRequest,
-  SlateWiseRequest,
-} from '@inferflow/client';
+import { ClientError, type PredictCallOptions } from '@inferflow/client';
 import { createNodeInferflowClient } from '@inferflow/client/node';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { answerNotes } from './answer-notes.js';
-import { type CommandIo, processIo } from './command-io.js';
-import { rankedRows } from './ranked-rows.js';
-import { renderTable } from './render-table.js';
+import { callFailureJson, callFailureText } from './call-failure.js';
+import { type CommandIo, ExitCode, processIo } from './command-io.js';
+import { inferAnswer } from './infer-answer.js';
+import { type RequestFlags, readInferRequest } from './infer-request.js';
 
-interface InferOptions {
+interface InferOptions extends RequestFlags {
   readonly server: string;
-  readonly model?: string;
-  readonly targets?: string;
-  readonly context?: Record<string, string>;
   readonly values: 'text' | 'typed';
-  readonly deadline: number;
+  readonly deadlineMs?: number;
+  readonly header?: Record<string, readonly string[]>;
   readonly sort?: string;
   readonly format: 'table' | 'json';
+  readonly json?: boolean;
   readonly callerId?: string;
   readonly token?: string;
   readonly ca?: string;
 }
+
+/** For how long the server's own answer is waited for after the deadline that it was told: what it has to say beats our clock. */
+const graceMs = 1000;
+/** How long a server may take that was told no deadline. */
+const patienceMs = 60_000;
 
 /** `inferflow infer`: one request from a JSON file or flags, the answer as a table or JSON. */
 export function createInferCommand(io: CommandIo = processIo): Command {
@@ -37,111 +34,58 @@ export function createInferCommand(io: CommandIo = processIo): Command {
     .option('--ca <file>', 'authorities to trust (PEM), for a server with TLS')
     .option('-m, --model <id>', 'model config id (instead of, or over, the file’s)')
     .option('-t, --targets <ids>', 'comma list of target ids (instead of a file)')
-    .option('-c, --context <name=value>', 'context feature, may be repeated', collectPair)
+    .option('-c, --context <name=value>', 'context feature, may be repeated', collectContext)
     .addOption(
       new Option('--values <form>', 'form of feature values on the wire, as the model asks for')
         .choices(['text', 'typed'])
         .default('typed'),
     )
-    .option('--deadline <ms>', 'how long to wait', parseMilliseconds, 5000)
+    .option(
+      '--deadline-ms <ms>',
+      'the time the server is given; without it the deadline of the model or of the server holds, and 60 s here',
+      parseMilliseconds,
+    )
+    .addOption(new Option('--deadline <ms>', 'the same').argParser(parseMilliseconds).hideHelp())
+    .option('-H, --header <name=value>', 'request header, may be repeated', collectHeader)
+    .option('--user-id <id>', 'the user-id header: the side of a traffic split, log sampling, keys of models that use it')
+    .option('--tracking-id <id>', 'identifies the request in logs (default: a new one)')
+    .addOption(new Option('--caller-id <id>', 'inferflow-caller-id').env('INFERFLOW_CALLER_ID'))
+    .addOption(new Option('--token <token>', 'inferflow-auth-token').env('INFERFLOW_CLIENT_V1_AUTH_TOKEN'))
     .option('--sort <column>', 'column to sort by (default: the last one with numbers)')
     .addOption(new Option('-f, --format <format>', 'output').choices(['table', 'json']).default('table'))
-    .option('--caller-id <id>', 'inferflow-caller-id')
-    .option('--token <token>', 'inferflow-auth-token')
-    .action(async (file: string | undefined, options: InferOptions) => {
-      const request = await readRequest(file, options, io);
+    .option('--json', 'the same as --format json; a failure is JSON too')
+    .action(async (file: string | undefined, given: InferOptions & { readonly deadline?: number }) => {
+      const options: InferOptions = { ...given, ...(given.json === true && { format: 'json' }) };
+      const request = await readInferRequest(file, options, io);
       const { host, port, isTls } = parseServer(options.server);
+      const tls = options.ca === undefined ? true : { ca: readFileSync(options.ca) };
       const client = createNodeInferflowClient({
         host,
         port,
         requestValues: options.values,
-        ...((isTls || options.ca !== undefined) && { tls: options.ca === undefined ? true : { ca: readFileSync(options.ca) } }),
+        ...((isTls || options.ca !== undefined) && { tls }),
         ...(options.callerId !== undefined && { callerId: options.callerId }),
         ...(options.token !== undefined && { authToken: options.token }),
       });
       try {
-        io.out(`${await ask(client, request, options)}\n`);
+        io.out(`${await inferAnswer(client, request, callOptions(options, options.deadlineMs ?? given.deadline), options)}\n`);
+      } catch (error) {
+        if (!(error instanceof ClientError)) throw error;
+        if (options.format === 'json') io.out(`${callFailureJson(error)}\n`);
+        else io.error(`inferflow: ${callFailureText(error)}\n`);
+        io.exitWith(ExitCode.refused);
       } finally {
         await client.close(0);
       }
     });
 }
 
-type AnyRequest = PointWiseRequest | PairWiseRequest | SlateWiseRequest | ModelScoreRequest;
-
-async function ask(client: InferflowClient, request: AnyRequest, options: InferOptions): Promise<string> {
-  const call = { timeoutMs: options.deadline };
-  const show = (result: object, tables: readonly string[]): string => (options.format === 'json' ? toJson(result) : tables.join('\n\n'));
-  const withNotes = ({ faults, quality }: Pick<ModelScoreResult, 'faults' | 'quality'>, tables: readonly string[]): readonly string[] => {
-    const notes = answerNotes(
-      faults.map(({ error }) => error),
-      quality,
-    );
-    return notes === '' ? tables : [...tables, notes.trimEnd()];
+function callOptions({ header, userId }: InferOptions, deadlineMs: number | undefined): PredictCallOptions {
+  return {
+    deadlineMs: deadlineMs ?? null,
+    timeoutMs: deadlineMs === undefined ? patienceMs : deadlineMs + graceMs,
+    headers: { ...header, ...(userId !== undefined && { 'user-id': userId }) },
   };
-  if ('entities' in request) {
-    const result = await client.retrieveModelScore(request, call);
-    return show(result, withNotes(result, [table(result.columns, result.rows, options.sort)]));
-  }
-  const names = (columns: readonly { readonly name: string }[]): readonly string[] => columns.map(({ name }) => name);
-  if ('pairs' in request) {
-    const result = await client.inferPairWise(request, call);
-    const pairs = result.pairs.map((row) => ({ ...row, values: { pair: `${row.first}, ${row.second}`, ...row.values } }));
-    const tables = [table(names(result.targetColumns), result.targets, options.sort), table(['pair', ...names(result.pairColumns)], pairs)];
-    return show(result, withNotes(result, tables));
-  }
-  if ('slates' in request) {
-    const result = await client.inferSlateWise(request, call);
-    const slates = result.slates.map((row) => ({ ...row, values: { slate: row.targetIndices.join(', '), ...row.values } }));
-    const tables = [
-      table(names(result.targetColumns), result.targets, options.sort),
-      table(['slate', ...names(result.slateColumns)], slates),
-    ];
-    return show(result, withNotes(result, tables));
-  }
-  const result = await client.inferPointWise(request, call);
-  return show(result, withNotes(result, [table(names(result.targetColumns), result.targets, options.sort)]));
-}
-
-function table(columns: readonly string[], rows: Parameters<typeof rankedRows>[1], sort?: string): string {
-  const ranked = rankedRows(columns, rows, sort);
-  return renderTable(ranked.columns, ranked.rows);
-}
-
-async function readRequest(file: string | undefined, options: InferOptions, io: CommandIo): Promise<AnyRequest> {
-  const fromFile = file === undefined ? {} : parseObject(file === '-' ? await io.readStdin() : readFileSync(file, 'utf8'), file);
-  const targets = options.targets?.split(',').map((id) => ({ id: id.trim() }));
-  const context = { ...(fromFile['context'] as object | undefined), ...options.context };
-  const request = {
-    ...fromFile,
-    ...(options.model !== undefined && { modelConfigId: options.model }),
-    ...(targets !== undefined && { targets }),
-    ...(Object.keys(context).length > 0 && { context }),
-  };
-  if (!('modelConfigId' in request)) throw new Error('no model: give --model, or modelConfigId in the file');
-  if (!('targets' in request) && !('entities' in request))
-    throw new Error('nothing to score: give --targets, or targets or entities in the file');
-  return request as unknown as AnyRequest;
-}
-
-function parseObject(content: string, file: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(content);
-  } catch (error) {
-    throw new Error(`${file === '-' ? 'standard input' : file} is not JSON: ${(error as Error).message}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('the request must be a JSON object');
-  return value as Record<string, unknown>;
-}
-
-function toJson(value: unknown): string {
-  return JSON.stringify(
-    value,
-    (_, each: unknown) =>
-      typeof each === 'bigint' ? String(each) : each instanceof Uint8Array ? Buffer.from(each).toString('base64') : each,
-    2,
-  );
 }
 
 function parseServer(server: string): { host: string; port: number; isTls: boolean } {
@@ -150,10 +94,21 @@ function parseServer(server: string): { host: string; port: number; isTls: boole
   return { host: match[1] ?? match[2]!, port: Number(match[3] ?? 8085), isTls: server.startsWith('https:') };
 }
 
-function collectPair(value: string, all: Record<string, string> | undefined): Record<string, string> {
-  const at = value.indexOf('=');
+function collectContext(pair: string, all: Record<string, string> | undefined): Record<string, string> {
+  const [name, value] = splitPair(pair);
+  return { ...all, [name]: value };
+}
+
+function collectHeader(pair: string, all: Record<string, readonly string[]> | undefined): Record<string, readonly string[]> {
+  const [name, value] = splitPair(pair);
+  const key = name.toLowerCase();
+  return { ...all, [key]: [...(all?.[key] ?? []), value] };
+}
+
+function splitPair(pair: string): [name: string, value: string] {
+  const at = pair.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('expected name=value');
-  return { ...all, [value.slice(0, at)]: value.slice(at + 1) };
+  return [pair.slice(0, at), pair.slice(at + 1)];
 }
 
 function parseMilliseconds(value: string): number {

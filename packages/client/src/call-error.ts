@@ -21,10 +21,20 @@ export function toCallError(thrown: unknown, { method, trackingId }: CallSubject
     return new ClientError(ClientErrorCode.aborted, `${method} was aborted by the caller`, details);
   }
   if (error.code === Code.DeadlineExceeded) {
-    return new ClientError(ClientErrorCode.deadlineExceeded, `${method} did not answer in time`, details);
+    // With a reason it is the server's word, which says more than a clock that ran out here.
+    const word = details.reason === '' ? '' : `: ${error.rawMessage}`;
+    return new ClientError(ClientErrorCode.deadlineExceeded, `${method} did not answer in time${word}`, details);
   }
   const text = error.rawMessage === '' ? 'no message' : error.rawMessage;
   return new ClientError(ClientErrorCode.callFailed, `${method} failed with ${Code[error.code] ?? error.code}: ${text}`, details);
+}
+
+/** What a call rejects with when its own time ran out before the server said anything. */
+export function lateError({ method, trackingId }: CallSubject): ClientError {
+  return new ClientError(ClientErrorCode.deadlineExceeded, `${method} did not answer in time`, {
+    grpcCode: Code.DeadlineExceeded,
+    trackingId,
+  });
 }
 
 function retryDelayMs(error: ConnectError): number | null {

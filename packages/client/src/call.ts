@@ -1,5 +1,5 @@
 import { Code } from '@connectrpc/connect';
-import { toCallError } from './call-error.js';
+import { lateError, toCallError } from './call-error.js';
 import { checkHeaders, checkTimeout, type RequestHeaders, type ResolvedClientOptions } from './client-options.js';
 import { ClientError, ClientErrorCode, type Problem } from './errors.js';
 
@@ -7,6 +7,12 @@ import { ClientError, ClientErrorCode, type Problem } from './errors.js';
 export interface CallOptions {
   /** Time for the call with all its attempts, in milliseconds. */
   readonly timeoutMs?: number;
+  /**
+   * What the server is told of that time, in milliseconds. Less than `timeoutMs` lets the server's own answer (scores with row errors, or
+   * why there are none) arrive before the client gives up; null tells nothing, so that the model's or the server's own deadline holds.
+   * @default all that is left of `timeoutMs`
+   */
+  readonly deadlineMs?: number | null;
   /** Aborts the call. */
   readonly signal?: AbortSignal;
   /** Sent beside the client's headers; the same name replaces the client's. */
@@ -17,6 +23,9 @@ export interface CallOptions {
 export function checkCallOptions(options: CallOptions, problems: Problem[]): void {
   if (options.timeoutMs !== undefined) {
     checkTimeout(options.timeoutMs, 'timeoutMs', problems);
+  }
+  if (options.deadlineMs !== undefined && options.deadlineMs !== null) {
+    checkTimeout(options.deadlineMs, 'deadlineMs', problems);
   }
   checkHeaders(options.headers ?? {}, 'headers', problems);
 }
@@ -29,7 +38,7 @@ export interface CallSubject {
 }
 
 /** One attempt: how the transport is asked. */
-export type Attempt<Answer> = (options: { headers: Headers; timeoutMs: number; signal: AbortSignal }) => Promise<Answer>;
+export type Attempt<Answer> = (options: { headers: Headers; timeoutMs?: number; signal: AbortSignal }) => Promise<Answer>;
 
 const RETRY_BASE_MS = 5;
 
@@ -50,7 +59,8 @@ export class CallRunner {
       throw new ClientError(ClientErrorCode.closed, 'the client is closed', { trackingId: subject.trackingId });
     }
     const started = performance.now();
-    const deadline = started + (options.timeoutMs ?? this.#options.timeoutMs);
+    const callTimeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const deadline = started + callTimeoutMs;
     // One controller per call, unlinked when it ends: a signal that lives long gathers nothing.
     const controller = new AbortController();
     const { signal } = controller;
@@ -60,15 +70,19 @@ export class CallRunner {
     }
     options.signal?.addEventListener('abort', abort);
     this.#inFlight.add(controller);
+    const { deadlineMs } = options;
+    // Transports know one time for both sides: where the server is told another, the client's is kept here.
+    const timer = deadlineMs === undefined ? undefined : setTimeout(() => controller.abort(lateError(subject)), callTimeoutMs);
     let attempts = 0;
     let grpcCode = 0;
     try {
       for (;;) {
         attempts++;
         try {
-          // Whole milliseconds: some transports put the number in a header.
-          const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
-          return await attempt({ headers: this.#headers(options), timeoutMs, signal });
+          const headers = this.#headers(options);
+          if (deadlineMs === undefined) return await attempt({ headers, timeoutMs: wholeMs(deadline - performance.now()), signal });
+          if (deadlineMs !== null) setDeadline(headers, wholeMs(started + deadlineMs - performance.now()));
+          return await attempt({ headers, signal });
         } catch (thrown) {
           const error = toCallError(
             signal.reason instanceof ClientError ? signal.reason : thrown,
@@ -85,6 +99,7 @@ export class CallRunner {
         }
       }
     } finally {
+      clearTimeout(timer);
       options.signal?.removeEventListener('abort', abort);
       this.#inFlight.delete(controller);
       if (this.#inFlight.size === 0) {
@@ -138,6 +153,17 @@ export class CallRunner {
       // A broken metrics hook must not break scoring.
     }
   }
+}
+
+/** Whole milliseconds: some transports put the number in a header. */
+function wholeMs(milliseconds: number): number {
+  return Math.max(1, Math.round(milliseconds));
+}
+
+/** In the words of each protocol; gRPC has eight digits for it. */
+function setDeadline(headers: Headers, milliseconds: number): void {
+  headers.set('grpc-timeout', `${Math.min(milliseconds, 99_999_999)}m`);
+  headers.set('connect-timeout-ms', String(milliseconds));
 }
 
 function wait(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -414,6 +414,28 @@ describe('a call', () => {
     expect(error.grpcCode).toBe(4);
   });
 
+  it('tells the server another deadline than its own, or none, and waits for what the server says', async () => {
+    const told: (string | null)[] = [];
+    const late: Handlers = {
+      inferPointWise(_, context) {
+        told.push(context.requestHeader.get('connect-timeout-ms'));
+        const reason = { desc: ErrorInfoSchema, value: { reason: 'LATE', domain: 'd' } };
+        throw new ConnectError('component "a" was too slow', Code.DeadlineExceeded, undefined, [reason]);
+      },
+    };
+    const error = await failure(clientOf(late).inferPointWise(request, { timeoutMs: 5000, deadlineMs: 300 }));
+    expect(error.message).toBe('InferPointWise did not answer in time: component "a" was too slow');
+    await failure(clientOf(late).inferPointWise(request, { deadlineMs: null }));
+    expect(Number(told[0])).toBeGreaterThan(0);
+    expect(Number(told[0])).toBeLessThanOrEqual(300);
+    expect(told[1]).toBeNull();
+    const silent = await failure(clientOf(never).inferPointWise(request, { timeoutMs: 20, deadlineMs: null }));
+    expect([silent.code, silent.grpcCode]).toEqual([ClientErrorCode.deadlineExceeded, 4]);
+    expect((await failure(clientOf(never).inferPointWise(request, { deadlineMs: 0 }))).problems.map(({ path }) => path)).toEqual([
+      'deadlineMs',
+    ]);
+  });
+
   it('ends when its signal aborts, before and during', async () => {
     const controller = new AbortController();
     const call = failure(clientOf(never).inferPointWise(request, { signal: controller.signal }));
