@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CallScope, type ScopeEnd, type ScopeLink } from './call-scope.js';
 import { deadlines } from './deadline-queue.js';
 
@@ -103,8 +103,7 @@ describe('CallScope', () => {
     expect(deadlines.size).toBe(2);
     early.end('done');
     expect(deadlines.size).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 40));
-    expect(scope.ended).toBe('deadline');
+    await vi.waitFor(() => expect(scope.ended).toBe('deadline'));
     expect(deadlines.size).toBe(0);
   });
 

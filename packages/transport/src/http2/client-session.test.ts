@@ -164,6 +164,16 @@ describe('ClientSession: requests', () => {
     bench.close();
   });
 
+  it('goes on by itself with DATA that one turn had no room for, when the socket takes everything', async () => {
+    const bench = greetedBench([4, 0x7fffffff]);
+    bench.read(windowFrame(0, 0x7fffffff - 65_535));
+    for (let i = 0; i < 10; i++) bench.start(Buffer.alloc(500_000, i));
+    const sent = () => bench.socket.written.reduce((sum, { length }) => sum + length, 0);
+    for (let turn = 0; turn < 50 && sent() < 5_000_000; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(sent()).toBeGreaterThan(5_000_000);
+    bench.close();
+  });
+
   it('puts nothing when a body cannot be written', () => {
     const bench = greetedBench();
     for (const size of [10, 300_000]) {

@@ -58,7 +58,7 @@ describe('OutSlab', () => {
     await until(() => Buffer.concat(received).toString() === 'one two');
     expect(writes).toBe(1);
     expect(pool).toMatchObject({ taken: 0, idle: 1 });
-    expect(events).toEqual(['before']);
+    expect(events).toEqual(['before', 'drained']);
     put('three');
     expect(pool).toMatchObject({ taken: 1, idle: 0 });
     await until(() => Buffer.concat(received).toString() === 'one twothree');

@@ -59,7 +59,7 @@ export const slabs: SlabPool = new SlabPool();
 export interface OutOwner {
   /** The end of the turn: last chance to put something before the bytes leave. */
   beforeWrite(): void;
-  /** The socket took everything that had been handed to it, after it had not at once. */
+  /** The socket took everything that had been handed to it, at once or later. */
   drained(): void;
 }
 
@@ -115,6 +115,8 @@ export class OutSlab implements Flushable {
     try {
       this.#owner.beforeWrite();
       this.send();
+      // What waited for room among the bytes of this turn, and not for the socket, would be woken by nobody else.
+      if (!this.#isStuck && !this.#isClosed) this.#owner.drained();
     } catch (error) {
       // Nobody knows what was put and what was not: the connection is of no use any more.
       this.#socket.destroy(error instanceof Error ? error : undefined);
