@@ -8,6 +8,7 @@ import { PENDING } from './define-component.js';
 import { ComponentError } from './errors.js';
 import { createFailure, type Failure } from './failure.js';
 import { RowFaultList, type RowFaults } from './row-faults.js';
+import { ServiceCalls } from './service-calls.js';
 
 /** Who runs components: told exactly once per `begin`. */
 export interface RunHost {
@@ -26,6 +27,7 @@ export class ComponentRunState implements ComponentRun {
   readonly state: unknown;
   readonly reads: ComponentRun['reads'];
   readonly writes: ComponentRun['writes'];
+  readonly calls = new ServiceCalls();
   rows: RowSet = emptyRows;
   slate: Slate | null = null;
   readonly #columns: BoundColumns;
@@ -185,6 +187,7 @@ export class ComponentRunState implements ComponentRun {
       );
     this.#columns.unbind();
     this.#faults.clear();
+    this.calls.clear();
     this.#host = null;
     this.#request = null;
     this.#scope = null;

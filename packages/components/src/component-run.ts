@@ -2,6 +2,7 @@ import type { Block, BlockOptions, RowSet, Slate } from '@inferflow/matrix';
 import type { CallScope } from '@inferflow/transport';
 import type { Failure } from './failure.js';
 import type { BoundReads, Reads } from './reads.js';
+import type { ServiceCalls } from './service-calls.js';
 import type { BoundWrites, Writes } from './writes.js';
 
 /** What a component may know of its request. */
@@ -42,6 +43,8 @@ export interface ComponentRun<R extends Reads = Reads, W extends Writes = Writes
   readonly block: Block;
   /** Makes the block of a component that declared `rows: 'own'`. Once. */
   createBlock(rowCount: number, options?: BlockOptions): Block;
+  /** For components that call a service: what the full record of the request will say about it. */
+  readonly calls: ServiceCalls;
   /** When a call that may take `deadlineMs` must be back: never later than the request's deadline less its reserve. `performance.now()` clock. */
   callDeadline(deadlineMs: number): number;
   /** After {@link PENDING}: the component is finished. Later ends are ignored and counted. */

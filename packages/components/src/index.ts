@@ -47,6 +47,7 @@ export {
 } from './reads.js';
 export { checkDefinition, createRegistry, type Registry } from './registry.js';
 export type { RowFaults } from './row-faults.js';
+export { ServiceCalls } from './service-calls.js';
 export type { TensorInput } from './tensor-input.js';
 export {
   type BoundWrite,

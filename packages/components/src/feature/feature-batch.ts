@@ -12,6 +12,7 @@ export class FeatureBatch {
   /** Place in the source's list of batches under way. */
   place = -1;
   startedAt = 0;
+  isFailed = false;
   keyCount = 0;
   /** The keys as fields of the query, ready to be sent. */
   bytes = new Uint8Array(1024);
@@ -145,6 +146,7 @@ export class FeatureBatch {
   clear(): void {
     this.layout = null;
     this.call = null;
+    this.isFailed = false;
     this.place = -1;
     this.keyCount = 0;
     this.byteLength = 0;

@@ -88,6 +88,7 @@ export class FeatureLookup {
     this.#batches[at] = this.#batches[this.#open] as FeatureBatch;
     this.#batches[this.#open] = null;
     if (batch.members[0] === this) this.#ownBatches--;
+    this.#run?.calls.note(this.#source.backend.description, performance.now() - batch.startedAt, batch.isFailed);
     this.#pump();
   }
 

@@ -218,6 +218,7 @@ export class FeatureSource {
   /** The first member asked for the call and has its failure; the others try once for themselves. */
   #fail(batch: FeatureBatch, failure: CallFailure): void {
     const reason = failureOfCall(failure, this.backend.description, this.deps.componentName);
+    batch.isFailed = true;
     for (let wait = 0; wait < batch.waitCount; wait++) {
       const number = batch.waits[wait * 3] as number;
       const member = batch.members[number];

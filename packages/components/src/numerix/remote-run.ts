@@ -130,7 +130,9 @@ export class RemoteRun implements ComputeCallOwner {
   #ended(call: ComputeCall, code: number): void {
     this.#calls.remove(call);
     const { metrics } = this.#plan.deps;
-    metrics.externalLatency.observeMs(performance.now() - call.startedAt);
+    const durationMs = performance.now() - call.startedAt;
+    this.#run?.calls.note(this.#plan.backend.description, durationMs, code !== GrpcCode.OK);
+    metrics.externalLatency.observeMs(durationMs);
     metrics.callsByStatus[code]?.add(1);
   }
 

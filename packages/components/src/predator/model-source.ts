@@ -17,9 +17,9 @@ export interface SharedRows {
 /** A run that shares calls. */
 export interface SharedRowsOwner {
   /** The answer of a call, in which the first of the chunk's rows is row `firstRow`. */
-  sharedAnswer(chunk: Chunk, message: Uint8Array, firstRow: number): void;
+  sharedAnswer(chunk: Chunk, message: Uint8Array, firstRow: number, durationMs: number): void;
   /** `wasShared`: others were in the call too, so it may succeed without them. */
-  sharedFailure(chunk: Chunk, failure: CallFailure, wasShared: boolean): void;
+  sharedFailure(chunk: Chunk, failure: CallFailure, wasShared: boolean, durationMs: number): void;
 }
 
 /**
@@ -154,17 +154,19 @@ class SharedInferCall extends UnaryCall {
 
   succeeded(message: Uint8Array): void {
     this.#source.ended(this, GrpcCode.OK);
+    const durationMs = performance.now() - this.startedAt;
     for (let index = 0; index < this.#group.length; index++) {
       const rows = this.#group[index];
-      rows?.owner.sharedAnswer(rows.chunk, message, this.#firstRows[index] as number);
+      rows?.owner.sharedAnswer(rows.chunk, message, this.#firstRows[index] as number, durationMs);
     }
   }
 
   failed(failure: CallFailure): void {
     this.#source.ended(this, failure.code);
+    const durationMs = performance.now() - this.startedAt;
     for (let index = 0; index < this.#group.length; index++) {
       const rows = this.#group[index];
-      rows?.owner.sharedFailure(rows.chunk, failure, this.#group.length > 1);
+      rows?.owner.sharedFailure(rows.chunk, failure, this.#group.length > 1, durationMs);
     }
   }
 

@@ -90,7 +90,7 @@ function createRoutes(config: PredatorComponentConfig, deps: ComponentDeps, mode
     if (known !== undefined) return known;
     const backend = deps.backends.model(endpoint);
     if (backend === null) throw unavailable(deps, endpoint);
-    const alone = { backend, template: new InferTemplate(config, modelName, mode), source: null };
+    const alone = { backend, template: new InferTemplate(config, modelName, mode), modelName, source: null };
     const isShared = config.coalesce && mode === 'targets';
     const route = isShared ? { ...alone, source: new ModelSource(deps, alone, config.batchSize ?? backend.batchSize) } : alone;
     made.set(key, route);

@@ -22,6 +22,7 @@ export type ModelRun = ComponentRun<Readonly<Record<string, TensorRead>>, { read
 export interface ModelRoute {
   readonly backend: ServiceBackend;
   readonly template: InferTemplate;
+  readonly modelName: string;
   /** Common calls of concurrent requests; null = every request calls for itself. */
   readonly source: ModelSource | null;
 }
@@ -71,7 +72,7 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#succeeded = 0;
     this.#firstFailure = null;
     this.#startedAt = performance.now();
-    this.#scores.bind(run, route.backend.description);
+    this.#scores.bind(run, route);
     // The readers of a pooled run are the same objects for all its requests.
     if (this.#tensors.length === 0) this.#tensors = this.#plan.inputNames.map((name) => run.reads[name] as TensorInput);
     let defaulted = 0;
@@ -109,14 +110,16 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#pump();
   }
 
-  sharedAnswer(chunk: Chunk, message: Uint8Array, firstRow: number): void {
+  sharedAnswer(chunk: Chunk, message: Uint8Array, firstRow: number, durationMs: number): void {
     this.#shared--;
+    this.#run?.calls.note(this.#service, durationMs, false);
     this.#place(chunk, message, firstRow);
     this.#pump();
   }
 
-  sharedFailure(chunk: Chunk, failure: CallFailure, wasShared: boolean): void {
+  sharedFailure(chunk: Chunk, failure: CallFailure, wasShared: boolean, durationMs: number): void {
     this.#shared--;
+    this.#run?.calls.note(this.#service, durationMs, true);
     if (wasShared) this.#call(chunk);
     else this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
     this.#pump();
@@ -164,7 +167,9 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   #ended(call: InferCall, code: number): void {
     this.#calls.remove(call);
     const { metrics } = this.#plan.deps;
-    metrics.externalLatency.observeMs(performance.now() - call.startedAt);
+    const durationMs = performance.now() - call.startedAt;
+    this.#run?.calls.note(this.#service, durationMs, code !== GrpcCode.OK);
+    metrics.externalLatency.observeMs(durationMs);
     metrics.callsByStatus[code]?.add(1);
   }
 

@@ -1,12 +1,13 @@
 import { CellStatus } from '@inferflow/matrix';
-import { InferAnswer } from '@inferflow/proto/hot';
+import { InferAnswer, readUtf8 } from '@inferflow/proto/hot';
 import type { Chunk } from '../chunks.js';
 import { createFailure, type Failure } from '../failure.js';
 import type { OutputReader } from './output-reader.js';
-import type { ModelRun, PredatorPlan } from './predator-run.js';
+import type { ModelRoute, ModelRun, PredatorPlan } from './predator-run.js';
 
 // Answers are read synchronously: one decoder serves all.
 const answer = new InferAnswer();
+const longestVersion = 64;
 
 /** Puts what a model answered into the rows of one run, and marks what it did not answer. */
 export class ScorePlacer {
@@ -18,16 +19,18 @@ export class ScorePlacer {
   #slotsFor: Int32Array | null = null;
   #run: ModelRun | null = null;
   #service = '';
+  #modelName = '';
 
   constructor(plan: PredatorPlan) {
     this.#plan = plan;
     this.#reader = plan.createReader();
   }
 
-  /** Starts with a run. `service` is for texts. Nobody is asked about a slate without targets: its cells are skipped. */
-  bind(run: ModelRun, service: string): void {
+  /** Starts with a run. Nobody is asked about a slate without targets: its cells are skipped. */
+  bind(run: ModelRun, { backend, modelName }: Pick<ModelRoute, 'backend' | 'modelName'>): void {
     this.#run = run;
-    this.#service = service;
+    this.#service = backend.description;
+    this.#modelName = modelName;
     const { slots, block } = run.writes.scores;
     if (this.#slotsFor !== slots) {
       this.#slotsFor = slots;
@@ -56,6 +59,8 @@ export class ScorePlacer {
   place(chunk: Chunk, message: Uint8Array, firstModelRow: number): Failure | null {
     if (!answer.read(message, 0, message.length))
       return this.failChunk(chunk, this.#failure('malformed', 'the answer could not be decoded'));
+    const versionEnd = Math.min(answer.modelVersionEnd, answer.modelVersionStart + longestVersion);
+    this.#run?.calls.noteModel(this.#modelName, readUtf8(message, answer.modelVersionStart, versionEnd));
     let placed = 0;
     let failure: Failure | null = null;
     for (let output = 0; output < this.#reader.outputs.length; output++) {

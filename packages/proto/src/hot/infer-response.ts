@@ -9,6 +9,9 @@ export const MAX_RANK = 16;
  */
 export class InferAnswer {
   outputCount = 0;
+  /** Where the model's version stands; an empty range without one. */
+  modelVersionStart = 0;
+  modelVersionEnd = 0;
   /** Per output: start and end of its name, of its datatype, of its typed contents (start −1: none). */
   readonly #ranges: Int32Array[] = [];
   rawCount = 0;
@@ -20,16 +23,21 @@ export class InferAnswer {
   read(message: Uint8Array, start: number, end: number): boolean {
     this.outputCount = 0;
     this.rawCount = 0;
+    this.modelVersionStart = start;
+    this.modelVersionEnd = start;
     let at = start;
     while (at < end) {
       const tag = readTag(message, at, end);
       if (tag < 0) return false;
-      if (tag === 0x2a || tag === 0x32) {
+      if (tag === 0x12 || tag === 0x2a || tag === 0x32) {
         const length = readLength(message, readEnd, end);
         if (length < 0) return false;
         const from = readEnd;
         at = from + length;
-        if (tag === 0x32) this.#addRaw(from, at);
+        if (tag === 0x12) {
+          this.modelVersionStart = from;
+          this.modelVersionEnd = at;
+        } else if (tag === 0x32) this.#addRaw(from, at);
         else if (!this.#addOutput(message, from, at)) return false;
         continue;
       }

@@ -1,0 +1,45 @@
+/**
+ * The calls of one component of one request to a service, added up: what the full record of a request says about them. Nothing else
+ * depends on it. A call that several requests share counts for each.
+ */
+export class ServiceCalls {
+  count = 0;
+  /** Of these, calls that failed. */
+  failed = 0;
+  /** Time of all calls together; they overlap. */
+  totalMs = 0;
+  maxMs = 0;
+  /** What was called, as its backend describes itself. */
+  service = '';
+  modelName = '';
+  /** As the model server said; several versions are joined by a comma. */
+  modelVersion = '';
+
+  /** Counts a call that ended. */
+  note(service: string, durationMs: number, isFailed: boolean): void {
+    this.count++;
+    if (isFailed) this.failed++;
+    this.totalMs += durationMs;
+    if (durationMs > this.maxMs) this.maxMs = durationMs;
+    this.service = service;
+  }
+
+  /** Which model answered. */
+  noteModel(name: string, version: string): void {
+    this.modelName = name;
+    if (version === '' || version === this.modelVersion) return;
+    if (this.modelVersion === '') this.modelVersion = version;
+    else if (this.modelVersion.length < 200 && !this.modelVersion.split(',').includes(version)) this.modelVersion += `,${version}`;
+  }
+
+  /** Forgets everything, for the next request. */
+  clear(): void {
+    this.count = 0;
+    this.failed = 0;
+    this.totalMs = 0;
+    this.maxMs = 0;
+    this.service = '';
+    this.modelName = '';
+    this.modelVersion = '';
+  }
+}
