@@ -1,4 +1,5 @@
-import { lengthFieldSize, putBytes, putLength, putTag, putUtf8, putVarint, utf8Size, varintSize } from '@inferflow/proto/hot';
+import { lengthFieldSize, putLength, putTag, putUtf8, putVarint, utf8Size, varintSize } from '@inferflow/proto/hot';
+import { ValueSlab } from './value-slab.js';
 
 /** Format bits of the metadata byte. */
 export const LogFormat = { proto: 0, arrow: 1, parquet: 2 } as const;
@@ -11,13 +12,11 @@ export function metadataByte(format: LogFormatName, version: number, isCompresse
   return (isCompressed ? 1 : 0) | ((version & 15) << 2) | (LogFormat[format] << 6);
 }
 
-/** Fields of an InferflowLog; `entities` and `features` are encoded fields 4 and 5 already. */
+/** Fields of an InferflowLog beside its rows. */
 export interface LogParts {
   readonly userId: string;
   readonly trackingId: string;
   readonly modelConfigId: string;
-  readonly entities: Uint8Array;
-  readonly features: Uint8Array;
   readonly metadata: number;
   /** '' = none. */
   readonly parentEntity: string;
@@ -34,27 +33,21 @@ function putText(target: Uint8Array, at: number, field: number, text: string): n
   return text === '' ? at : putUtf8(target, putLength(target, at, field, utf8Size(text)), text);
 }
 
-/** Bytes of the InferflowLog that {@link putLog} writes. */
-export function logSize(parts: LogParts): number {
-  return (
-    textSize(1, parts.userId) +
-    textSize(2, parts.trackingId) +
-    textSize(3, parts.modelConfigId) +
-    parts.entities.length +
-    parts.features.length +
-    3 +
-    textSize(7, parts.parentEntity)
-  );
+/** Bytes of an InferflowLog whose encoded fields 4 and 5 take `contentBytes`. */
+export function logSize(parts: LogParts, contentBytes: number): number {
+  const texts = textSize(1, parts.userId) + textSize(2, parts.trackingId) + textSize(3, parts.modelConfigId);
+  return texts + contentBytes + 3 + textSize(7, parts.parentEntity);
 }
 
-/** Writes an InferflowLog, fields in ascending order. */
-export function putLog(target: Uint8Array, start: number, parts: LogParts): number {
-  let at = putText(target, start, 1, parts.userId);
-  at = putText(target, at, 2, parts.trackingId);
-  at = putText(target, at, 3, parts.modelConfigId);
-  at = putBytes(target, at, parts.entities, 0, parts.entities.length);
-  at = putBytes(target, at, parts.features, 0, parts.features.length);
-  at = putLength(target, at, 6, 1);
+/** Writes what comes before the rows: fields in ascending order. */
+export function putLogHead(target: Uint8Array, start: number, parts: LogParts): number {
+  const at = putText(target, start, 1, parts.userId);
+  return putText(target, putText(target, at, 2, parts.trackingId), 3, parts.modelConfigId);
+}
+
+/** Writes what comes after them. */
+export function putLogTail(target: Uint8Array, start: number, parts: LogParts): number {
+  const at = putLength(target, start, 6, 1);
   target[at] = parts.metadata;
   return putText(target, at + 1, 7, parts.parentEntity);
 }
@@ -77,15 +70,15 @@ export interface EnvelopeHead {
   readonly typeUrl?: string;
 }
 
-/** Wraps a message of `length` bytes, written by `put`, into a KafkaRequest. */
-export function putEnvelope(head: EnvelopeHead, length: number, put: (target: Uint8Array, at: number) => number): Envelope {
+/** Writes a KafkaRequest around a message of `length` bytes, which the caller puts at `messageStart`. */
+export function openEnvelope(head: EnvelopeHead, length: number, slab = new ValueSlab()): Envelope {
   const name = head.eventName ?? eventName;
   const url = head.typeUrl ?? typeUrl;
   const anySize = textSize(1, url) + (length === 0 ? 0 : lengthFieldSize(2, length));
   const createdSize = head.createdAtSeconds > 0 ? 1 + varintSize(head.createdAtSeconds) : 0;
   const eventSize = textSize(1, name) + textSize(2, head.eventId) + createdSize + lengthFieldSize(4, anySize) + textSize(5, head.userId);
-  // Every byte is written below: nothing needs to be cleared first.
-  const value: Uint8Array = Buffer.allocUnsafeSlow(lengthFieldSize(1, eventSize));
+  // Every byte is written here or by the caller: nothing needs to be cleared first.
+  const value = slab.take(lengthFieldSize(1, eventSize));
   let at = putLength(value, 0, 1, eventSize);
   at = putText(value, at, 1, name);
   at = putText(value, at, 2, head.eventId);
@@ -93,10 +86,20 @@ export function putEnvelope(head: EnvelopeHead, length: number, put: (target: Ui
   at = putLength(value, at, 4, anySize);
   at = putText(value, at, 1, url);
   if (length > 0) at = putLength(value, at, 2, length);
-  const messageStart = at;
-  at = length === 0 ? at : put(value, at);
-  putText(value, at, 5, head.userId);
-  return { value, messageStart, messageLength: length };
+  putText(value, at + length, 5, head.userId);
+  return { value, messageStart: at, messageLength: length };
+}
+
+/** Wraps a message of `length` bytes, written by `put`, into a KafkaRequest. */
+export function putEnvelope(
+  head: EnvelopeHead,
+  length: number,
+  put: (target: Uint8Array, at: number) => number,
+  slab = new ValueSlab(),
+): Envelope {
+  const envelope = openEnvelope(head, length, slab);
+  if (length > 0) put(envelope.value, envelope.messageStart);
+  return envelope;
 }
 
 /** Upper bound of what surrounds entities and features in a record value. */

@@ -30,6 +30,35 @@ export class ProtoRows {
     this.#plan = null;
   }
 
+  /** Bytes of every row as a field; −1 where rows differ in length. */
+  get rowBytes(): number {
+    const plan = this.#plan as RowPlan;
+    return plan.isFixed ? headerSize(plan.fixedBytes + 1) + plan.fixedBytes + 1 : -1;
+  }
+
+  /** Writes a row of {@link rowBytes}; returns where the next one starts. */
+  put(target: Uint8Array, start: number, rows: LogRows, row: number): number {
+    const plan = this.#plan as RowPlan;
+    const length = plan.fixedBytes + 1;
+    const flag = putHeader(target, start, length);
+    let at = flag + 1;
+    this.#hasAll = true;
+    for (const step of plan.steps) {
+      const block = rows.blocks[step.block] ?? null;
+      const blockRow = block === null ? -1 : block.blockRowOf(row);
+      if (block === null || blockRow < 0) {
+        target.fill(0, at, at + step.width);
+        this.#hasAll = false;
+      } else {
+        putBytes(target, at, block.memory.bytes, blockRow * block.shape.stride + step.offset, step.width);
+        this.#look(block, blockRow, step);
+      }
+      at += step.width;
+    }
+    target[flag] = this.#hasAll ? 1 : 0;
+    return at;
+  }
+
   /** Appends one row. Returns whether every value was there. */
   append(target: GrowingBytes, rows: LogRows, row: number): boolean {
     const plan = this.#plan as RowPlan;
@@ -99,6 +128,12 @@ export class ProtoRows {
     const { bytes } = block.memory;
     // A cell without a value is zeros: what a missing scalar is logged as.
     target.append(bytes, blockRow * block.shape.stride + step.offset, step.width);
+    this.#look(block, blockRow, step);
+  }
+
+  /** Whether every cell of a run was there. */
+  #look(block: Block, blockRow: number, step: RowStep): void {
+    const { bytes } = block.memory;
     if (!this.#hasAll || (block.withoutValue === 0 && block.counts[CellStatus.defaulted] === 0)) return;
     const from = block.statusAt + blockRow * block.shape.slots.length + step.slot;
     for (let at = from; at < from + step.slots; at++) {
@@ -116,11 +151,16 @@ function headerSize(length: number): number {
   return 1 + varintSize(inner) + 1 + varintSize(length);
 }
 
-function putHeader(bytes: Uint8Array, start: number, length: number): void {
+function putHeader(bytes: Uint8Array, start: number, length: number): number {
   bytes[start] = 0x2a;
   const at = putVarint(bytes, start + 1, 1 + varintSize(length) + length);
   bytes[at] = 0x0a;
-  putVarint(bytes, at + 1, length);
+  return putVarint(bytes, at + 1, length);
+}
+
+function putBytes(target: Uint8Array, at: number, source: Uint8Array, start: number, length: number): void {
+  if (length <= 32) for (let index = 0; index < length; index++) target[at + index] = source[start + index] as number;
+  else target.set(source.subarray(start, start + length), at);
 }
 
 /** Appends a blob for all rows of a message as its one `features` field. */

@@ -1,4 +1,4 @@
-import { putLength } from '@inferflow/proto/hot';
+import { lengthFieldSize, putBytes, putLength } from '@inferflow/proto/hot';
 import type { LogMessage } from '../log-message.js';
 import type { LoggedRecord } from '../logged-record.js';
 import type { LogSchema } from '../schema/log-schema.js';
@@ -7,11 +7,24 @@ import type { Zstd } from '../zstd.js';
 import { type ArrowColumn, arrowStream } from './arrow-stream.js';
 import { CellProgram } from './cell-program.js';
 import { gatherColumn } from './column-cells.js';
-import { envelopeOverhead, type LogFormatName, type LogParts, logSize, metadataByte, putEnvelope, putLog } from './envelope.js';
+import {
+  type Envelope,
+  type EnvelopeHead,
+  envelopeOverhead,
+  type LogFormatName,
+  type LogParts,
+  logSize,
+  metadataByte,
+  openEnvelope,
+  putEnvelope,
+  putLogHead,
+  putLogTail,
+} from './envelope.js';
 import { GrowingBytes } from './growing-bytes.js';
 import { LogRows } from './log-rows.js';
 import { ParquetMapRows } from './parquet-map.js';
 import { appendBlob, ProtoRows } from './proto-rows.js';
+import { ValueSlab } from './value-slab.js';
 
 /** A request to be encoded. */
 export interface EncodeTask {
@@ -40,7 +53,9 @@ export interface EncodeObserver {
 export type EncodeLoss = 'id_column_not_found' | 'record_too_large' | 'schema_empty';
 
 const defaultBatchRows = 500;
-const rowsPerPause = 16;
+const cellsPerPause = 2048;
+// Compressing holds the thread: about 200 MB a second.
+const largestCompressed = 384 * 1024;
 
 /**
  * Turns requests into records, one at a time, in steps: between two steps a caller may leave the event loop to others. Buffers are
@@ -53,6 +68,7 @@ export class RecordEncoder {
   readonly #entities = new GrowingBytes();
   readonly #features = new GrowingBytes(1 << 16);
   readonly #column = new GrowingBytes();
+  readonly #slab = new ValueSlab();
   readonly #programs = new WeakMap<object, WeakMap<LogSchema, CellProgram>>();
 
   constructor(observer: EncodeObserver) {
@@ -103,10 +119,13 @@ export class RecordEncoder {
   }
 
   *#protoRows(task: EncodeTask, program: CellProgram, ids: Ids, from: number, to: number): Generator<void, void, void> {
-    const room = task.maxRecordBytes - overheadOf(task);
+    const limit = roomOf(task);
+    const room = task.zstd === null ? limit : Math.min(limit, largestCompressed);
     const features = this.#features;
     const entities = this.#entities;
+    const rowsPerPause = pauseRows(program);
     this.#proto.open(program, this.#rows);
+    if (task.zstd === null && this.#proto.rowBytes > 0) return yield* this.#fixedRows(task, ids, from, to, rowsPerPause);
     features.reset();
     entities.reset();
     let first = from;
@@ -115,7 +134,7 @@ export class RecordEncoder {
       const entitiesEnd = entities.end;
       appendEntity(entities, ids, row);
       this.#proto.append(features, this.#rows, row);
-      if (features.end + entities.end > room) {
+      if (features.end + entities.end > (row === first ? limit : room)) {
         if (row === first) {
           this.#observer.lost(task.record, 1, 'record_too_large');
           features.end = featuresEnd;
@@ -139,8 +158,42 @@ export class RecordEncoder {
     if (to > first) this.#finish(task, to - first);
   }
 
+  /** Rows of one length: the size of a message is known before, so rows are written where they stay. */
+  *#fixedRows(task: EncodeTask, ids: Ids, from: number, to: number, rowsPerPause: number): Generator<void, void, void> {
+    const room = roomOf(task);
+    const { rowBytes } = this.#proto;
+    for (let first = from; first < to; ) {
+      let end = first;
+      let content = 0;
+      for (; end < to; end++) {
+        const more = entitySize(ids, end) + rowBytes;
+        if (content + more > room) break;
+        content += more;
+      }
+      if (end === first) {
+        this.#observer.lost(task.record, 1, 'record_too_large');
+        first++;
+        continue;
+      }
+      const parts = partsOf(task);
+      const envelope = openEnvelope(headOf(task), logSize(parts, content), this.#slab);
+      const { value } = envelope;
+      let at = putLogHead(value, envelope.messageStart, parts);
+      for (let row = first; row < end; row++) at = putEntity(value, at, ids, row);
+      for (let row = first; row < end; row++) {
+        at = this.#proto.put(value, at, this.#rows, row);
+        if ((row - from) % rowsPerPause === rowsPerPause - 1) yield;
+      }
+      putLogTail(value, at, parts);
+      this.#done(task, envelope, end - first);
+      first = end;
+      if (first < to) yield;
+    }
+  }
+
   *#blobRows(task: EncodeTask, program: CellProgram, ids: Ids, from: number, to: number): Generator<void, void, void> {
-    const room = task.maxRecordBytes - overheadOf(task);
+    const limit = roomOf(task);
+    const room = task.zstd === null || to - from === 1 ? limit : Math.min(limit, largestCompressed);
     const blob = task.format === 'arrow' ? yield* this.#arrow(program, from, to) : yield* this.#parquet(program, from, to);
     const entities = this.#entities;
     entities.reset();
@@ -168,6 +221,7 @@ export class RecordEncoder {
 
   *#parquet(program: CellProgram, from: number, to: number): Generator<void, Uint8Array, void> {
     const rows = new ParquetMapRows(program.features.length, !program.isCompat);
+    const rowsPerPause = pauseRows(program);
     for (let row = from; row < to; row++) {
       rows.append(this.#rows, row);
       if ((row - from) % rowsPerPause === rowsPerPause - 1) yield;
@@ -176,37 +230,36 @@ export class RecordEncoder {
   }
 
   #finish(task: EncodeTask, rowCount: number): void {
-    const { record, schema, zstd } = task;
-    const parts: LogParts = {
-      userId: record.userId,
-      trackingId: record.trackingId,
-      modelConfigId: record.plan.modelConfigId,
-      entities: this.#entities.written,
-      features: this.#features.written,
-      metadata: metadataByte(task.format, recordVersion(schema.version), zstd !== null),
-      parentEntity: task.parentEntity,
+    const { zstd } = task;
+    const parts = partsOf(task);
+    const entities = this.#entities;
+    const features = this.#features;
+    const size = logSize(parts, entities.end + features.end);
+    const put = (target: Uint8Array, start: number): number => {
+      let at = putLogHead(target, start, parts);
+      at = putBytes(target, at, entities.bytes, 0, entities.end);
+      at = putBytes(target, at, features.bytes, 0, features.end);
+      return putLogTail(target, at, parts);
     };
-    const head = { eventId: record.trackingId, userId: record.userId, createdAtSeconds: Math.floor(task.createdAtMs / 1000) };
-    const size = logSize(parts);
-    let envelope: ReturnType<typeof putEnvelope>;
-    if (zstd === null) envelope = putEnvelope(head, size, (target, at) => putLog(target, at, parts));
-    else {
-      const plain = new Uint8Array(size);
-      putLog(plain, 0, parts);
-      const frame = zstd.compress(plain);
-      envelope = putEnvelope(head, frame.length, (target, at) => {
-        target.set(frame, at);
-        return at + frame.length;
-      });
-    }
+    if (zstd === null) return this.#done(task, putEnvelope(headOf(task), size, put, this.#slab), rowCount);
+    const plain = new Uint8Array(size);
+    put(plain, 0);
+    const frame = zstd.compress(plain);
+    const putFrame = (target: Uint8Array, start: number): number => putBytes(target, start, frame, 0, frame.length);
+    this.#done(task, putEnvelope(headOf(task), frame.length, putFrame, this.#slab), rowCount);
+  }
+
+  #done({ record, schema, topic, format, createdAtMs }: EncodeTask, envelope: Envelope, rowCount: number): void {
     this.#observer.encoded({
-      ...envelope,
-      topic: task.topic,
+      value: envelope.value,
+      messageStart: envelope.messageStart,
+      messageLength: envelope.messageLength,
+      topic,
       modelConfigId: record.plan.modelConfigId,
       trackingId: record.trackingId,
       rowCount,
-      format: task.format,
-      createdAtMs: task.createdAtMs,
+      format,
+      createdAtMs,
       schema,
     });
   }
@@ -217,13 +270,40 @@ interface Ids {
   readonly ranges: Int32Array;
 }
 
-function appendEntity(target: GrowingBytes, ids: Ids, row: number): void {
-  const length = ids.ranges[row * 2 + 1] as number;
-  target.ensure(length + 6);
-  target.end = putLength(target.bytes, target.end, 4, length);
-  target.append(ids.bytes, ids.ranges[row * 2] as number, length);
+function entitySize(ids: Ids, row: number): number {
+  return lengthFieldSize(4, ids.ranges[row * 2 + 1] as number);
 }
 
-function overheadOf({ record, parentEntity }: EncodeTask): number {
-  return envelopeOverhead(record.userId, record.trackingId, record.plan.modelConfigId, parentEntity);
+function putEntity(target: Uint8Array, start: number, ids: Ids, row: number): number {
+  const length = ids.ranges[row * 2 + 1] as number;
+  const from = ids.ranges[row * 2] as number;
+  return putBytes(target, putLength(target, start, 4, length), ids.bytes, from, from + length);
+}
+
+function appendEntity(target: GrowingBytes, ids: Ids, row: number): void {
+  target.ensure(entitySize(ids, row));
+  target.end = putEntity(target.bytes, target.end, ids, row);
+}
+
+function partsOf({ record, schema, format, zstd, parentEntity }: EncodeTask): LogParts {
+  return {
+    userId: record.userId,
+    trackingId: record.trackingId,
+    modelConfigId: record.plan.modelConfigId,
+    metadata: metadataByte(format, recordVersion(schema.version), zstd !== null),
+    parentEntity,
+  };
+}
+
+function headOf({ record, createdAtMs }: EncodeTask): EnvelopeHead {
+  return { eventId: record.trackingId, userId: record.userId, createdAtSeconds: Math.floor(createdAtMs / 1000) };
+}
+
+/** Bytes of entities and features that a record has room for. */
+function roomOf({ record, parentEntity, maxRecordBytes }: EncodeTask): number {
+  return maxRecordBytes - envelopeOverhead(record.userId, record.trackingId, record.plan.modelConfigId, parentEntity);
+}
+
+function pauseRows({ features }: CellProgram): number {
+  return Math.max(1, Math.floor(cellsPerPause / Math.max(features.length, 1)));
 }

@@ -29,12 +29,15 @@ export class RowPlan {
   readonly steps: readonly RowStep[];
   /** Bytes of the steps of known width. */
   readonly fixedBytes: number;
+  /** Whether every row is as long as every other. */
+  readonly isFixed: boolean;
   readonly #shapes: readonly (BlockShape | null)[];
 
   constructor(program: CellProgram, blocks: readonly (Block | null)[]) {
     this.#shapes = blocks.map((block) => block?.shape ?? null);
     this.steps = compileSteps(program, blocks);
     this.fixedBytes = this.steps.reduce((sum, step) => sum + step.width, 0);
+    this.isFixed = this.steps.every(({ kind }) => kind === StepKind.run);
   }
 
   /** Whether the blocks still have the shapes that this plan was made for. */

@@ -79,10 +79,10 @@ export class LogPipeline {
   readonly #sliceMs: number;
   readonly #now: () => number;
   readonly #encoder: RecordEncoder;
-  readonly #counters = new Map<string, Counter>();
+  readonly #counters = new Map<string, Map<string, Map<string, Counter>>>();
   #head = 0;
   #capturedBytes = 0;
-  #current: { readonly captured: Captured; stream: number; steps: Generator<void, void, void> | null } | null = null;
+  #current: { readonly captured: Captured; stream: number; isWanted: boolean; steps: Generator<void, void, void> | null } | null = null;
   #target: SinkQueue | null = null;
   #targetName = '';
   /** Rows of the request under way that its stream has as records or as lost. */
@@ -224,7 +224,7 @@ export class LogPipeline {
         this.#captured.length = 0;
         this.#head = 0;
       }
-      this.#current = { captured: next, stream: 0, steps: null };
+      this.#current = { captured: next, stream: 0, isWanted: false, steps: null };
     }
     const current = this.#current;
     const { record } = current.captured;
@@ -232,12 +232,15 @@ export class LogPipeline {
       if (current.steps === null) {
         const entry = this.#streams[current.stream];
         if (entry === undefined) {
+          // Chosen while a sink wanted records, encoded when none does any more.
+          if (!current.isWanted) this.#dropRows(record.plan.modelConfigId, record.rowCount, 'switched_off');
           this.#endCurrent(null);
           return this.#hasWork();
         }
         current.stream++;
         const { format, isCompressed, zstd } = entry.stream.settings();
         if (format === null) return true;
+        current.isWanted = true;
         this.#target = entry.queue;
         this.#targetName = entry.stream.sink.name;
         this.#accountedRows = 0;
@@ -310,20 +313,33 @@ export class LogPipeline {
   }
 
   #dropRows(modelConfigId: string, rows: number, reason: string, sink = ''): void {
-    const labels = { model_id: modelConfigId, reason };
-    this.#telemetry.counter(Metric.loggingRowsDropped, sink === '' ? labels : { ...labels, sink }).add(rows);
+    this.#count(Metric.loggingRowsDropped, modelConfigId, sink, rows, reason);
   }
 
-  /** Counters by model (and sink): bound once. */
-  #count(metric: Parameters<Telemetry['counter']>[0], modelConfigId: string, sink: string, value: number): void {
-    const key = `${metric} ${sink} ${modelConfigId}`;
-    let counter = this.#counters.get(key);
+  /** Counters by model (and sink, and reason): bound once, found without making texts. */
+  #count(metric: Parameters<Telemetry['counter']>[0], modelConfigId: string, sink: string, value: number, reason = ''): void {
+    const kind = reason === '' ? metric : reason;
+    const bySink = valueOf(valueOf(this.#counters, kind), sink);
+    let counter = bySink.get(modelConfigId);
     if (counter === undefined) {
-      counter = this.#telemetry.counter(metric, sink === '' ? { model_id: modelConfigId } : { model_id: modelConfigId, sink });
-      this.#counters.set(key, counter);
+      counter = this.#telemetry.counter(metric, {
+        model_id: modelConfigId,
+        ...(reason !== '' && { reason }),
+        ...(sink !== '' && { sink }),
+      });
+      bySink.set(modelConfigId, counter);
     }
     counter.add(value);
   }
+}
+
+function valueOf<Value>(map: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
+  let inner = map.get(key);
+  if (inner === undefined) {
+    inner = new Map();
+    map.set(key, inner);
+  }
+  return inner;
 }
 
 /** Memory that a request keeps from being used again. */
