@@ -8,7 +8,16 @@ export { engineMethodPaths } from './engine.js';
 export type { EngineDefaults, EngineLogger, EngineOptions } from './engine-options.js';
 export type { EngineErrorCode, EngineErrorDetails, EngineErrorKind, Violation } from './errors.js';
 export { EngineError, engineErrorKinds } from './errors.js';
-export type { LoggedPlan, LoggedRequest, LogTap, RequestRecord } from './log-tap.js';
+export type {
+  LoggedBlock,
+  LoggedCalls,
+  LoggedOutcome,
+  LoggedPlan,
+  LoggedRequest,
+  LogTap,
+  RequestDetails,
+  RequestRecord,
+} from './log-tap.js';
 export type {
   FeatureValue,
   RankComponentQuality,

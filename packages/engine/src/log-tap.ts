@@ -1,5 +1,6 @@
 import type { ModelConfig } from '@inferflow/config';
 import type { Matrix, Slate, Source } from '@inferflow/matrix';
+import type { OutcomeName } from '@inferflow/proto';
 import type { EngineMethod } from './engine.js';
 
 /** What a log tap may know of a model: its configuration and where a column of its requests is. */
@@ -31,6 +32,62 @@ export interface LoggedRequest {
   isSampled(percent: number): boolean;
 }
 
+/** Who filled a block of a matrix. */
+export interface LoggedBlock {
+  readonly origin: 'rows' | 'context' | 'constant' | 'component';
+  /** '' unless a component did. */
+  readonly componentName: string;
+  /** Slots that headers of the request filled. */
+  readonly headerSlots: readonly number[];
+}
+
+/** The calls of one component to a service, added up. */
+export interface LoggedCalls {
+  /** The endpoint that was chosen. */
+  readonly service: string;
+  /** '' unless a model was asked. */
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly count: number;
+  readonly failed: number;
+  readonly totalMs: number;
+  readonly maxMs: number;
+}
+
+/** How one component of a request ended. */
+export interface LoggedOutcome {
+  readonly componentName: string;
+  /** `feature`, `predator`, `numerix`, or the type of a plugin. */
+  readonly kind: string;
+  readonly status: OutcomeName;
+  /** Why, for anything but `ok`. */
+  readonly reason: string;
+  /** From the request's arrival until it began, ms. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly defaultedInputs: number;
+  /** null = it called nobody. */
+  readonly calls: LoggedCalls | null;
+}
+
+/** What a run knows beside its columns. */
+export interface RequestDetails {
+  /** In topological order. */
+  readonly components: readonly LoggedOutcome[];
+  /** Per block of the target matrix; null = nobody writes it. */
+  readonly targetBlocks: readonly (LoggedBlock | null)[];
+  /** Per block of the slate matrix; empty without slates. */
+  readonly slateBlocks: readonly (LoggedBlock | null)[];
+  /** Columns of the answer. */
+  readonly responseColumns: readonly string[];
+  /** What routing drew from. */
+  readonly routeHash: number;
+  /** UTF-8 per target whose score does not rest on real inputs; equal texts are the same bytes. null = no such row. */
+  readonly targetErrors: readonly (Uint8Array | null)[] | null;
+  /** The same per pair or slate. */
+  readonly slateErrors: readonly (Uint8Array | null)[] | null;
+}
+
 /** A finished request as it is handed to logging. The matrices stay readable until `release` is called, once. */
 export interface RequestRecord extends LoggedRequest {
   readonly plan: LoggedPlan;
@@ -41,6 +98,8 @@ export interface RequestRecord extends LoggedRequest {
   target(name: string): Source | null;
   /** Where a column of the slate matrix is, or null. */
   slateColumn(name: string): Source | null;
+  /** What else is known of the run: a copy. Only while `taken` runs. */
+  details(): RequestDetails;
   /** Gives the matrices back. Must be called exactly once, also when logging failed. */
   release(): void;
 }

@@ -3,7 +3,8 @@ import type { Matrix, Slate, Source } from '@inferflow/matrix';
 import type { Caller } from './caller.js';
 import type { BoundPlan } from './compile/bind-plan.js';
 import type { EngineMethod } from './engine.js';
-import type { LoggedPlan, RequestRecord } from './log-tap.js';
+import type { LoggedPlan, RequestDetails, RequestRecord } from './log-tap.js';
+import { requestDetails } from './request-details.js';
 import type { RequestRun } from './run/request-run.js';
 import { isSampled } from './sampling.js';
 
@@ -26,6 +27,7 @@ export class LoggedRun implements RequestRecord {
   readonly #routeHash: number;
   readonly #nowMs: number;
   #isHeld = false;
+  #run: RequestRun | null;
 
   constructor(run: RequestRun, plan: LoggedPlan, nowMs: number, ended: { readonly durationMs: number; readonly faultyRows: number }) {
     this.plan = plan;
@@ -44,6 +46,7 @@ export class LoggedRun implements RequestRecord {
     this.#caller = run.caller;
     this.#routeHash = run.routeHash;
     this.#nowMs = nowMs;
+    this.#run = run;
   }
 
   header(name: string): string | undefined {
@@ -61,6 +64,16 @@ export class LoggedRun implements RequestRecord {
 
   slateColumn(name: string): Source | null {
     return this.#bound.slateSource(name);
+  }
+
+  details(): RequestDetails {
+    if (this.#run === null) throw new TypeError('details of a request are there while `taken` runs, not later');
+    return requestDetails(this.#run);
+  }
+
+  /** The run belongs to another request from here on. */
+  seal(): void {
+    this.#run = null;
   }
 
   /** Takes the references that `release` gives back. */

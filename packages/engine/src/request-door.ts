@@ -205,6 +205,8 @@ export class RequestDoor implements RunObserver {
       logTap.taken(record);
     } catch (error) {
       logger?.error({ modelConfigId: plan.modelConfigId, err: error }, 'the log tap threw');
+    } finally {
+      record.seal();
     }
   }
 

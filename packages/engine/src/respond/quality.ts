@@ -37,7 +37,8 @@ export function statusOf(run: RequestRun, index: number): ComponentStatus {
   }
 }
 
-function reasonOf(run: RequestRun, index: number): Uint8Array | null {
+/** Why a component did not end well, as answers report it; null = it did. */
+export function reasonOf(run: RequestRun, index: number): Uint8Array | null {
   const because = run.skippedBecause[index] as number;
   if (because >= 0) return encode(`dependency: ${run.bound.plan.components[because]?.name ?? ''} failed`);
   const failure = run.failures[index] ?? firstFault(run, index);
