@@ -27,3 +27,37 @@ export class EtcdSourceError extends Error {
     return typeof value === 'object' && value !== null && brand in value;
   }
 }
+
+/** Every code an {@link EtcdWriteError} can carry. Match on the code, never on the message. */
+export const EtcdWriteErrorCode = {
+  /** Somebody else wrote one of the models between the read and the write. Nothing was written. */
+  lostRace: 'INFERFLOW_ETCD_LOST_RACE',
+  /** A model does not fit into one request of etcd. */
+  tooLarge: 'INFERFLOW_ETCD_TOO_LARGE',
+  /** An id that cannot be a key, or that servers would not read. */
+  badId: 'INFERFLOW_ETCD_BAD_ID',
+  /** What etcd holds cannot be changed safely, such as an unreadable key of all models. */
+  unwritable: 'INFERFLOW_ETCD_UNWRITABLE',
+} as const;
+
+/** One of the values of {@link EtcdWriteErrorCode}. */
+export type EtcdWriteErrorCode = (typeof EtcdWriteErrorCode)[keyof typeof EtcdWriteErrorCode];
+
+const writeBrand = Symbol.for('inferflow.EtcdWriteError');
+
+/** A write that was refused before or by etcd; trouble with reaching etcd is an `EtcdFailure`. `instanceof` also holds across copies. */
+export class EtcdWriteError extends Error {
+  override readonly name = 'EtcdWriteError';
+  /** Stable; the thing to match on. */
+  readonly code: EtcdWriteErrorCode;
+
+  constructor(code: EtcdWriteErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    Object.defineProperty(this, writeBrand, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && writeBrand in value;
+  }
+}

@@ -10,6 +10,8 @@ export type EtcdFailureKind =
   | 'watch-ended'
   | 'watch-silent'
   | 'data-loss'
+  | 'too-large'
+  | 'no-space'
   | 'other';
 
 const brand = Symbol.for('inferflow.EtcdFailure');
@@ -32,6 +34,8 @@ export class EtcdFailure extends Error {
 
 /** Words in the messages of etcd, gRPC and TLS, most telling first. */
 const signs: readonly (readonly [EtcdFailureKind, RegExp, string])[] = [
+  ['too-large', /request is too large|larger than max|too many operations/i, 'the request is larger than the cluster accepts'],
+  ['no-space', /space exceeded/i, 'the storage of the cluster is full; compact and defragment it, then disarm the alarm'],
   ['forbidden', /permission denied/i, 'the user may not read the keys; grant read permission on the prefix'],
   [
     'unauthenticated',

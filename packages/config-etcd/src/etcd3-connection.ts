@@ -1,4 +1,4 @@
-import type { Etcd3, IWatchRequest, IWatchResponse } from 'etcd3';
+import type { Etcd3, IKeyValue, IWatchRequest, IWatchResponse } from 'etcd3';
 import type {
   ConnectEtcd,
   EtcdConnection,
@@ -24,7 +24,8 @@ export async function loadEtcd3(options: Etcd3ConnectionOptions): Promise<Connec
   return (endpoint) => new Etcd3Connection(createClient(endpoint));
 }
 
-class Etcd3Connection implements EtcdConnection {
+/** @internal */
+export class Etcd3Connection implements EtcdConnection {
   readonly endpoint: string;
   readonly #client: Etcd3Client;
   readonly #streams: WatchStream[] = [];
@@ -46,10 +47,9 @@ class Etcd3Connection implements EtcdConnection {
       const answer = await this.#client.call((client) => client.kv.range(request));
       header ??= toHeader(answer.header);
       let bytes = 0;
-      for (const { key, value, create_revision, mod_revision } of answer.kvs) {
-        bytes += value.length;
-        const [createRevision, modRevision] = [Number(create_revision), Number(mod_revision)];
-        entries.push({ key: key.toString(), text: value.toString(), createRevision, modRevision });
+      for (const found of answer.kvs) {
+        bytes += found.value.length;
+        entries.push(toEntry(found));
       }
       const last = answer.kvs.at(-1);
       if (!answer.more || last === undefined) return { ...header, entries };
@@ -143,6 +143,16 @@ class StreamWatch implements EtcdWatch {
     else this.#handlers.ended(failure);
     this.#opening = null;
   }
+}
+
+/** @internal */
+export function toEntry({ key, value, create_revision, mod_revision }: IKeyValue): EtcdEntry {
+  return {
+    key: key.toString(),
+    text: value.toString(),
+    createRevision: Number(create_revision),
+    modRevision: Number(mod_revision),
+  };
 }
 
 function toHeader(header: { readonly cluster_id: string; readonly revision: string }): EtcdHeader {

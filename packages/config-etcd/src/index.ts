@@ -1,7 +1,13 @@
-export { EtcdSourceError, EtcdSourceErrorCode } from './errors.js';
+export { EtcdSourceError, EtcdSourceErrorCode, EtcdWriteError, EtcdWriteErrorCode } from './errors.js';
 export { EtcdFailure, type EtcdFailureKind } from './etcd-failure.js';
 export { createEtcdSource, type EtcdSource } from './etcd-source.js';
 export type { EtcdSourceOptions, EtcdTls } from './etcd-source-options.js';
 export { configBase, KeyLayout, type LayoutDocuments, readKeyLayout } from './key-layout.js';
 export type { KeyEntry } from './key-places.js';
 export type { SourceState, SourceStatus } from './source-status.js';
+export type { HistoryAction, HistoryEntry } from './write/history-entry.js';
+export { checkModelId, looksAlike } from './write/model-id.js';
+export { createModelStore, type ModelStore, type ModelWrite, type WriteAuthor, type WriteResult } from './write/model-store.js';
+export { historyBase, type ModelStoreOptions } from './write/model-store-options.js';
+export { type ModelForm, type StoredModel, type StoredModels, storedModels } from './write/stored-models.js';
+export { textHash } from './write/text-hash.js';

@@ -1,4 +1,4 @@
-import type { ConnectEtcd, EtcdConnection } from './etcd-connection.js';
+import type { EtcdConnection } from './etcd-connection.js';
 import { EtcdFailure, type EtcdFailureKind, toEtcdFailure } from './etcd-failure.js';
 
 /** An endpoint that has not answered after this time gets company, so that one that hangs does not cost its whole deadline. */
@@ -11,11 +11,16 @@ const telling: readonly EtcdFailureKind[] = ['unauthenticated', 'forbidden', 'tl
  * Connects to the first endpoint that answers for the cluster, beginning at the given place in the list.
  * @throws EtcdFailure naming every endpoint, if none does
  */
-export function openConnection(endpoints: readonly string[], begin: number, connect: ConnectEtcd, prefix: string): Promise<EtcdConnection> {
+export function openConnection<Connection extends Pick<EtcdConnection, 'check' | 'close'>>(
+  endpoints: readonly string[],
+  begin: number,
+  connect: (endpoint: string) => Connection,
+  prefix: string,
+): Promise<Connection> {
   const order = endpoints.map((_, index) => endpoints[(begin + index) % endpoints.length] as string);
   return new Promise((resolve, reject) => {
     const failures: EtcdFailure[] = [];
-    const open = new Set<EtcdConnection>();
+    const open = new Set<Connection>();
     let tried = 0;
     let isSettled = false;
     let stagger: NodeJS.Timeout | undefined;
@@ -32,14 +37,14 @@ export function openConnection(endpoints: readonly string[], begin: number, conn
         (error: unknown) => fail(connection, toEtcdFailure(endpoint, error)),
       );
     };
-    const succeed = (connection: EtcdConnection): void => {
+    const succeed = (connection: Connection): void => {
       if (isSettled) return;
       isSettled = true;
       clearTimeout(stagger);
       for (const other of open) if (other !== connection) other.close();
       resolve(connection);
     };
-    const fail = (connection: EtcdConnection, failure: EtcdFailure): void => {
+    const fail = (connection: Connection, failure: EtcdFailure): void => {
       open.delete(connection);
       connection.close();
       failures.push(failure);

@@ -9,6 +9,7 @@ import type {
   WatchHandlers,
 } from '../etcd-connection.js';
 import { EtcdFailure, type EtcdFailureKind } from '../etcd-failure.js';
+import type { ConnectEtcdWriter, EtcdCommit, EtcdTransaction, EtcdWriter } from '../write/etcd-writer.js';
 
 interface OpenWatch {
   readonly prefix: string;
@@ -26,6 +27,14 @@ export class FakeEtcd {
   isSilent = false;
   /** Calls never answer. */
   isHanging = false;
+  /** Transactions are refused with this. */
+  writeRefusal: EtcdFailureKind | null = null;
+  /** A transaction is carried out, its answer never comes. */
+  losesAnswers = false;
+  /** Called right before a transaction, as another writer would be. */
+  beforeCommit: (() => void) | null = null;
+  /** What every transaction looked like. */
+  readonly transactions: EtcdTransaction[] = [];
   readonly calls = { range: 0, check: 0, watch: 0, progress: 0 };
   openConnections = 0;
   #store = new Map<string, EtcdEntry>();
@@ -33,7 +42,7 @@ export class FakeEtcd {
   #compacted = 0;
   readonly #watches = new Set<OpenWatch>();
 
-  readonly connect: ConnectEtcd = (endpoint) => new FakeConnection(this, endpoint);
+  readonly connect: ConnectEtcd & ConnectEtcdWriter = (endpoint) => new FakeConnection(this, endpoint);
 
   put(key: string, text: string): void {
     this.revision++;
@@ -52,6 +61,36 @@ export class FakeEtcd {
     this.revision++;
     for (const key of keys) this.#store.delete(key);
     this.#record(keys.map((key) => ({ key, text: null, modRevision: this.revision })));
+  }
+
+  commit(transaction: EtcdTransaction): EtcdCommit {
+    this.beforeCommit?.();
+    if (this.writeRefusal !== null) throw new EtcdFailure(this.writeRefusal, `fake: ${this.writeRefusal}`);
+    const { compare, put, delete: ranges } = transaction;
+    if (new Set(put.map(({ key }) => key)).size !== put.length) throw new EtcdFailure('other', 'fake: duplicate key given in txn request');
+    const revisionOf = (key: string): number => this.#store.get(key)?.modRevision ?? 0;
+    if (!compare.every(({ key, modRevision }) => revisionOf(key) === modRevision)) return { succeeded: false, revision: this.revision };
+    this.transactions.push(transaction);
+    this.revision++;
+    const events: EtcdEvent[] = [];
+    for (const { key, text } of put) {
+      const createRevision = this.#store.get(key)?.createRevision ?? this.revision;
+      this.#store.set(key, { key, text, createRevision, modRevision: this.revision });
+      events.push({ key, text, modRevision: this.revision });
+    }
+    for (const { from, to } of ranges) {
+      for (const key of [...this.#store.keys()].filter((each) => each >= from && each < to)) {
+        this.#store.delete(key);
+        events.push({ key, text: null, modRevision: this.revision });
+      }
+    }
+    this.#record(events);
+    if (this.losesAnswers) throw new EtcdFailure('timeout', 'fake: no answer');
+    return { succeeded: true, revision: this.revision };
+  }
+
+  text(key: string): string | undefined {
+    return this.#store.get(key)?.text;
   }
 
   has(key: string): boolean {
@@ -137,7 +176,7 @@ export class FakeEtcd {
   }
 }
 
-class FakeConnection implements EtcdConnection {
+class FakeConnection implements EtcdConnection, EtcdWriter {
   readonly endpoint: string;
   readonly #etcd: FakeEtcd;
   #isClosed = false;
@@ -162,6 +201,17 @@ class FakeConnection implements EtcdConnection {
     this.#etcd.calls.watch++;
     const watch = await this.#answer(() => this.#etcd.open(prefix, fromRevision, handlers));
     return { requestProgress: () => this.#etcd.progress(watch), close: () => this.#etcd.shut(watch) };
+  }
+
+  async last(prefix: string): Promise<EtcdEntry | null> {
+    return this.#answer(() => {
+      const { entries } = this.#etcd.read(prefix);
+      return [...entries].sort((left, right) => (left.key < right.key ? 1 : -1))[0] ?? null;
+    });
+  }
+
+  async commit(transaction: EtcdTransaction): Promise<EtcdCommit> {
+    return this.#answer(() => this.#etcd.commit(transaction));
   }
 
   close(): void {
