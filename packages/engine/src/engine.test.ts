@@ -130,7 +130,8 @@ describe('createEngine', () => {
       ['blend', ComponentOutcome_Status.OK],
     ]);
     // Fetched once for two rows counts once: 2 identities × 3 features, and two scores of three rows.
-    expect(answer.quality?.cells).toMatchObject({ provided: 4, fresh: 6 + 3 + 3, missing: 0, failed: 0 });
+    // Nobody has `nobody`, in three rows.
+    expect(answer.quality?.cells).toMatchObject({ provided: 4, fresh: 6 + 3 + 3, missing: 3, failed: 0 });
     await engine.close();
   });
 
@@ -149,7 +150,8 @@ describe('createEngine', () => {
     ]);
     expect(answer.targetScores.map(({ error }) => error)).toEqual(['', '']);
     expect(answer.quality?.inputsDefaulted.map(({ component, count }) => [component, count])).toEqual([['ranker', 2]]);
-    expect(answer.quality?.cells?.missing).toBe(3);
+    // Three features of one identity, and `nobody` of two rows.
+    expect(answer.quality?.cells?.missing).toBe(3 + 2);
     await engine.close();
   });
 

@@ -96,6 +96,8 @@ export interface PlanMetrics extends BindMetrics {
   component(name: string): PlanComponentMetrics;
   /** Counts the late ends that components have had since the last time. */
   countLateEnds(bindings: readonly (ComponentBinding | null)[]): void;
+  /** Which columns a component may read is said by its configuration, so callers cannot grow the labels. '' = the answer. */
+  absentColumn(componentName: string, column: string): Counter;
   /** Counts how the components of a run ended and what they stored. */
   runEnded(run: RequestRun): void;
 }
@@ -159,6 +161,7 @@ export function createPlanMetrics(engine: EngineMetrics, config: ModelConfig, ba
         binding.lateEnds = 0;
       }
     },
+    absentColumn: (componentName, column) => telemetry.counter(Metric.absentColumns, { ...model, component_name: componentName, column }),
     runEnded: (run) => countRun(run, components),
   };
 }
@@ -173,6 +176,7 @@ const statuses = Object.values(CellStatus);
 
 function countRun(run: RequestRun, children: ReadonlyMap<string, PlanComponentMetrics>): void {
   const { components } = run.bound.plan;
+  for (const counter of run.bound.absent.counters) counter.add(1);
   for (let index = 0; index < components.length; index++) {
     const component = components[index];
     const child = component === undefined ? undefined : children.get(component.name);

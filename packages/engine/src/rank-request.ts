@@ -57,6 +57,8 @@ export interface RankQuality {
   readonly components: readonly RankComponentQuality[];
   /** Stored cells by where their value came from. */
   readonly cells: PlainCellCounts;
+  /** Columns that nobody writes and the request did not bring, by the component that reads them ('' = the answer): all of them missing. */
+  readonly absentColumns: Readonly<Record<string, readonly string[]>>;
 }
 
 /** How one component ended. */

@@ -126,5 +126,6 @@ function qualityOf(quality: Quality | undefined): RankQuality {
       defaultedInputs: defaulted.get(name) ?? 0,
     })),
     cells: plainCellCounts(quality?.cells),
+    absentColumns: Object.fromEntries((quality?.absentColumns ?? []).map(({ component, columns }) => [component, columns])),
   };
 }

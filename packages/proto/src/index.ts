@@ -183,6 +183,8 @@ export {
   ModelVersionPolicySchema,
 } from './gen/inference/model_config_pb.js';
 export {
+  type AbsentColumns,
+  AbsentColumnsSchema,
   type CellCounts,
   CellCountsSchema,
   type ComponentOutcome,

@@ -122,42 +122,59 @@ const shapes = {
   }),
   loggingSent: counter('inferflow_logging_kafka_sent_total', 'Inference log messages handed to Kafka.', {
     labels: ['model_id'],
+    optional: ['kind'],
     statsd: main('inferflow.logging.kafka_sent', model),
   }),
   // The original spells the reason as two bare tags for some failures and as a pair for others.
   loggingErrors: counter('inferflow_logging_error_total', 'Inference log records or messages that failed.', {
     labels: ['model_id'],
-    optional: ['error', 'error_type'],
+    optional: ['kind', 'error', 'error_type'],
     statsd: main('inferflow.logging.error', model, bare('error', 'error'), pair('error-type', 'error_type')),
   }),
   // Our own: inference logs.
-  loggingRows: counter('inferflow_logging_rows_total', 'Rows of requests chosen for the inference log.', { labels: ['model_id'] }),
+  loggingRows: counter('inferflow_logging_rows_total', 'Rows of requests chosen for the inference log.', {
+    labels: ['model_id'],
+    optional: ['kind'],
+  }),
   loggingRowsDelivered: counter('inferflow_logging_rows_delivered_total', 'Logged rows that a sink has, in its sense of delivered.', {
     labels: ['model_id', 'sink'],
+    optional: ['kind'],
   }),
   loggingRowsRepeated: counter(
     'inferflow_logging_rows_maybe_repeated_total',
     'Delivered rows that a sink may have twice, after a failure.',
     {
       labels: ['model_id', 'sink'],
+      optional: ['kind'],
     },
   ),
   loggingRowsDropped: counter('inferflow_logging_rows_dropped_total', 'Rows chosen for the log that were lost, by reason.', {
     labels: ['model_id', 'reason'],
-    optional: ['sink'],
+    optional: ['kind', 'sink'],
   }),
   loggingRowsSpilled: counter('inferflow_logging_rows_spilled_total', 'Logged rows that took the way over local disk.', {
     labels: ['model_id'],
+    optional: ['kind'],
   }),
   loggingCellsUnfit: counter('inferflow_logging_cells_unfit_total', 'Values that their log type cannot hold, logged as missing.', {
     labels: ['model_id'],
+    optional: ['kind'],
   }),
   loggingDeliveryFailures: counter('inferflow_logging_delivery_failure_total', 'Attempts of a sink that failed, by topic and reason.', {
     labels: ['sink', 'topic', 'reason'],
+    optional: ['kind'],
   }),
-  loggingCapturedBytes: gauge('inferflow_logging_captured_bytes', 'Memory of answered requests that wait to be encoded.'),
-  loggingQueueBytes: gauge('inferflow_logging_queue_bytes', 'Encoded records in memory that wait for a sink.', { labels: ['sink'] }),
-  loggingSpillBytes: gauge('inferflow_logging_spill_bytes', 'Records on local disk that wait for a sink.', { labels: ['sink'] }),
+  loggingCapturedBytes: gauge('inferflow_logging_captured_bytes', 'Memory of answered requests that wait to be encoded.', {
+    optional: ['kind'],
+  }),
+  loggingQueueBytes: gauge('inferflow_logging_queue_bytes', 'Encoded records in memory that wait for a sink.', {
+    labels: ['sink'],
+    optional: ['kind'],
+  }),
+  loggingSpillBytes: gauge('inferflow_logging_spill_bytes', 'Records on local disk that wait for a sink.', {
+    labels: ['sink'],
+    optional: ['kind'],
+  }),
   schemaErrors: counter('inferflow_config_schema_parsing_error_total', 'Versions of a model config that were refused.', {
     labels: ['model_id'],
     statsd: main('inferflow_config_schema_parsing_error', model),
@@ -214,6 +231,11 @@ const shapes = {
     labels: [...componentLabels, 'reason'],
   }),
   defaultedInputs: counter('inferflow_model_input_defaulted_total', 'Model input values filled by a default.', { labels: componentLabels }),
+  absentColumns: counter(
+    'inferflow_absent_column_total',
+    'Requests that did not send a column which a component reads (no component_name: the answer) and no component writes.',
+    { labels: [...componentLabels, 'column'] },
+  ),
   componentOutcomes: counter('inferflow_component_outcome_total', 'Component runs, by how they ended.', {
     labels: [...componentLabels, 'status'],
     optional: ['reason'],

@@ -5,6 +5,7 @@ import type { EngineMethod } from '../engine.js';
 import { type RequestColumn, type RequestSchema, slotsOf } from '../request/request-schema.js';
 import type { Violations } from '../request/violations.js';
 import { type IdleBudget, RunPool } from '../run/run-pool.js';
+import { type AbsentColumns, findAbsentColumns } from './absent-columns.js';
 import { type AnswerColumn, slateColumnNames, slateColumns, targetColumns } from './answer-columns.js';
 import type { ModelPlan } from './model-plan.js';
 import { PlanResolver } from './plan-resolver.js';
@@ -28,6 +29,7 @@ export interface BoundPlan {
   /** Per component of the plan; null = slate components where there are no slates. */
   readonly bindings: readonly (ComponentBinding | null)[];
   readonly answer: AnswerProgram;
+  readonly absent: AbsentColumns;
   /** With the model inputs in front; only of `RetrieveModelScore`, compiled when first asked for. */
   extendedAnswer(): AnswerProgram;
   /** Where a name is answered from, for logging. */
@@ -83,6 +85,7 @@ export function bindPlan(plan: ModelPlan, schema: RequestSchema, memory: RunMemo
     }
   }
   if (violations.count > 0) return null;
+  const answer = compileAnswer(plan, schema.method, resolver, plan.config.response.features);
   let extended: AnswerProgram | null = null;
   const bound: BoundPlan = {
     plan,
@@ -92,7 +95,8 @@ export function bindPlan(plan: ModelPlan, schema: RequestSchema, memory: RunMemo
     slatesShape,
     resolver,
     bindings,
-    answer: compileAnswer(plan, schema.method, resolver, plan.config.response.features),
+    answer,
+    absent: findAbsentColumns(plan, bindings, answer.targets),
     extendedAnswer() {
       extended ??= compileAnswer(plan, schema.method, resolver, plan.extendedFeatures);
       return extended;

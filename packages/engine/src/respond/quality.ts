@@ -7,6 +7,7 @@ import type { RequestRun } from '../run/request-run.js';
 /** Status codes in the field order of `CellCounts`. */
 const countedStatuses: readonly CellStatus[] = cellCountFields.map((name) => CellStatus[name]);
 
+const missingField = countedStatuses.indexOf(CellStatus.missing);
 const counts = new Int32Array(countedStatuses.length);
 
 /** Encodes the quality of a run that has ended. */
@@ -20,6 +21,7 @@ export function writeQuality(writer: QualityWriter, run: RequestRun): void {
     if (faults !== null && faults.defaultedCells > 0) writer.inputsDefaulted(name, faults.defaultedCells);
   }
   writer.cells(countCells(run));
+  if (run.bound.absent.count > 0) writer.absentColumns(run.bound.absent.encoded);
   if (run.includeConfigHash) writer.configHash(run.bound.plan.configHashBytes);
 }
 
@@ -57,6 +59,8 @@ function countCells(run: RequestRun): Int32Array {
   counts.fill(0);
   addCounts(run.matrix, TargetBlock.constants);
   if (run.slate !== null) addCounts(run.slate.matrix, -1);
+  // Nobody stores what has no source, but every row lacks it.
+  counts[missingField] = (counts[missingField] as number) + run.bound.absent.count * run.matrix.rowCount;
   return counts;
 }
 

@@ -71,7 +71,7 @@ export {
   RequestOptionFlags,
 } from './predict-request.js';
 export { PredictResponseBody } from './predict-response.js';
-export { ComponentStatus, cellCountFields, QualityWriter } from './quality.js';
+export { ComponentStatus, cellCountFields, encodeAbsentColumns, QualityWriter } from './quality.js';
 export { measureScoreRows, putScoreRows, ScoreTable } from './score-table.js';
 export { RawScratch, readTypedContents } from './typed-contents.js';
 export { compileWalk, type WalkColumn, WalkKind, type WalkLayout, type WalkSpec, type WalkStatuses } from './walk-spec.js';

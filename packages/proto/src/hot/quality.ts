@@ -1,3 +1,4 @@
+import { putUtf8, utf8Size } from '../wire/utf8.js';
 import { lengthFieldSize, putBytes, putLength, putTag, putVarint, varintSize } from '../wire/write.js';
 
 /** `ComponentOutcome.Status`. */
@@ -75,14 +76,39 @@ export class QualityWriter {
     this.length = putBytes(this.bytes, at, hash, 0, hash.length);
   }
 
+  /** Adds what {@link encodeAbsentColumns} encoded. */
+  absentColumns(encoded: Uint8Array): void {
+    this.#reserve(encoded.length);
+    this.length = putBytes(this.bytes, this.length, encoded, 0, encoded.length);
+  }
+
   /** Writes tag and length of a field and makes room for its content; returns where that starts. */
   #open(field: number, size: number): number {
-    const needed = this.length + lengthFieldSize(field, size);
-    if (needed > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
-      larger.set(this.bytes.subarray(0, this.length));
-      this.bytes = larger;
-    }
+    this.#reserve(lengthFieldSize(field, size));
     return putLength(this.bytes, this.length, field, size);
   }
+
+  #reserve(more: number): void {
+    const needed = this.length + more;
+    if (needed <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+}
+
+/** The field `absent_columns` for what one request schema leaves without a source. For compile time. */
+export function encodeAbsentColumns(absent: readonly { readonly component: string; readonly columns: readonly string[] }[]): Uint8Array {
+  const sizes = absent.map(({ component, columns }) => {
+    const own = component === '' ? 0 : lengthFieldSize(1, utf8Size(component));
+    return columns.reduce((size, column) => size + lengthFieldSize(2, utf8Size(column)), own);
+  });
+  const bytes = new Uint8Array(sizes.reduce((total, size) => total + lengthFieldSize(5, size), 0));
+  let at = 0;
+  absent.forEach(({ component, columns }, index) => {
+    at = putLength(bytes, at, 5, sizes[index] as number);
+    if (component !== '') at = putUtf8(bytes, putLength(bytes, at, 1, utf8Size(component)), component);
+    for (const column of columns) at = putUtf8(bytes, putLength(bytes, at, 2, utf8Size(column)), column);
+  });
+  return bytes;
 }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file inferflow/v1/quality.proto.
  */
 export const file_inferflow_v1_quality: GenFile = /*@__PURE__*/
-  fileDesc("ChppbmZlcmZsb3cvdjEvcXVhbGl0eS5wcm90bxIMaW5mZXJmbG93LnYxIlkKDlJlcXVlc3RPcHRpb25zEhkKDG9taXRfcXVhbGl0eRgBIAEoCEgAiAEBEhsKE2luY2x1ZGVfY29uZmlnX2hhc2gYAiABKAhCDwoNX29taXRfcXVhbGl0eSK0AQoHUXVhbGl0eRIyCgpjb21wb25lbnRzGAEgAygLMh4uaW5mZXJmbG93LnYxLkNvbXBvbmVudE91dGNvbWUSJwoFY2VsbHMYAiABKAsyGC5pbmZlcmZsb3cudjEuQ2VsbENvdW50cxI3ChBpbnB1dHNfZGVmYXVsdGVkGAMgAygLMh0uaW5mZXJmbG93LnYxLklucHV0c0RlZmF1bHRlZBITCgtjb25maWdfaGFzaBgEIAEoCSKBAgoQQ29tcG9uZW50T3V0Y29tZRIMCgRuYW1lGAEgASgJEjUKBnN0YXR1cxgCIAEoDjIlLmluZmVyZmxvdy52MS5Db21wb25lbnRPdXRjb21lLlN0YXR1cxIOCgZyZWFzb24YAyABKAkSEwoLZHVyYXRpb25fdXMYBCABKA0iggEKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABINCglTVEFUVVNfT0sQARIRCg1TVEFUVVNfRkFJTEVEEAISEgoOU1RBVFVTX1NLSVBQRUQQAxIUChBTVEFUVVNfQUJBTkRPTkVEEAQSFAoQU1RBVFVTX0RFRkFVTFRFRBAFIp8BCgpDZWxsQ291bnRzEhAKCHByb3ZpZGVkGAEgASgNEg0KBWZyZXNoGAIgASgNEg4KBmNhY2hlZBgDIAEoDRINCgVzdGFsZRgEIAEoDRIRCglkZWZhdWx0ZWQYBSABKA0SDwoHbWlzc2luZxgGIAEoDRIMCgRudWxsGAcgASgNEg4KBmZhaWxlZBgIIAEoDRIPCgdza2lwcGVkGAkgASgNIjMKD0lucHV0c0RlZmF1bHRlZBIRCgljb21wb25lbnQYASABKAkSDQoFY291bnQYAiABKA0iJgoIUm93RXJyb3ISCwoDcm93GAEgASgNEg0KBWVycm9yGAIgASgJYgZwcm90bzM");
+  fileDesc("ChppbmZlcmZsb3cvdjEvcXVhbGl0eS5wcm90bxIMaW5mZXJmbG93LnYxIlkKDlJlcXVlc3RPcHRpb25zEhkKDG9taXRfcXVhbGl0eRgBIAEoCEgAiAEBEhsKE2luY2x1ZGVfY29uZmlnX2hhc2gYAiABKAhCDwoNX29taXRfcXVhbGl0eSLpAQoHUXVhbGl0eRIyCgpjb21wb25lbnRzGAEgAygLMh4uaW5mZXJmbG93LnYxLkNvbXBvbmVudE91dGNvbWUSJwoFY2VsbHMYAiABKAsyGC5pbmZlcmZsb3cudjEuQ2VsbENvdW50cxI3ChBpbnB1dHNfZGVmYXVsdGVkGAMgAygLMh0uaW5mZXJmbG93LnYxLklucHV0c0RlZmF1bHRlZBITCgtjb25maWdfaGFzaBgEIAEoCRIzCg5hYnNlbnRfY29sdW1ucxgFIAMoCzIbLmluZmVyZmxvdy52MS5BYnNlbnRDb2x1bW5zIoECChBDb21wb25lbnRPdXRjb21lEgwKBG5hbWUYASABKAkSNQoGc3RhdHVzGAIgASgOMiUuaW5mZXJmbG93LnYxLkNvbXBvbmVudE91dGNvbWUuU3RhdHVzEg4KBnJlYXNvbhgDIAEoCRITCgtkdXJhdGlvbl91cxgEIAEoDSKCAQoGU3RhdHVzEhYKElNUQVRVU19VTlNQRUNJRklFRBAAEg0KCVNUQVRVU19PSxABEhEKDVNUQVRVU19GQUlMRUQQAhISCg5TVEFUVVNfU0tJUFBFRBADEhQKEFNUQVRVU19BQkFORE9ORUQQBBIUChBTVEFUVVNfREVGQVVMVEVEEAUinwEKCkNlbGxDb3VudHMSEAoIcHJvdmlkZWQYASABKA0SDQoFZnJlc2gYAiABKA0SDgoGY2FjaGVkGAMgASgNEg0KBXN0YWxlGAQgASgNEhEKCWRlZmF1bHRlZBgFIAEoDRIPCgdtaXNzaW5nGAYgASgNEgwKBG51bGwYByABKA0SDgoGZmFpbGVkGAggASgNEg8KB3NraXBwZWQYCSABKA0iMwoPSW5wdXRzRGVmYXVsdGVkEhEKCWNvbXBvbmVudBgBIAEoCRINCgVjb3VudBgCIAEoDSIzCg1BYnNlbnRDb2x1bW5zEhEKCWNvbXBvbmVudBgBIAEoCRIPCgdjb2x1bW5zGAIgAygJIiYKCFJvd0Vycm9yEgsKA3JvdxgBIAEoDRINCgVlcnJvchgCIAEoCWIGcHJvdG8z");
 
 /**
  * What a caller may ask for beside the scores. Every scoring request carries
@@ -83,6 +83,15 @@ export type Quality = Message<"inferflow.v1.Quality"> & {
    * @generated from field: string config_hash = 4;
    */
   configHash: string;
+
+  /**
+   * Columns that were read but that no component writes and the request did
+   * not send: all their cells count as `missing` above, and whoever reads them
+   * works with the default of their type. Empty when every column has a source.
+   *
+   * @generated from field: repeated inferflow.v1.AbsentColumns absent_columns = 5;
+   */
+  absentColumns: AbsentColumns[];
 };
 
 /**
@@ -230,7 +239,8 @@ export type CellCounts = Message<"inferflow.v1.CellCounts"> & {
   defaulted: number;
 
   /**
-   * The source has nothing for the key, or the request left it out.
+   * The source has nothing for the key, or the request left it out. A column of
+   * `absent_columns` counts once per row, however many components read it.
    *
    * @generated from field: uint32 missing = 6;
    */
@@ -295,6 +305,33 @@ export const InputsDefaultedSchema: GenMessage<InputsDefaulted> = /*@__PURE__*/
   messageDesc(file_inferflow_v1_quality, 4);
 
 /**
+ * Columns without any source, by the component that reads them.
+ *
+ * @generated from message inferflow.v1.AbsentColumns
+ */
+export type AbsentColumns = Message<"inferflow.v1.AbsentColumns"> & {
+  /**
+   * The component's name in the model's configuration; empty for columns of the
+   * answer itself.
+   *
+   * @generated from field: string component = 1;
+   */
+  component: string;
+
+  /**
+   * @generated from field: repeated string columns = 2;
+   */
+  columns: string[];
+};
+
+/**
+ * Describes the message inferflow.v1.AbsentColumns.
+ * Use `create(AbsentColumnsSchema)` to create a new message.
+ */
+export const AbsentColumnsSchema: GenMessage<AbsentColumns> = /*@__PURE__*/
+  messageDesc(file_inferflow_v1_quality, 5);
+
+/**
  * What is wrong with one row of an answer whose rows have no place for it.
  *
  * @generated from message inferflow.v1.RowError
@@ -321,5 +358,5 @@ export type RowError = Message<"inferflow.v1.RowError"> & {
  * Use `create(RowErrorSchema)` to create a new message.
  */
 export const RowErrorSchema: GenMessage<RowError> = /*@__PURE__*/
-  messageDesc(file_inferflow_v1_quality, 5);
+  messageDesc(file_inferflow_v1_quality, 6);
 
