@@ -122,13 +122,12 @@ const shapes = {
   }),
   loggingSent: counter('inferflow_logging_kafka_sent_total', 'Inference log messages handed to Kafka.', {
     labels: ['model_id'],
-    optional: ['kind'],
     statsd: main('inferflow.logging.kafka_sent', model),
   }),
   // The original spells the reason as two bare tags for some failures and as a pair for others.
   loggingErrors: counter('inferflow_logging_error_total', 'Inference log records or messages that failed.', {
     labels: ['model_id'],
-    optional: ['kind', 'error', 'error_type'],
+    optional: ['error', 'error_type'],
     statsd: main('inferflow.logging.error', model, bare('error', 'error'), pair('error-type', 'error_type')),
   }),
   // Our own: inference logs.
@@ -215,6 +214,10 @@ const shapes = {
 
   // Our own: requests and runs.
   requestsInFlight: gauge('inferflow_requests_in_flight', 'Requests being answered now.'),
+  requestsWaiting: gauge('inferflow_requests_waiting', 'Requests that wait for their turn, of those in flight.', { labels: ['model_id'] }),
+  admissionLimit: gauge('inferflow_admission_limit', 'Requests of a model that are worked on at once at most; adapts to its upstreams.', {
+    labels: ['model_id'],
+  }),
   requestsRefused: counter('inferflow_requests_refused_total', 'Requests refused before they were run, by reason.', { labels: ['reason'] }),
   requestsCancelled: counter('inferflow_requests_cancelled_total', 'Requests whose caller left before the answer.'),
   budgetExceeded: counter('inferflow_request_budget_exceeded_total', 'Requests that ran out of time.', { labels: ['model_id'] }),

@@ -1,6 +1,6 @@
 import { type Counter, createNoTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
 import type { LogFormatName } from '../encode/envelope.js';
-import { RecordEncoder } from '../encode/record-encoder.js';
+import { type EncodeObserver, type EncodeTask, RecordEncoder } from '../encode/record-encoder.js';
 import type { LogMessage } from '../log-message.js';
 import { type LoggedPlan, type LoggedRecord, type LoggedRequest, parentEntityOf } from '../logged-record.js';
 import { LogSampling } from '../sampling.js';
@@ -36,10 +36,19 @@ export interface LogStream {
   readonly lingerMs?: number;
 }
 
+/** Turns requests into records, step by step; {@link RecordEncoder} is one. */
+export interface LogEncoder {
+  encode(task: EncodeTask): Generator<void, void, void>;
+}
+
 /** Options of {@link LogPipeline}. */
 export interface LogPipelineOptions {
   readonly streams: readonly LogStream[];
   readonly sampling?: LogSampling;
+  /** Label `kind` of all metrics. @default none: InferflowLog records */
+  readonly kind?: string;
+  /** @default InferflowLog records */
+  readonly createEncoder?: (observer: EncodeObserver) => LogEncoder;
   readonly schemas?: SchemaBook;
   /** Bytes of requests that wait to be encoded; beyond them by the policy of the first stream, spill counting as drop-newest. @default 64 MiB */
   readonly captureBytes?: number;
@@ -78,7 +87,8 @@ export class LogPipeline {
   readonly #captureLimit: number;
   readonly #sliceMs: number;
   readonly #now: () => number;
-  readonly #encoder: RecordEncoder;
+  readonly #encoder: LogEncoder;
+  readonly #kind: { readonly kind?: string };
   readonly #counters = new Map<string, Map<string, Map<string, Counter>>>();
   #head = 0;
   #capturedBytes = 0;
@@ -95,29 +105,32 @@ export class LogPipeline {
     this.schemas = options.schemas ?? new SchemaBook();
     this.#sampling = options.sampling ?? new LogSampling();
     this.#telemetry = options.telemetry ?? createNoTelemetry();
+    this.#kind = options.kind === undefined ? {} : { kind: options.kind };
     this.#captureLimit = options.captureBytes ?? 64 << 20;
     this.#sliceMs = options.sliceMs ?? 1.5;
     this.#now = options.now ?? Date.now;
     this.#streams = options.streams.map((stream) => ({ stream, queue: this.#createQueue(stream, options.clock ?? systemClock) }));
-    this.#encoder = new RecordEncoder({
+    const observer: EncodeObserver = {
       encoded: (message) => {
-        this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
+        if (options.kind === undefined) this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
         this.#accountedRows += message.rowCount;
         this.#target?.push(message);
       },
       lost: (record, rows, reason) => {
-        this.#telemetry.counter(Metric.loggingErrors, { model_id: record.plan.modelConfigId, error: reason }).add(1);
+        if (options.kind === undefined)
+          this.#telemetry.counter(Metric.loggingErrors, { model_id: record.plan.modelConfigId, error: reason }).add(1);
         this.#accountedRows += rows;
         this.#dropRows(record.plan.modelConfigId, rows, reason, this.#targetName);
       },
       unfit: (record, cells) => this.#count(Metric.loggingCellsUnfit, record.plan.modelConfigId, '', cells),
-    });
-    const queued = this.#telemetry.gauge(Metric.loggingCapturedBytes);
+    };
+    this.#encoder = options.createEncoder?.(observer) ?? new RecordEncoder(observer);
+    const queued = this.#telemetry.gauge(Metric.loggingCapturedBytes, this.#kind);
     const gauges = this.#streams.map(({ stream, queue }) => ({
       stream,
       queue,
-      bytes: this.#telemetry.gauge(Metric.loggingQueueBytes, { sink: stream.sink.name }),
-      spill: this.#telemetry.gauge(Metric.loggingSpillBytes, { sink: stream.sink.name }),
+      bytes: this.#telemetry.gauge(Metric.loggingQueueBytes, { sink: stream.sink.name, ...this.#kind }),
+      spill: this.#telemetry.gauge(Metric.loggingSpillBytes, { sink: stream.sink.name, ...this.#kind }),
     }));
     this.#stopCollecting = this.#telemetry.onCollect(() => {
       queued.set(this.#capturedBytes);
@@ -299,7 +312,8 @@ export class LogPipeline {
       observer: {
         dropped: (message, reason) => this.#dropRows(message.modelConfigId, message.rowCount, reason, sink.name),
         delivered: (_, messages, mayRepeat) => this.#delivered(sink.name, messages, mayRepeat),
-        failed: (topic, reason) => this.#telemetry.counter(Metric.loggingDeliveryFailures, { sink: sink.name, topic, reason }).add(1),
+        failed: (topic, reason) =>
+          this.#telemetry.counter(Metric.loggingDeliveryFailures, { sink: sink.name, topic, reason, ...this.#kind }).add(1),
         spilled: (message) => this.#count(Metric.loggingRowsSpilled, message.modelConfigId, '', message.rowCount),
       },
     });
@@ -319,11 +333,12 @@ export class LogPipeline {
   /** Counters by model (and sink, and reason): bound once, found without making texts. */
   #count(metric: Parameters<Telemetry['counter']>[0], modelConfigId: string, sink: string, value: number, reason = ''): void {
     const kind = reason === '' ? metric : reason;
-    const bySink = valueOf(valueOf(this.#counters, kind), sink);
+    const bySink = within(within(this.#counters, kind), sink);
     let counter = bySink.get(modelConfigId);
     if (counter === undefined) {
       counter = this.#telemetry.counter(metric, {
         model_id: modelConfigId,
+        ...this.#kind,
         ...(reason !== '' && { reason }),
         ...(sink !== '' && { sink }),
       });
@@ -333,7 +348,7 @@ export class LogPipeline {
   }
 }
 
-function valueOf<Value>(map: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
+function within<Value>(map: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
   let inner = map.get(key);
   if (inner === undefined) {
     inner = new Map();
