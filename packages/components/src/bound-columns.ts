@@ -14,6 +14,7 @@ import {
 import { type ComponentBinding, noSource, type ResolvedRead } from './component-binding.js';
 import type { ComponentRun } from './component-run.js';
 import { ComponentError } from './errors.js';
+import type { FailedCells } from './failed-cells.js';
 import type { KeySet } from './key-set.js';
 import type { RowFaultList } from './row-faults.js';
 import type { TensorInput } from './tensor-input.js';
@@ -29,7 +30,7 @@ export class BoundColumns {
   readonly #writers: BoundWriter[] = [];
   readonly #groups: BoundColumnsWriter[] = [];
 
-  constructor(binding: ComponentBinding, faults: RowFaultList) {
+  constructor(binding: ComponentBinding, faults: RowFaultList, failedCells: FailedCells) {
     const reads: Record<string, unknown> = Object.create(null);
     for (const read of binding.reads) reads[read.name] = this.#makeRead(binding, read, faults);
     const writes: Record<string, unknown> = Object.create(null);
@@ -38,7 +39,7 @@ export class BoundColumns {
       const slots = Int32Array.from(write.columns, (_, index) => binding.write.slotOf[declared + index] as number);
       declared += write.columns.length;
       const writers = Array.from(slots, (slot) => {
-        const writer = new ColumnWriter();
+        const writer = new ColumnWriter(undefined, undefined, failedCells);
         this.#writers.push({ writer, slot });
         return writer;
       });

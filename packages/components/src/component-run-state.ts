@@ -6,6 +6,7 @@ import type { ComponentBinding } from './component-binding.js';
 import type { ComponentRun, RequestInfo } from './component-run.js';
 import { PENDING } from './define-component.js';
 import { ComponentError } from './errors.js';
+import { FailedCells } from './failed-cells.js';
 import { createFailure, type Failure } from './failure.js';
 import { RowFaultList, type RowFaults } from './row-faults.js';
 import { ServiceCalls } from './service-calls.js';
@@ -32,6 +33,7 @@ export class ComponentRunState implements ComponentRun {
   slate: Slate | null = null;
   readonly #columns: BoundColumns;
   readonly #faults = new RowFaultList();
+  readonly #failedCells: FailedCells;
   #host: RunHost | null = null;
   #request: RequestInfo | null = null;
   #scope: CallScope | null = null;
@@ -47,7 +49,8 @@ export class ComponentRunState implements ComponentRun {
   constructor(binding: ComponentBinding, index: number) {
     this.binding = binding;
     this.index = index;
-    this.#columns = new BoundColumns(binding, this.#faults);
+    this.#failedCells = new FailedCells(binding.componentName, binding.write.shape);
+    this.#columns = new BoundColumns(binding, this.#faults, this.#failedCells);
     this.reads = this.#columns.reads;
     this.writes = this.#columns.writes;
     this.state = binding.component.createState();
@@ -250,7 +253,11 @@ export class ComponentRunState implements ComponentRun {
       if (failure !== null) this.#markAll(CellStatus.failed);
       return;
     }
-    if ((block.counts[CellStatus.unwritten] as number) === 0) return;
+    if ((block.counts[CellStatus.unwritten] as number) > 0) this.#failUnwritten(block, failure);
+    if (failure === null && (block.counts[CellStatus.failed] as number) > 0) this.#failedCells.tell(block, this.rows, this.#faults);
+  }
+
+  #failUnwritten(block: Block, failure: Failure | null): void {
     const notWritten = failure === null ? createFailure('not-written', 'the component ended without writing a value', this.#name) : null;
     const slotCount = block.shape.slots.length;
     const rowsAreTargets = this.binding.component.scope === 'target' && this.binding.component.rows === 'rows' && this.rows.rows === null;

@@ -7,6 +7,12 @@ const scratch = new Uint8Array(8);
 const scratchView = new DataView(scratch.buffer);
 const encoder = new TextEncoder();
 
+/** Hears why cells of a {@link ColumnWriter} failed. */
+export interface CellFailures {
+  /** `reason` '' = the value did not fit the column's type or width. */
+  cellFailed(slot: number, row: number, reason: string): void;
+}
+
 /**
  * Writes one slot of a block cell by cell, in the slot's type. A value that the type cannot hold, or of the wrong width, leaves the
  * cell `failed`; the answer says whether it was written. Bulk writers use the block itself.
@@ -18,7 +24,10 @@ export class ColumnWriter {
   /** The status of values written from here on. @default fresh */
   writtenStatus: CellStatus = CellStatus.fresh;
 
-  constructor(block?: Block, slot?: number) {
+  readonly #failures: CellFailures | null;
+
+  constructor(block?: Block, slot?: number, failures: CellFailures | null = null) {
+    this.#failures = failures;
     if (block !== undefined) this.bind(block, slot ?? 0);
   }
 
@@ -59,7 +68,7 @@ export class ColumnWriter {
 
   /** The cell's bytes as they are. */
   setBytes(row: number, value: Uint8Array): boolean {
-    return (this.#block as Block).setBytes(row, this.#slot, value, 0, value.byteLength, this.writtenStatus);
+    return this.#put(row, value, value.byteLength);
   }
 
   /** Any value, vectors included. */
@@ -68,8 +77,7 @@ export class ColumnWriter {
     try {
       bytes = encodeValue(this.#info.dataType, value);
     } catch {
-      this.fail(row);
-      return false;
+      return this.#unfit(row);
     }
     return this.setBytes(row, bytes);
   }
@@ -79,9 +87,10 @@ export class ColumnWriter {
     (this.#block as Block).markCell(row, this.#slot, CellStatus.null);
   }
 
-  /** The value could not be had. */
-  fail(row: number): void {
+  /** The value could not be had. `reason` is told to the caller: a sentence without values of the request. */
+  fail(row: number, reason = 'the value could not be had'): void {
     (this.#block as Block).markCell(row, this.#slot, CellStatus.failed);
+    this.#failures?.cellFailed(this.#slot, row, reason);
   }
 
   /** One number per row, from row 0. */
@@ -90,10 +99,19 @@ export class ColumnWriter {
   }
 
   #putScalar(row: number, value: number | bigint): boolean {
-    if (!encodeScalar(this.#info.dataType, value, scratchView, 0)) {
-      this.fail(row);
-      return false;
-    }
-    return (this.#block as Block).setBytes(row, this.#slot, scratch, 0, this.#info.elementBytes, this.writtenStatus);
+    if (!encodeScalar(this.#info.dataType, value, scratchView, 0)) return this.#unfit(row);
+    return this.#put(row, scratch, this.#info.elementBytes);
+  }
+
+  #put(row: number, bytes: Uint8Array, length: number): boolean {
+    if ((this.#block as Block).setBytes(row, this.#slot, bytes, 0, length, this.writtenStatus)) return true;
+    this.#failures?.cellFailed(this.#slot, row, '');
+    return false;
+  }
+
+  #unfit(row: number): false {
+    (this.#block as Block).markCell(row, this.#slot, CellStatus.failed);
+    this.#failures?.cellFailed(this.#slot, row, '');
+    return false;
   }
 }

@@ -2,7 +2,7 @@ export { Block, type BlockOptions } from './block.js';
 export { type BlockShape, createBlockShape, type Slot, type SlotSpec } from './block-shape.js';
 export { CellStatus, cellStatusCount, cellStatusName, hasValue } from './cell-status.js';
 export { BoundColumnReader, type ColumnReader } from './column-reader.js';
-export { ColumnWriter } from './column-writer.js';
+export { type CellFailures, ColumnWriter } from './column-writer.js';
 export { bytesToText, convertBytes, textToBytes } from './convert/convert-bytes.js';
 export { type ConvertColumn, type ConvertJob, createConvertJob } from './convert/convert-job.js';
 export { type DecodedValue, decodeValue, type EncodableScalar, type EncodableValue, encodeValue } from './convert/encode-value.js';
