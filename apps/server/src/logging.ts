@@ -50,7 +50,7 @@ export async function createServerLogging(environment: Environment, telemetry: T
       streams,
       schemas,
       telemetry,
-      sampling: new LogSampling(always),
+      sampling: new LogSampling({ rules: always }),
       captureBytes: environment.number('INFERFLOW_LOG_QUEUE_BYTES'),
     });
   }

@@ -229,6 +229,8 @@ export interface ResponseConfig {
   /** Percentage of users that get the extended column list, 0–100. */
   readonly modelSchemaPercent: number;
   readonly loggingPercent: number;
+  /** Percentage of requests with a full record, 0–100; absent = the server's. */
+  readonly scoringLogPercent?: number;
   /** false: all columns; true: `features`; a list: these columns. */
   readonly logFeatures: boolean | readonly string[];
   readonly logBatchSize: number;

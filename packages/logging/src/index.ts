@@ -6,7 +6,7 @@ export type { LoggedPlan, LoggedRecord, LoggedRequest } from './logged-record.js
 export { type LogEncoder, LogPipeline, type LogPipelineOptions, type LogStream, type StreamSettings } from './pipeline/log-pipeline.js';
 export { type OverflowPolicy, type QueueClock, type QueueObserver, SinkQueue, type SinkQueueOptions } from './pipeline/sink-queue.js';
 export { SpillDirectory, type SpillDirectoryOptions } from './pipeline/spill-directory.js';
-export { type AlwaysLogRules, LogSampling } from './sampling.js';
+export { type AlwaysLogRules, LogSampling, type LogSamplingOptions } from './sampling.js';
 export { buildLogSchema, type LogFeature, type LogSchema, logFeature, recordVersion } from './schema/log-schema.js';
 export { type LogType, parseLogType } from './schema/log-type.js';
 export type { LoggedComponent, LoggedModel, LoggedResponse } from './schema/logged-model.js';

@@ -13,23 +13,38 @@ export interface AlwaysLogRules {
   readonly header?: string;
 }
 
+/** What sampling looks at in a model. */
+export interface LogSamplingOptions {
+  readonly rules?: AlwaysLogRules;
+  /** Share of requests. @default `loggingPercent` of the model's response */
+  readonly percentOf?: (model: LoggedModel) => number;
+  /** Whether requests without tracking id are logged: only where records can be told apart without one. @default false */
+  readonly allowsAnonymous?: boolean;
+  /** From 0 up to 1. @default Math.random */
+  readonly random?: () => number;
+}
+
 /** Decides which requests are logged. */
 export class LogSampling {
   readonly #rules: AlwaysLogRules;
+  readonly #percentOf: (model: LoggedModel) => number;
+  readonly #allowsAnonymous: boolean;
   readonly #random: () => number;
 
-  constructor(rules: AlwaysLogRules = {}, random: () => number = Math.random) {
-    this.#rules = rules;
-    this.#random = random;
+  constructor(options: LogSamplingOptions = {}) {
+    this.#rules = options.rules ?? {};
+    this.#percentOf = options.percentOf ?? (({ response }) => response.loggingPercent);
+    this.#allowsAnonymous = options.allowsAnonymous === true;
+    this.#random = options.random ?? Math.random;
   }
 
   /**
    * `RetrieveModelScore` logs the same users all day; the Predict methods choose each request by itself. Requests without tracking id
-   * are never logged: their records could not be told apart.
+   * are not logged: their records could not be told apart.
    */
   wants(model: LoggedModel, request: LoggedRequest): boolean {
-    if (request.trackingId === '' || request.rowCount === 0) return false;
-    const percent = model.response.loggingPercent;
+    if ((request.trackingId === '' && !this.#allowsAnonymous) || request.rowCount === 0) return false;
+    const percent = this.#percentOf(model);
     if (percent > 0) {
       if (request.method === 'RetrieveModelScore' ? request.isSampled(percent) : this.#random() * 100 < percent) return true;
     }

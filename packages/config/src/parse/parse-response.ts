@@ -7,11 +7,13 @@ const DEFAULT_LOG_BATCH_SIZE = 500;
 /** Reads `response_config`. Names of columns are still as written; an empty `idColumn` is filled in later. */
 export function parseResponse(reader: ObjectReader): ResponseConfig {
   const logBatchSize = reader.integer('logBatchSize') ?? 0;
+  const hasScoringLog = reader.raw('scoringLogPercent') !== undefined;
   return {
     features: reader.texts('features'),
     idColumn: reader.text('idColumn'),
     modelSchemaPercent: reader.percentage('modelSchemaPercent', 0),
     loggingPercent: reader.percentage('loggingPercent', 0),
+    ...(hasScoringLog && { scoringLogPercent: reader.percentage('scoringLogPercent', 0) }),
     logFeatures: readLogFeatures(reader),
     logBatchSize: logBatchSize <= 0 ? DEFAULT_LOG_BATCH_SIZE : logBatchSize,
   };

@@ -168,6 +168,7 @@ function settingChanges(before: ModelConfig, after: ModelConfig): readonly Confi
       ['deadline', config.deadlineMs === undefined ? 'default' : `${config.deadlineMs} ms`],
       ['cache_version', String(config.cache.version)],
       ['logging_perc', `${config.response.loggingPercent} %`],
+      ['scoring_log_perc', config.response.scoringLogPercent === undefined ? 'default' : `${config.response.scoringLogPercent} %`],
       ['model_schema_features_perc', `${config.response.modelSchemaPercent} %`],
     ]);
   return mapChanges(

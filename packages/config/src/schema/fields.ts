@@ -393,23 +393,40 @@ export const fieldTable: readonly FieldDefinition[] = [
       'The documented list, for the deployed dialect; wins over `log_features`.',
       'ours',
     ],
+    [
+      'scoringLogPercent',
+      'scoring_log_perc',
+      'integer, 0–100',
+      '`INFERFLOW_SCORING_PERCENT`',
+      'Percentage of requests with a full record (ScoringLog), where the server has a place for them.',
+      'ours',
+    ],
     ['logBatchSize', 'log_batch_size', 'integer', '500 (also for 0 and less)', 'Rows per log message.'],
   ]),
 ];
 
-const byKey = new Map(fieldTable.map((field) => [`${field.object}.${field.key}`, field]));
+const byKey = new Map<ObjectKind, Map<string, FieldDefinition>>();
+for (const field of fieldTable) byKey.set(field.object, (byKey.get(field.object) ?? new Map()).set(field.key, field));
 
 /** Name of a field in a dialect, null if the dialect has none. Throws for a field that is not in the table: that is a mistake in this package. */
 export function fieldName(object: ObjectKind, key: string, dialect: Dialect): string | null {
-  const field = byKey.get(`${object}.${key}`);
+  const field = byKey.get(object)?.get(key);
   if (field === undefined) throw new RangeError(`field "${object}.${key}" is not in the field table`);
   return dialect === 'documented' ? field.documented : field.deployed;
 }
 
+const namesOf = new Map<string, readonly string[]>();
+
 /** All field names of an object in a dialect. */
 export function fieldNames(object: ObjectKind, dialect: Dialect): readonly string[] {
-  return fieldTable.flatMap((field) => {
-    const name = field.object === object ? field[dialect] : null;
-    return name === null ? [] : [name];
-  });
+  const key = `${object} ${dialect}`;
+  let names = namesOf.get(key);
+  if (names === undefined) {
+    names = fieldTable.flatMap((field) => {
+      const name = field.object === object ? field[dialect] : null;
+      return name === null ? [] : [name];
+    });
+    namesOf.set(key, names);
+  }
+  return names;
 }

@@ -177,6 +177,7 @@ const deployed = fc
         features: fc.array(name, { maxLength: 4 }),
         id_column: optional(name),
         logging_perc: fc.nat(100),
+        scoring_log_perc: fc.nat(100),
         model_schema_features_perc: fc.nat(100),
         log_features: fc.boolean(),
         log_feature_names: optional(fc.array(name, { maxLength: 2 })),

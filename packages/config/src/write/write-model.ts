@@ -124,6 +124,7 @@ function writeResponse(writer: DocumentWriter, config: ModelConfig): JsonObject 
     idColumn: response.idColumn === defaultIdColumn(config.components, response.features) ? undefined : response.idColumn,
     modelSchemaPercent: response.modelSchemaPercent,
     loggingPercent: response.loggingPercent,
+    scoringLogPercent: response.scoringLogPercent,
     ...writeLogFeatures(writer, response),
     logBatchSize: response.logBatchSize,
   });

@@ -131,7 +131,7 @@ describe('LogSampling', () => {
 
   it('chooses Predict requests one by one and users of RetrieveModelScore for the day', () => {
     const draws = [0.05, 0.95];
-    const sampling = new LogSampling({}, () => draws.shift() ?? 0);
+    const sampling = new LogSampling({ random: () => draws.shift() ?? 0 });
     expect(sampling.wants(...with_(10))).toBe(true);
     expect(sampling.wants(...with_(10))).toBe(false);
     const asked: number[] = [];
@@ -141,12 +141,12 @@ describe('LogSampling', () => {
     };
     expect(sampling.wants(...with_(7, { method: 'RetrieveModelScore', isSampled }))).toBe(true);
     expect(asked).toEqual([7]);
-    expect(new LogSampling({}, () => 0).wants(...with_(0))).toBe(false);
+    expect(new LogSampling({ random: () => 0 }).wants(...with_(0))).toBe(false);
     expect(sampling.wants(...with_(100, { trackingId: '' }))).toBe(false);
   });
 
   it('always logs what its rules say', () => {
-    const sampling = new LogSampling({ onError: true, onDegraded: true, slowerThanMs: 100, header: 'x-debug' });
+    const sampling = new LogSampling({ rules: { onError: true, onDegraded: true, slowerThanMs: 100, header: 'x-debug' } });
     expect(sampling.wants(...with_(0))).toBe(false);
     expect(sampling.wants(...with_(0, { failedComponents: 1 }))).toBe(true);
     expect(sampling.wants(...with_(0, { faultyRows: 1 }))).toBe(true);

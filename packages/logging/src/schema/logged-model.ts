@@ -54,6 +54,8 @@ export interface LoggedResponse {
   /** Text column whose cells are the entities of the log; '' = the first feature. */
   readonly idColumn: string;
   readonly loggingPercent: number;
+  /** Share of requests with a ScoringLog; absent = the process decides. */
+  readonly scoringLogPercent?: number;
   /** false: all columns; true: `features`; a list: these columns. */
   readonly logFeatures: boolean | readonly string[];
   /** Rows of a message; 0 or less = 500. */
