@@ -70,6 +70,16 @@ export async function readServiceProblems(path: string, io: CommandIo): Promise<
   return found;
 }
 
+/** The service settings beside a directory's models, undefined without any. */
+export async function readServiceSettings(path: string, io: CommandIo): Promise<InputModel | undefined> {
+  if (path === '-' || !(await isDirectory(path)) || !(await isDirectory(join(path, 'models'), false))) return undefined;
+  for (const name of ['services.json', 'services.yaml', 'services.yml']) {
+    const file = join(path, name);
+    if (await isFile(file)) return (await readConfigInput(file, io)).models[0];
+  }
+  return undefined;
+}
+
 async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }

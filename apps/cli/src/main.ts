@@ -10,6 +10,10 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   convert: async () => (await import('./convert-command.js')).createConvertCommand(),
   graph: async () => (await import('./graph-command.js')).createGraphCommand(),
   plan: async () => (await import('./plan-command.js')).createPlanCommand(),
+  push: async () => (await import('./store/push-command.js')).createPushCommand(),
+  pull: async () => (await import('./store/pull-command.js')).createPullCommand(),
+  history: async () => (await import('./store/history-command.js')).createHistoryCommand(),
+  rollback: async () => (await import('./store/rollback-command.js')).createRollbackCommand(),
   decode: async () => (await import('./decode-command.js')).createDecodeCommand(),
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };

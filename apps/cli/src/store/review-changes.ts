@@ -1,0 +1,122 @@
+import {
+  type ConfigChange,
+  checkModelConfig,
+  convertModel,
+  type Dialect,
+  hasErrors,
+  type ModelConfig,
+  type Problem,
+  parseModelConfig,
+  parseServiceConfig,
+  planChange,
+  readDocument,
+  type ServiceConfig,
+  sameMeaning,
+} from '@inferflow/config';
+import { looksAlike, type StoredModels } from '@inferflow/config-etcd';
+import type { InputModel } from '../config-input.js';
+import { expressionProblems } from '../expression-problems.js';
+import { logSchemaChanges } from '../log-schema-changes.js';
+
+/** What writing a model would do. */
+export interface ReviewedModel {
+  readonly modelConfigId: string;
+  readonly file: string;
+  /** `unchanged`: etcd has it already. `respelled`: the same for requests, in other words. */
+  readonly action: 'refused' | 'added' | 'changed' | 'respelled' | 'unchanged';
+  /** Null if the model is refused. */
+  readonly config: ModelConfig | null;
+  /** As it would be written. */
+  readonly document: unknown;
+  readonly problems: readonly Problem[];
+  readonly changes: readonly ConfigChange[];
+  /** What a person should know besides. */
+  readonly notes: readonly string[];
+}
+
+/** The same for the service settings. */
+export interface ReviewedSettings {
+  readonly file: string;
+  readonly document: unknown;
+  readonly problems: readonly Problem[];
+  readonly changes: readonly string[];
+}
+
+/** What a server says of a model before it takes it. */
+export function checkInput({ modelConfigId, value, problem }: Pick<InputModel, 'modelConfigId' | 'value' | 'problem'>): {
+  readonly config: ModelConfig | null;
+  readonly problems: readonly Problem[];
+} {
+  if (problem !== undefined) return { config: null, problems: [problem] };
+  const { config, problems } = checkModelConfig(modelConfigId, value);
+  const found = config === null ? [] : expressionProblems(config);
+  return { config: hasErrors(found) ? null : config, problems: [...problems, ...found] };
+}
+
+/**
+ * Compares a model with what etcd has.
+ * @param to the dialect to write; undefined: the documented one, where the model changes
+ */
+export function reviewModel(input: InputModel, stored: StoredModels, to: Dialect | undefined): ReviewedModel {
+  const { modelConfigId, file } = input;
+  const { config, problems } = checkInput(input);
+  const base = { modelConfigId, file, problems };
+  if (config === null) return { ...base, action: 'refused', config, document: null, changes: [], notes: [] };
+  const { document, losses } = convertModel(config, to ?? 'documented');
+  const notes = losses.map(({ message }) => message);
+  const alike = looksAlike(modelConfigId, stored.models.keys());
+  if (alike.length > 0) notes.push(`the Go service cannot tell ${modelConfigId} from ${alike.join(', ')}: it drops dashes and case`);
+  const before = stored.models.get(modelConfigId);
+  if (before === undefined) return { ...base, action: 'added', config, document, changes: [], notes };
+  if (before.form === 'parts') notes.push('its three keys become one');
+  const read = readDocument(before.document);
+  const old = 'problem' in read ? null : parseModelConfig(modelConfigId, read.value).config;
+  if (old === null) {
+    notes.push('what etcd holds now cannot be read; servers go on with the version before it');
+    return { ...base, action: 'changed', config, document, changes: [], notes };
+  }
+  const isSame = sameMeaning(old, config);
+  const isWrittenSo = (to === undefined || old.dialect === to) && JSON.stringify(old.extra) === JSON.stringify(config.extra);
+  if (isSame && isWrittenSo) return { ...base, action: 'unchanged', config, document, changes: [], notes: [] };
+  if (old.dialect === 'deployed' && (to ?? 'documented') === 'documented') {
+    notes.push(
+      'etcd holds it in the deployed dialect, and this writes the documented one, which the Go service cannot read: use --to deployed while one reads these keys',
+    );
+  }
+  const changes = isSame ? [] : [...planChange(old, config), ...logSchemaChanges(old, config)];
+  return { ...base, action: isSame ? 'respelled' : 'changed', config, document, changes, notes };
+}
+
+/** Compares service settings with what etcd has; null if nothing changes. */
+export function reviewSettings({ file, value, problem }: InputModel, stored: StoredModels): ReviewedSettings | null {
+  if (problem !== undefined) return { file, document: null, problems: [problem], changes: [] };
+  const { service, problems } = parseServiceConfig(value);
+  const read = stored.service === undefined ? { value: undefined } : readDocument(stored.service);
+  const old = parseServiceConfig('problem' in read ? undefined : read.value).service;
+  const texts = (settings: ServiceConfig): readonly string[] => [
+    `v2-logging-type ${settings.loggingType === '' ? 'none' : settings.loggingType}`,
+    `compression-enabled ${settings.compressionEnabled}`,
+  ];
+  const changes = texts(service).flatMap((text, index) =>
+    text === texts(old)[index] ? [] : [`${texts(old)[index]} → ${text.split(' ')[1]}`],
+  );
+  if (changes.length === 0 && !hasErrors(problems)) return null;
+  const document = { 'v2-logging-type': service.loggingType, 'compression-enabled': service.compressionEnabled };
+  return { file, document, problems, changes };
+}
+
+/** A change in a line, for reports and histories. */
+export function changeText({ subject, action, name, detail }: ConfigChange): string {
+  return `${action} ${subject} ${name}${detail === '' ? '' : `: ${detail}`}`;
+}
+
+const MOST_LINES = 20;
+
+/** What a version changed, short enough to be kept. */
+export function summaryOf({ action, changes, config }: ReviewedModel): readonly string[] {
+  if (action === 'added') return [`new, ${config?.components.length ?? 0} components`];
+  if (action === 'respelled') return ['other words, the same for requests'];
+  const lines = changes.map(changeText);
+  if (lines.length === 0) return ['replaces a version that could not be read'];
+  return lines.length <= MOST_LINES ? lines : [...lines.slice(0, MOST_LINES - 1), `and ${lines.length - MOST_LINES + 1} more`];
+}
