@@ -13,6 +13,7 @@ const kinds = {
   level: 'level',
   hostPort: 'host:port',
   megabytes: 'megabytes',
+  workers: 'number or `auto`',
 };
 const lines = [
   '# Environment reference',

@@ -21,6 +21,7 @@ import { createRoutes } from './routes.js';
 import { sessionEvents, warnOfResetLimit } from './session-events.js';
 import { shutDown } from './shutdown.js';
 import { toGrpcStatus } from './to-connect-error.js';
+import type { WorkerLink } from './workers/worker-link.js';
 
 /** A listening server. */
 export interface Server {
@@ -32,13 +33,13 @@ export interface Server {
 }
 
 /**
- * Starts everything: environment → backends → engine → one port.
+ * Starts everything: environment → backends → engine → one port. With a `link` it is one of several workers.
  * @throws ServerStartError that lists what is wrong
  */
-export async function createServer(environment: Environment, logger: ServerLogger): Promise<Server> {
+export async function createServer(environment: Environment, logger: ServerLogger, link: WorkerLink | null = null): Promise<Server> {
   const opened: Closer[] = [];
   try {
-    return await start(environment, logger, opened);
+    return await start(environment, logger, opened, link);
   } catch (error) {
     // What was started before the mistake came up must not go on behind the caller's back.
     for (const close of opened.reverse()) await Promise.resolve(close()).catch(() => {});
@@ -48,7 +49,7 @@ export async function createServer(environment: Environment, logger: ServerLogge
 
 type Closer = () => unknown;
 
-async function start(environment: Environment, logger: ServerLogger, opened: Closer[]): Promise<Server> {
+async function start(environment: Environment, logger: ServerLogger, opened: Closer[], link: WorkerLink | null): Promise<Server> {
   for (const notice of environment.notices) logger.warn({}, notice);
   const telemetry = createServerTelemetry(environment);
   opened.push(() => telemetry.close());
@@ -103,7 +104,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     readiness.changed();
   });
 
-  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits, logging);
+  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits, logging, link);
   let bound: { port: number };
   try {
     bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
@@ -114,6 +115,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
   }
   const stopMetrics = collectProcessMetrics(telemetry);
   telemetry.gauge(Metric.buildInfo, { version: serverVersion(), node_version: process.versions.node }).set(1);
+  link?.serve(telemetry, bound.port);
   logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
   let stopping: Promise<void> | undefined;
   return {
@@ -163,12 +165,16 @@ function listen(
   logger: ServerLogger,
   limits: { readonly maxMessageBytes: number; readonly maxInFlight: number },
   logging: ServerLogging,
+  link: WorkerLink | null,
 ): OnePort {
   const routes = createRoutes(engine, readiness, logger, callerCheck);
   const listener = createHttpListener(
     {
       readiness,
-      telemetry,
+      metrics: {
+        contentType: telemetry.contentType,
+        text: () => (link === null ? telemetry.prometheusText() : link.metricsText(telemetry)),
+      },
       schemas: logging.schemas,
       corsOrigins: environment.list('INFERFLOW_CORS_ORIGINS'),
       mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),

@@ -1,5 +1,5 @@
 /** How the text of a variable becomes a value. Durations are milliseconds: a bare number or `200ms`, `5s`, `1m`. */
-export type EnvKind = 'text' | 'integer' | 'number' | 'boolean' | 'duration' | 'list' | 'level' | 'hostPort' | 'megabytes';
+export type EnvKind = 'text' | 'integer' | 'number' | 'boolean' | 'duration' | 'list' | 'level' | 'hostPort' | 'megabytes' | 'workers';
 
 /** One environment variable: the only place its name, default and meaning are written down. */
 export interface EnvVariable {
@@ -72,6 +72,14 @@ export const envTable = [
     section: 'Server',
     meaning: 'Read for compatibility, without effect.',
     acceptedWith: 'has no meaning in this runtime and is ignored',
+  },
+  {
+    name: 'INFERFLOW_WORKERS',
+    kind: 'workers',
+    default: '1',
+    section: 'Server',
+    meaning:
+      'Processes that share the port: a number, or `auto` for one per core. Limits, caches and upstream connections are per process; `/metrics` shows all of them together.',
   },
   { name: 'INFERFLOW_HOST', kind: 'text', section: 'Server', meaning: 'Address to listen on; unset means every address.' },
   {

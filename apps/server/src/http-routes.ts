@@ -1,13 +1,13 @@
 import type { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { SchemaBook } from '@inferflow/logging';
-import type { Telemetry } from '@inferflow/telemetry';
 import type { Readiness } from './health.js';
 import { answerSchema, isSchemaPath } from './log-schema-route.js';
 
 /** What plain HTTP serves. */
 export interface HttpRoutesOptions {
   readonly readiness: Readiness;
-  readonly telemetry: Telemetry;
+  /** What `/metrics` answers. */
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Log schemas, for readers of inference logs. */
   readonly schemas: SchemaBook;
   /** Origins whose browsers may call; `*` means any. */
@@ -72,8 +72,8 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
     case '/metrics':
       if (!options.mayAdminister((name) => headerOf(request, name)))
         return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
-      options.telemetry.prometheusText().then(
-        (text) => answer(response, 200, options.telemetry.contentType, text),
+      options.metrics.text().then(
+        (text) => answer(response, 200, options.metrics.contentType, text),
         () => answer(response, 500, 'text/plain; charset=utf-8', 'metrics are not available\n'),
       );
       return;

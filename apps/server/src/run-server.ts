@@ -1,15 +1,32 @@
+import cluster from 'node:cluster';
+import { availableParallelism } from 'node:os';
 import { createServer } from './create-server.js';
 import { readEnvironment } from './env.js';
+import { ServerStartError } from './errors.js';
 import { createLogger } from './logger.js';
+import { runWorkers, WORKER_NUMBER } from './workers/run-workers.js';
+import { processChannel, WorkerLink } from './workers/worker-link.js';
 
 /**
- * The server as a process: runs until SIGTERM or SIGINT, then shuts down and exits. Settles when it listens.
+ * The server as a process, or as several with `INFERFLOW_WORKERS`: runs until SIGTERM or SIGINT, then shuts down and exits. Settles when
+ * it listens, or when its workers have been started.
  * @throws ServerStartError that lists what is wrong
  */
 export async function runServer(source: Readonly<Record<string, string | undefined>>): Promise<void> {
-  const environment = readEnvironment(source);
-  const logger = createLogger(environment.text('APP_LOG_LEVEL') ?? 'INFO', environment.text('APP_NAME') ?? 'inferflow');
-  const server = await createServer(environment, logger);
+  const { [WORKER_NUMBER]: number, ...settings } = source;
+  const environment = readEnvironment(settings);
+  const baseLogger = createLogger(environment.text('APP_LOG_LEVEL') ?? 'INFO', environment.text('APP_NAME') ?? 'inferflow');
+  const isWorker = cluster.isWorker && number !== undefined;
+  if (!isWorker && environment.text('INFERFLOW_WORKERS') !== '1') {
+    runWorkers(workerCount(environment.text('INFERFLOW_WORKERS') as string), environment, baseLogger);
+    return;
+  }
+  const logger = isWorker ? baseLogger.child({ worker: Number(number) }) : baseLogger;
+  const link = isWorker ? new WorkerLink(processChannel()) : null;
+  const server = await createServer(environment, logger, link).catch((error: unknown) => {
+    if (link !== null && error instanceof ServerStartError) link.failed(error.code, error.problems);
+    throw error;
+  });
   const stop = (): void => {
     server.shutdown().then(
       () => process.exit(0),
@@ -26,4 +43,8 @@ export async function runServer(source: Readonly<Record<string, string | undefin
   // A defect must not end other callers' requests: it is reported, and the process goes on.
   process.on('uncaughtException', (error) => logger.error({ err: error }, 'uncaught exception'));
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'));
+}
+
+function workerCount(text: string): number {
+  return text === 'auto' ? availableParallelism() : Number(text);
 }

@@ -1,4 +1,5 @@
 import { type Metric as PromClientMetric, Registry } from 'prom-client';
+import type { MetricFamilies } from './combine-metrics.js';
 import { TelemetryError, TelemetryErrorCode } from './errors.js';
 import {
   type Counter,
@@ -143,6 +144,12 @@ class BoundTelemetry implements Telemetry {
     if (!this.#isPrometheus) return '';
     this.#collect();
     return this.#registry.metrics();
+  }
+
+  async prometheusFamilies(): Promise<MetricFamilies> {
+    if (!this.#isPrometheus) return [];
+    this.#collect();
+    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricFamilies;
   }
 
   flush(): void {

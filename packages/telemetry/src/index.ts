@@ -1,3 +1,4 @@
+export { combineMetrics, type MetricFamilies, retireMetrics } from './combine-metrics.js';
 export { createTelemetry, type StatsdOptions, type TelemetryOptions } from './create-telemetry.js';
 export { TelemetryError, TelemetryErrorCode } from './errors.js';
 export type { Counter, Gauge, Histogram, Labels } from './metric-child.js';

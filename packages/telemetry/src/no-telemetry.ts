@@ -12,6 +12,7 @@ export function createNoTelemetry(): Telemetry {
     forget: () => {},
     onCollect: () => () => {},
     prometheusText: async () => '',
+    prometheusFamilies: async () => [],
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
     flush: () => {},
     close: async () => {},

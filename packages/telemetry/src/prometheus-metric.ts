@@ -16,19 +16,27 @@ export class PrometheusMetric {
   readonly name: string;
   readonly help: string;
   readonly type: string;
-  readonly aggregator = 'sum';
+  /** How the values of several processes become one. */
+  readonly aggregator: 'sum' | 'max' | 'average';
   readonly #samples: () => Sample[];
 
   constructor(definition: { readonly prometheusName: string; readonly help: string; readonly kind: string }, samples: () => Sample[]) {
     this.name = definition.prometheusName;
     this.help = definition.help;
     this.type = definition.kind;
+    this.aggregator = definition.kind === 'gauge' ? gaugeAggregator(definition.prometheusName) : 'sum';
     this.#samples = samples;
   }
 
   async get() {
     return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: this.#samples() };
   }
+}
+
+/** Amounts of several processes add up, shares are averaged; of states, times and limits the largest counts. */
+function gaugeAggregator(name: string): 'sum' | 'max' | 'average' {
+  if (/_(?:rate|ratio)$/.test(name)) return 'average';
+  return /_(?:bytes|items|rows|in_flight|waiting|connections|resources|evacuations|expirations)$/.test(name) ? 'sum' : 'max';
 }
 
 /** The samples of a family of counters. */

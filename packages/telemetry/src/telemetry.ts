@@ -1,3 +1,4 @@
+import type { MetricFamilies } from './combine-metrics.js';
 import type { Counter, Gauge, Histogram, Labels } from './metric-child.js';
 import type { MetricName } from './metric-table.js';
 
@@ -21,6 +22,8 @@ export interface Telemetry {
   onCollect(hook: () => void): () => void;
   /** All metrics in Prometheus' text format; empty when Prometheus is off. */
   prometheusText(): Promise<string>;
+  /** The same metrics as structured-clone data, to be combined with those of other processes (`combineMetrics`); empty when Prometheus is off. */
+  prometheusFamilies(): Promise<MetricFamilies>;
   /** The content type of `prometheusText()`. */
   readonly contentType: string;
   /** Sends what has gathered for DogStatsD now, instead of at the next two-second flush. */

@@ -242,6 +242,11 @@ export class FakeService {
 
   #call(stream, headers) {
     stream.on('error', () => {});
+    // Questions about a model are not what is counted and disturbed here.
+    if (/GRPCInferenceService\/(?!ModelInfer$)/.test(headers[':path'])) {
+      stream.resume();
+      return fail(stream, 12, 'this model server infers and no more');
+    }
     this.calls++;
     this.open++;
     this.mostOpen = Math.max(this.mostOpen, this.open);

@@ -1,0 +1,58 @@
+import cluster from 'node:cluster';
+import { join } from 'node:path';
+import type { Environment } from '../env.js';
+import type { ServerLogger } from '../logger.js';
+import { WorkerPool, type WorkerProcess } from './worker-pool.js';
+
+/** The number of a worker in its environment. */
+export const WORKER_NUMBER = 'INFERFLOW_WORKER_NUMBER';
+
+/**
+ * Runs `count` processes on one port until SIGTERM or SIGINT, and replaces those that end. They share the port, the connections of which
+ * are dealt out in turn, and nothing else.
+ */
+export function runWorkers(count: number, environment: Environment, logger: ServerLogger): void {
+  const grace = (['INFERFLOW_DRAIN_DELAY_MS', 'INFERFLOW_SHUTDOWN_GRACE_MS', 'INFERFLOW_LOG_FLUSH_MS'] as const).reduce(
+    (sum, name) => sum + environment.number(name),
+    0,
+  );
+  // Twice the grace: requests and the engine each have it.
+  const stopLimitMs = grace + environment.number('INFERFLOW_SHUTDOWN_GRACE_MS') + 5000;
+  cluster.schedulingPolicy = cluster.SCHED_RR;
+  const pool = new WorkerPool({
+    count,
+    logger,
+    stopLimitMs,
+    fork: (number) => forked(cluster.fork({ ...ownPlaces(number, environment), [WORKER_NUMBER]: String(number) })),
+    onEnd: (code) => process.exit(code),
+  });
+  // Not `once`: a second signal must not end the process before its workers.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => pool.stop(signal));
+  pool.start();
+  logger.info({ workers: count }, 'workers start');
+}
+
+/** Two processes must not write one spill or one status file. The first keeps the place a single process has, so that its records are found. */
+function ownPlaces(number: number, environment: Environment): Record<string, string> {
+  if (number === 1) return {};
+  const places: Record<string, string> = {};
+  const spill = environment.text('INFERFLOW_LOG_SPILL_DIR');
+  if (spill !== undefined) places.INFERFLOW_LOG_SPILL_DIR = join(spill, `worker-${number}`);
+  return places;
+}
+
+function forked(worker: ReturnType<typeof cluster.fork>): WorkerProcess {
+  // A channel that breaks while something is sent is followed by the exit, which is what counts.
+  worker.on('error', () => {});
+  return {
+    pid: worker.process.pid,
+    send: (message) => {
+      if (worker.isConnected()) worker.process.send(message, undefined, {}, () => {});
+    },
+    kill: (signal) => {
+      worker.process.kill(signal);
+    },
+    onMessage: (listener) => worker.on('message', listener),
+    onExit: (listener) => worker.on('exit', listener),
+  };
+}

@@ -1,0 +1,145 @@
+import { createTelemetry, Metric } from '@inferflow/telemetry';
+import pino from 'pino';
+import { describe, expect, it } from 'vitest';
+import { WorkerLink } from './worker-link.js';
+import type { PrimaryMessage, WorkerMessage } from './worker-messages.js';
+import { WorkerPool, type WorkerProcess } from './worker-pool.js';
+
+/** A worker that lives in this process. */
+class FakeWorker implements WorkerProcess {
+  readonly pid = 1;
+  readonly signals: string[] = [];
+  readonly telemetry = createTelemetry({ statsd: null });
+  readonly #up: ((message: unknown) => void)[] = [];
+  readonly #exits: ((code: number | null, signal: string | null) => void)[] = [];
+  #down: (message: unknown) => void = () => {};
+  readonly link = new WorkerLink({
+    send: (message: WorkerMessage) => {
+      for (const listener of this.#up) listener(structuredClone(message));
+    },
+    onMessage: (listener) => {
+      this.#down = listener;
+    },
+  });
+  isMute = false;
+
+  send(message: PrimaryMessage): void {
+    if (!this.isMute) queueMicrotask(() => this.#down(structuredClone(message)));
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.signals.push(signal);
+  }
+
+  onMessage(listener: (message: unknown) => void): void {
+    this.#up.push(listener);
+  }
+
+  onExit(listener: (code: number | null, signal: string | null) => void): void {
+    this.#exits.push(listener);
+  }
+
+  listens(requests: number): void {
+    this.telemetry.counter(Metric.requests, { api: 'a', status: '0' }).add(requests);
+    this.link.serve(this.telemetry, 1);
+  }
+
+  ends(code: number | null): void {
+    for (const listener of this.#exits) listener(code, code === null ? 'SIGKILL' : null);
+  }
+}
+
+function pool(count: number, options: { backOffMs?: readonly [number, number]; stopLimitMs?: number } = {}) {
+  const workers: FakeWorker[] = [];
+  const numbers: number[] = [];
+  const ends: number[] = [];
+  const created = new WorkerPool({
+    count,
+    fork: (number) => {
+      numbers.push(number);
+      const worker = new FakeWorker();
+      workers.push(worker);
+      return worker;
+    },
+    logger: pino({ level: 'silent' }),
+    onEnd: (code) => ends.push(code),
+    stopLimitMs: 5000,
+    metricsLimitMs: 50,
+    backOffMs: [1, 4],
+    ...options,
+  });
+  created.start();
+  return { pool: created, workers, numbers, ends };
+}
+
+const sampleOf = (text: string, name: string) =>
+  Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(name))
+      ?.split(' ')
+      .at(-1),
+  );
+
+describe('WorkerPool', () => {
+  it('shows the metrics of all workers, whichever is asked; a replaced one leaves its counts', async () => {
+    const { workers, numbers } = pool(2);
+    workers[0]?.listens(3);
+    workers[1]?.listens(4);
+    const text = await workers[1]!.link.metricsText(workers[1]!.telemetry);
+    expect(sampleOf(text, 'inferflow_router_api_request_total')).toBe(7);
+    expect(sampleOf(text, 'inferflow_workers ')).toBe(2);
+    workers[0]?.ends(null);
+    await expect.poll(() => workers.length).toBe(3);
+    expect(numbers).toEqual([1, 2, 1]);
+    workers[2]?.listens(5);
+    const later = await workers[2]!.link.metricsText(workers[2]!.telemetry);
+    expect(sampleOf(later, 'inferflow_router_api_request_total')).toBe(12);
+    expect(sampleOf(later, 'inferflow_worker_restarts_total')).toBe(1);
+  });
+
+  it('waits longer for a worker that keeps ending, and does not wait for one that is stuck with its metrics', async () => {
+    const { pool: all, workers } = pool(2, { backOffMs: [1, 400] });
+    workers[0]?.listens(3);
+    workers[1]?.listens(4);
+    await all.metricsText();
+    workers[1]!.isMute = true;
+    expect(sampleOf(await all.metricsText(), 'inferflow_router_api_request_total')).toBe(7);
+    const begun = performance.now();
+    for (let ended = 0; ended < 6; ended++) {
+      workers.at(-1)?.ends(1);
+      await expect.poll(() => workers.length, { interval: 5 }).toBe(3 + ended);
+    }
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(1 + 2 + 4 + 8 + 16 + 32 - 10);
+  });
+
+  it('ends with a code when none can start', () => {
+    const { workers, ends } = pool(2);
+    workers[0]?.link.failed('INFERFLOW_SERVER_LISTEN_FAILED', ['the port is taken']);
+    workers[0]?.ends(1);
+    expect(workers[1]?.signals).toEqual(['SIGTERM']);
+    workers[1]?.ends(0);
+    expect(ends).toEqual([1]);
+  });
+
+  it('passes a signal on once and ends when the last worker has', () => {
+    const { pool: all, workers, ends } = pool(2);
+    for (const worker of workers) worker.listens(1);
+    all.stop('SIGTERM');
+    all.stop('SIGTERM');
+    expect(workers.map(({ signals }) => signals)).toEqual([['SIGTERM'], ['SIGTERM']]);
+    workers[0]?.ends(0);
+    expect(ends).toEqual([]);
+    workers[1]?.ends(0);
+    expect(ends).toEqual([0]);
+  });
+
+  it('kills a worker that does not stop in time', async () => {
+    const { pool: all, workers, ends } = pool(1, { stopLimitMs: 10 });
+    workers[0]?.listens(1);
+    all.stop('SIGINT');
+    await expect.poll(() => workers[0]?.signals).toEqual(['SIGINT', 'SIGKILL']);
+    workers[0]?.ends(null);
+    expect(ends).toEqual([1]);
+  });
+});
