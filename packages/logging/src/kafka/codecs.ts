@@ -1,6 +1,9 @@
 import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
 import { missingLibrary } from '../errors.js';
 import { loadZstd } from '../zstd.js';
+import type { BatchCodec } from './record-batch.js';
 
 /** How record batches are compressed on the way to the broker. */
 export type KafkaCompression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
@@ -14,21 +17,44 @@ interface Codec {
 }
 
 /**
- * The client's number of a codec, registering it first where the client lacks it.
+ * A codec for batches to send.
  * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING
  */
-export async function compressionType(compression: KafkaCompression, registry: Record<number, () => Codec>): Promise<number> {
-  if (compression === 'snappy') registry[ids.snappy] = snappyCodec;
-  if (compression === 'lz4') registry[ids.lz4] = lz4Codec;
-  if (compression === 'zstd') {
-    const zstd = await loadZstd();
-    registry[ids.zstd] = () => ({
-      compress: async ({ buffer }) => Buffer.from(zstd.compress(buffer)),
-      decompress: async (buffer) => Buffer.from(zstd.decompress(buffer)),
-    });
+export async function batchCodec(compression: KafkaCompression): Promise<BatchCodec> {
+  if (compression === 'none') return { id: 0, compress: null };
+  const codec = await codecOf(compression);
+  return { id: ids[compression], compress: (bytes) => codec.compress({ buffer: bytes }) };
+}
+
+/** Gives the client the codecs that it lacks and that are installed, for reading. */
+export async function registerCodecs(registry: Record<number, () => Codec>): Promise<void> {
+  for (const compression of ['snappy', 'lz4', 'zstd'] as const) {
+    const codec = await codecOf(compression).catch(() => null);
+    if (codec !== null) registry[ids[compression]] = () => codec;
   }
-  if (compression === 'snappy' || compression === 'lz4') registry[ids[compression]]?.();
-  return ids[compression];
+}
+
+async function codecOf(compression: Exclude<KafkaCompression, 'none'>): Promise<Codec> {
+  if (compression === 'gzip') return gzipCodec;
+  if (compression === 'snappy') return snappyCodec();
+  if (compression === 'lz4') return lz4Codec();
+  const zstd = await loadZstd();
+  return {
+    // Where the runtime has zstd, its own threads compress.
+    compress: async ({ buffer }) => (nativeZstd === null ? Buffer.from(zstd.compress(buffer)) : nativeZstd(buffer)),
+    decompress: async (buffer) => Buffer.from(zstd.decompress(buffer)),
+  };
+}
+
+const gzip = promisify(zlib.gzip);
+const gunzip = promisify(zlib.gunzip);
+const gzipCodec: Codec = { compress: ({ buffer }) => gzip(buffer), decompress: (buffer) => gunzip(buffer) };
+const { zstdCompress } = zlib as { readonly zstdCompress?: (bytes: Buffer, done: (error: Error | null, frame: Buffer) => void) => void };
+const nativeZstd = zstdCompress === undefined ? null : promisify(zstdCompress);
+
+/** Whether compressing holds the thread that asks for it. */
+export function compressesInPlace(compression: KafkaCompression): boolean {
+  return compression === 'zstd' && nativeZstd === null;
 }
 
 function load<Library>(name: string, compression: string): Library {

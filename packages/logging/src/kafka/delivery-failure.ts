@@ -37,6 +37,11 @@ const waiting: Readonly<Record<string, string>> = {
   SASL_AUTHENTICATION_FAILED: 'authentication_failed',
   NOT_ENOUGH_REPLICAS: 'not_enough_replicas',
   NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'not_enough_replicas',
+  LEADER_NOT_AVAILABLE: 'leader_moved',
+  NOT_LEADER_FOR_PARTITION: 'leader_moved',
+  FENCED_LEADER_EPOCH: 'leader_moved',
+  REQUEST_TIMED_OUT: 'timeout',
+  KAFKA_STORAGE_ERROR: 'broker_failed',
 };
 
 const brokenSequence = new Set([
@@ -54,7 +59,7 @@ export function sendFailureOf(error: unknown): SendFailure {
   const known = (table: Readonly<Record<string, string>>): string | undefined =>
     types.map((type) => table[type]).find((reason) => reason !== undefined);
   const isDuplicate = types.includes('DUPLICATE_SEQUENCE_NUMBER');
-  const needsProducer = types.some((type) => brokenSequence.has(type)) || chain.some(({ name }) => name === 'KafkaJSNonRetriableError');
+  const needsProducer = types.some((type) => brokenSequence.has(type));
   const lasting = known(permanent);
   if (lasting !== undefined) return { isDelivered: false, reason: lasting, isRetriable: false, isDuplicate, needsProducer: false };
   const reason = known(waiting) ?? reasonOf(chain);

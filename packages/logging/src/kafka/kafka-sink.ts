@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import type { KafkaConfig, Producer } from 'kafkajs';
+import type { Kafka, KafkaConfig } from 'kafkajs';
 import { LoggingError, missingLibrary } from '../errors.js';
 import type { LogMessage } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
-import { compressionType, type KafkaCompression } from './codecs.js';
+import { clusterOf } from './client-cluster.js';
+import { batchCodec, compressesInPlace, type KafkaCompression } from './codecs.js';
 import { sendFailureOf } from './delivery-failure.js';
-import { createOnePartitionPartitioner, type SendTarget, type TargetedMessage } from './partition-choice.js';
+import { DirectProducer, type DirectProducerOptions, type Send } from './direct-producer.js';
 
 /** TLS to the brokers; `true` trusts the system's authorities. */
 export interface KafkaTls {
@@ -47,16 +48,12 @@ export interface KafkaSinkOptions {
   readonly log?: KafkaLog;
 }
 
-interface Send {
-  readonly target: SendTarget;
-  readonly messages: readonly TargetedMessage[];
-  /** The batch may be with the broker already. */
-  mayRepeat: boolean;
-}
+// Compressing a batch in place holds the event loop: about 200 MB a second.
+const largestInPlace = 384 * 1024;
 
 /**
- * Kafka by way of `kafkajs`. "Delivered" means acknowledged by the broker: with the default `acks` by all replicas in sync. One
- * partition per send, idempotent: a repeated attempt of the same batch is recognised, unless the producer had to be replaced.
+ * Kafka over the connections of `kafkajs`. "Delivered" means acknowledged by the broker: with the default `acks` by all replicas in sync.
+ * One partition per batch, idempotent: a repeated attempt of the same batch is recognised, unless the producer had to be replaced.
  * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING, INFERFLOW_LOGGING_OPTIONS_INVALID
  */
 export async function createKafkaSink(options: KafkaSinkOptions): Promise<LogSink> {
@@ -68,71 +65,65 @@ export async function createKafkaSink(options: KafkaSinkOptions): Promise<LogSin
   } catch (error) {
     throw missingLibrary('kafkajs', 'the Kafka sink', error);
   }
-  const compression = await compressionType(options.compression ?? 'none', library.CompressionCodecs as never);
-  const log = options.log ?? (() => {});
+  const requestTimeout = options.requestTimeoutMs ?? 10_000;
   const kafka = new library.Kafka({
     clientId: options.clientId ?? 'inferflow',
     brokers: [...options.brokers],
     connectionTimeout: 3000,
     authenticationTimeout: 5000,
-    requestTimeout: options.requestTimeoutMs ?? 10_000,
+    requestTimeout,
     // Attempts are repeated by the queue, so that a failing topic is seen at once.
     retry: { retries: 2, initialRetryTime: 50, maxRetryTime: 500 },
     logLevel: library.logLevel.NOTHING,
     ...securityOf(options),
   });
-  return new KafkaSink(
-    () =>
-      kafka.producer({
-        createPartitioner: createOnePartitionPartitioner(),
-        allowAutoTopicCreation: true,
-        idempotent: (options.idempotent ?? true) && (options.acks ?? -1) === -1,
-        maxInFlightRequests: 1,
-        metadataMaxAge: 60_000,
-        retry: { retries: 2, initialRetryTime: 50, maxRetryTime: 500 },
-      }),
-    { acks: options.acks ?? -1, compression, key: options.key ?? 'none', maxBatchBytes: options.maxBatchBytes ?? 1_000_000 },
-    log,
-  );
+  const compression = options.compression ?? 'none';
+  const acks = options.acks ?? -1;
+  const maxBatchBytes = options.maxBatchBytes ?? 1_000_000;
+  const producer = {
+    acks,
+    isIdempotent: (options.idempotent ?? true) && acks === -1,
+    timeoutMs: requestTimeout,
+    codec: await batchCodec(compression),
+  };
+  clusterOf(kafka);
+  return new KafkaSink(kafka, {
+    producer,
+    key: options.key ?? 'none',
+    maxBatchBytes: compressesInPlace(compression) ? Math.min(maxBatchBytes, largestInPlace) : maxBatchBytes,
+    log: options.log ?? (() => {}),
+  });
 }
 
 interface SinkSettings {
-  readonly acks: number;
-  readonly compression: number;
+  readonly producer: DirectProducerOptions;
   readonly key: 'none' | 'tracking_id' | 'model';
   readonly maxBatchBytes: number;
+  readonly log: KafkaLog;
 }
 
 class KafkaSink implements LogSink {
   readonly name = 'kafka';
   readonly maxBatchBytes: number;
-  readonly #createProducer: () => Producer;
+  readonly #kafka: Kafka;
   readonly #settings: SinkSettings;
-  readonly #log: KafkaLog;
   readonly #sends = new WeakMap<readonly LogMessage[], Send>();
   readonly #states = new Map<string, string>();
-  #producer: Promise<Producer> | null = null;
+  #producer: Promise<DirectProducer> | null = null;
   #isClosed = false;
 
-  constructor(createProducer: () => Producer, settings: SinkSettings, log: KafkaLog) {
-    this.#createProducer = createProducer;
+  constructor(kafka: Kafka, settings: SinkSettings) {
+    this.#kafka = kafka;
     this.#settings = settings;
-    // A batch has a header, and each record a little of its own.
     this.maxBatchBytes = settings.maxBatchBytes;
-    this.#log = log;
   }
 
   async deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery> {
     const send = this.#sendOf(batch);
-    let producer: Producer | null = null;
+    let producer: DirectProducer | null = null;
     try {
       producer = await this.#connected();
-      await producer.send({
-        topic,
-        acks: this.#settings.acks,
-        compression: this.#settings.compression,
-        messages: [...send.messages],
-      });
+      await producer.send(topic, send);
       this.#state(topic, 'ok');
       return { isDelivered: true, mayRepeat: send.mayRepeat };
     } catch (error) {
@@ -140,13 +131,12 @@ class KafkaSink implements LogSink {
       // An earlier attempt got through, only its answer did not.
       if (failure.isDuplicate) {
         this.#state(topic, 'ok');
-        return { isDelivered: true };
+        return { isDelivered: true, mayRepeat: send.mayRepeat };
       }
       this.#state(topic, failure.reason ?? 'send_failed', error);
-      if (failure.needsProducer) {
-        send.mayRepeat = true;
-        this.#replace(producer);
-      }
+      // A batch that is given up, but may be there, has used numbers that the next one must not have.
+      const isGivenUp = failure.isRetriable === false && send.doubtfulUnder !== null;
+      if (failure.needsProducer || isGivenUp) producer?.forgetIdentity();
       return failure;
     }
   }
@@ -161,49 +151,37 @@ class KafkaSink implements LogSink {
     ]);
   }
 
-  /** A batch keeps its partition and its order over attempts: only then a broker can recognise it. */
   #sendOf(batch: readonly LogMessage[]): Send {
     let send = this.#sends.get(batch);
     if (send === undefined) {
-      const target: SendTarget = { partition: -1 };
       const { key } = this.#settings;
-      send = {
-        target,
-        mayRepeat: false,
-        messages: batch.map((message) => ({
-          target,
-          key: key === 'none' ? null : key === 'model' ? message.modelConfigId : message.trackingId,
-          value: Buffer.from(message.value.buffer, message.value.byteOffset, message.value.byteLength),
-          timestamp: String(message.createdAtMs),
-        })),
-      };
+      const records = batch.map(({ value, modelConfigId, trackingId, createdAtMs }) => ({
+        key: key === 'none' ? null : key === 'model' ? modelConfigId : trackingId,
+        value,
+        timestampMs: createdAtMs,
+      }));
+      send = { records, partition: -1, doubtfulUnder: null, mayRepeat: false };
       this.#sends.set(batch, send);
     }
     return send;
   }
 
-  #connected(): Promise<Producer> {
+  #connected(): Promise<DirectProducer> {
     if (this.#isClosed) return Promise.reject(new Error('closed'));
     this.#producer ??= this.#connect();
     return this.#producer;
   }
 
-  async #connect(): Promise<Producer> {
-    const producer = this.#createProducer();
+  async #connect(): Promise<DirectProducer> {
+    const cluster = clusterOf(this.#kafka);
     try {
-      await producer.connect();
-      return producer;
+      await cluster.connect();
+      return new DirectProducer(cluster, this.#settings.producer);
     } catch (error) {
       this.#producer = null;
-      producer.disconnect().catch(() => {});
+      cluster.disconnect().catch(() => {});
       throw error;
     }
-  }
-
-  #replace(broken: Producer | null): void {
-    if (broken === null) return;
-    this.#producer = null;
-    broken.disconnect().catch(() => {});
   }
 
   /** One line when a topic begins to fail or works again, not one per attempt. */
@@ -211,8 +189,13 @@ class KafkaSink implements LogSink {
     const before = this.#states.get(topic) ?? 'ok';
     if (before === state) return;
     this.#states.set(topic, state);
-    if (state === 'ok') this.#log('info', { topic }, 'inference logs are delivered again');
-    else this.#log('error', { topic, reason: state, detail: (error as Error | undefined)?.message }, 'inference logs cannot be delivered');
+    if (state === 'ok') this.#settings.log('info', { topic }, 'inference logs are delivered again');
+    else
+      this.#settings.log(
+        'error',
+        { topic, reason: state, detail: (error as Error | undefined)?.message },
+        'inference logs cannot be delivered',
+      );
   }
 }
 

@@ -1,14 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { missingLibrary } from '../errors.js';
-import { compressionType } from './codecs.js';
+import { type ClientCluster, type ClientFetched, clusterOf } from './client-cluster.js';
+import { registerCodecs } from './codecs.js';
 import { type KafkaSinkOptions, securityOf } from './kafka-sink.js';
 
 /** Options of {@link readTopic}. */
 export interface TopicReaderOptions extends Pick<KafkaSinkOptions, 'brokers' | 'clientId' | 'tls' | 'sasl'> {
   readonly topic: string;
-  /** Where to begin: an offset in every partition, a time (ms since 1970), or the beginning. */
-  readonly from?: { readonly offset: number } | { readonly timeMs: number };
+  /** Where to begin: an offset in every partition, a time (ms since 1970), behind all that is there, or the beginning. @default earliest */
+  readonly from?: { readonly offset: number } | { readonly timeMs: number } | 'earliest' | 'latest';
+  /** Only these partitions. @default all */
+  readonly partitions?: readonly number[];
   /** Goes on with new records instead of ending at the records that were there at the start. @default false */
   readonly follow?: boolean;
+  /** Ends reading, also of a topic that is followed. */
+  readonly signal?: AbortSignal;
 }
 
 /** A record of a topic. */
@@ -24,9 +30,22 @@ export interface TopicExtent {
   readonly records: number;
 }
 
+interface Position {
+  readonly partition: number;
+  offset: number;
+  /** Where records ended when reading began. */
+  readonly end: number;
+  empty: number;
+}
+
+const latest = -1;
+const earliest = -2;
+const fetchBytes = 4 << 20;
+const attempts = 10;
+
 /**
- * Reads a topic without a lasting consumer group: nothing is committed.
- * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING; the client's errors for brokers that cannot be reached
+ * Reads a topic without a consumer group: nothing is committed, nothing but the right to read is needed. Order holds within a partition.
+ * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING; the client's errors when a topic or its brokers stay out of reach
  */
 export async function readTopic(
   options: TopicReaderOptions,
@@ -38,65 +57,149 @@ export async function readTopic(
   } catch (error) {
     throw missingLibrary('kafkajs', 'reading a topic', error);
   }
-  for (const codec of ['snappy', 'lz4', 'zstd'] as const) await compressionType(codec, library.CompressionCodecs as never).catch(() => 0);
+  await registerCodecs(library.CompressionCodecs as never);
   const kafka = new library.Kafka({
     clientId: options.clientId ?? 'inferflow-decode',
     brokers: [...options.brokers],
     logLevel: library.logLevel.NOTHING,
-    retry: { retries: 5 },
+    retry: { retries: 3, initialRetryTime: 100 },
     ...securityOf(options),
   });
-  const admin = kafka.admin();
-  await admin.connect();
-  const { topic, from } = options;
-  const ends = await admin.fetchTopicOffsets(topic);
-  const starts =
-    from !== undefined && 'timeMs' in from
-      ? new Map((await admin.fetchTopicOffsetsByTimestamp(topic, from.timeMs)).map(({ partition, offset }) => [partition, Number(offset)]))
-      : new Map(ends.map(({ partition, low }) => [partition, Math.max(Number(low), from?.offset ?? 0)]));
-  await admin.disconnect();
-  const open = new Map<number, number>();
-  let records = 0;
-  for (const { partition, high } of ends) {
-    const start = starts.get(partition) ?? 0;
-    if (start < 0 || start >= Number(high)) continue;
-    open.set(partition, Number(high));
-    records += Number(high) - start;
-  }
-  if (open.size === 0 && options.follow !== true) return;
-  const consumer = kafka.consumer({ groupId: `inferflow-decode-${process.pid}-${Date.now()}`, allowAutoTopicCreation: false });
-  await consumer.connect();
+  const cluster = clusterOf(kafka, false);
   try {
-    await consumer.subscribe({ topic, fromBeginning: true });
-    await new Promise<void>((resolve, reject) => {
-      consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
-      consumer
-        .run({
-          autoCommit: false,
-          eachMessage: async ({ partition, message }) => {
-            const end = open.get(partition);
-            const offset = Number(message.offset);
-            if (offset < (starts.get(partition) ?? 0)) return;
-            if (options.follow === true || (end !== undefined && offset < end)) {
-              const value = message.value ?? Buffer.alloc(0);
-              try {
-                await onRecord(
-                  { partition, offset: message.offset, timestampMs: Number(message.timestamp), value: new Uint8Array(value) },
-                  { records },
-                );
-              } catch (error) {
-                reject(error);
-              }
-            }
-            if (end !== undefined && offset + 1 >= end) open.delete(partition);
-            if (open.size === 0 && options.follow !== true) resolve();
-          },
-        })
-        .then(() => {
-          for (const [partition, start] of starts) if (start >= 0) consumer.seek({ topic, partition, offset: String(start) });
-        }, reject);
-    });
+    await cluster.connect();
+    const positions = await startPositions(cluster, options);
+    const extent = { records: positions.reduce((sum, { offset, end }) => sum + Math.max(end - offset, 0), 0) };
+    await readOn(cluster, options, positions, (record) => onRecord(record, extent));
   } finally {
-    await consumer.disconnect();
+    await cluster.disconnect();
   }
+}
+
+async function readOn(
+  cluster: ClientCluster,
+  { topic, follow, signal }: TopicReaderOptions,
+  positions: readonly Position[],
+  onRecord: (record: TopicRecord) => void | Promise<void>,
+): Promise<void> {
+  const isOpen = ({ offset, end, empty }: Position): boolean => follow === true || (offset < end && empty < 3);
+  let failures = 0;
+  while (signal?.aborted !== true && positions.some(isOpen)) {
+    const groups = [...leadersOf(cluster, topic, positions.filter(isOpen))];
+    const maxWaitMs = groups.length > 1 ? 200 : 500;
+    for (const [leader, led] of groups) {
+      let fetched: readonly ClientFetched[];
+      try {
+        fetched = await fetchFrom(cluster, topic, leader, led, maxWaitMs);
+        failures = 0;
+      } catch (error) {
+        // A leader that moved, or a broker that is being restarted.
+        if (++failures > attempts) throw error;
+        await sleep(Math.min(100 * 2 ** failures, 2000));
+        await cluster.brokerPool.refreshMetadata([topic]).catch(() => {});
+        break;
+      }
+      for (const { partition, messages } of fetched) {
+        const position = led.find((each) => each.partition === partition);
+        if (position !== undefined) await take(position, messages, follow === true, signal, onRecord);
+      }
+    }
+  }
+}
+
+async function take(
+  position: Position,
+  messages: ClientFetched['messages'],
+  follow: boolean,
+  signal: AbortSignal | undefined,
+  onRecord: (record: TopicRecord) => void | Promise<void>,
+): Promise<void> {
+  position.empty = messages.length === 0 ? position.empty + 1 : 0;
+  for (const { offset, timestamp, value, isControlRecord } of messages) {
+    // A batch is fetched whole, though only its end was asked for.
+    if (Number(offset) < position.offset) continue;
+    if ((!follow && Number(offset) >= position.end) || signal?.aborted === true) return;
+    position.offset = Number(offset) + 1;
+    if (isControlRecord === true) continue;
+    await onRecord({
+      partition: position.partition,
+      offset,
+      timestampMs: Number(timestamp),
+      value: value === null ? new Uint8Array(0) : new Uint8Array(value),
+    });
+  }
+}
+
+async function fetchFrom(
+  cluster: ClientCluster,
+  topic: string,
+  nodeId: number,
+  positions: readonly Position[],
+  maxWaitMs: number,
+): Promise<readonly ClientFetched[]> {
+  const broker = await cluster.brokerPool.findBroker({ nodeId });
+  const partitions = positions.map(({ partition, offset }) => ({ partition, fetchOffset: String(offset), maxBytes: fetchBytes }));
+  const { responses } = await broker.fetch({ maxWaitTime: maxWaitMs, maxBytes: fetchBytes * 4, topics: [{ topic, partitions }] });
+  return responses.flatMap((response) => response.partitions);
+}
+
+async function startPositions(cluster: ClientCluster, options: TopicReaderOptions): Promise<Position[]> {
+  const { topic, from } = options;
+  await cluster.brokerPool.refreshMetadata([topic]);
+  const all = partitionsOf(cluster, topic).map(({ partitionId }) => partitionId);
+  const wanted = options.partitions === undefined ? all : all.filter((partition) => options.partitions?.includes(partition));
+  const lows = await offsetsAt(cluster, topic, wanted, earliest);
+  const highs = await offsetsAt(cluster, topic, wanted, latest);
+  const isTime = typeof from === 'object' && 'timeMs' in from;
+  const times = isTime ? await offsetsAt(cluster, topic, wanted, from.timeMs) : null;
+  return wanted
+    .sort((a, b) => a - b)
+    .map((partition) => {
+      const [low, end] = [lows.get(partition) ?? 0, highs.get(partition) ?? 0];
+      let offset = low;
+      if (from === 'latest') offset = end;
+      // No record is as young as that: −1.
+      else if (times !== null) offset = (times.get(partition) ?? -1) < 0 ? end : (times.get(partition) as number);
+      else if (typeof from === 'object' && 'offset' in from) offset = Math.min(Math.max(low, from.offset), end);
+      return { partition, offset, end, empty: 0 };
+    });
+}
+
+async function offsetsAt(
+  cluster: ClientCluster,
+  topic: string,
+  wanted: readonly number[],
+  timestamp: number,
+): Promise<ReadonlyMap<number, number>> {
+  const found = new Map<number, number>();
+  for (const [nodeId, led] of leadersOf(
+    cluster,
+    topic,
+    wanted.map((partition) => ({ partition })),
+  )) {
+    const broker = await cluster.brokerPool.findBroker({ nodeId });
+    const partitions = led.map(({ partition }) => ({ partition, timestamp }));
+    const { responses } = await broker.listOffsets({ topics: [{ topic, partitions }] });
+    for (const { partition, offset } of responses.flatMap((response) => response.partitions)) found.set(partition, Number(offset));
+  }
+  return found;
+}
+
+function leadersOf<Each extends { readonly partition: number }>(
+  cluster: ClientCluster,
+  topic: string,
+  each: readonly Each[],
+): ReadonlyMap<number, Each[]> {
+  const groups = new Map<number, Each[]>();
+  for (const one of each) {
+    const leader = partitionsOf(cluster, topic).find(({ partitionId }) => partitionId === one.partition)?.leader ?? -1;
+    const group = groups.get(leader);
+    if (group === undefined) groups.set(leader, [one]);
+    else group.push(one);
+  }
+  return groups;
+}
+
+function partitionsOf(cluster: ClientCluster, topic: string) {
+  return cluster.brokerPool.metadata?.topicMetadata.find((each) => each.topic === topic)?.partitionMetadata ?? [];
 }

@@ -1,0 +1,261 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LogMessage } from '../log-message.js';
+import type { Delivery, LogSink } from '../sink.js';
+import { hasRealKafka, RealKafka } from '../testing/real-kafka.js';
+import { type ClientBroker, type ClientCluster, type ClientConnection, clusterOf } from './client-cluster.js';
+import { DirectProducer, type Send } from './direct-producer.js';
+import { createKafkaSink, type KafkaSinkOptions } from './kafka-sink.js';
+import { readTopic, type TopicReaderOptions, type TopicRecord } from './topic-reader.js';
+
+const user = { username: 'inferflow', password: 'inferflow-secret' };
+const createdAtMs = 1_700_000_000_123;
+
+function message(text: string | Uint8Array, trackingId = 't1'): LogMessage {
+  const value = typeof text === 'string' ? new TextEncoder().encode(text) : text;
+  const place = { value, messageStart: 0, messageLength: value.length };
+  return { ...place, topic: '', modelConfigId: 'm1', trackingId, rowCount: 1, format: 'proto', createdAtMs, schema: null };
+}
+
+describe.skipIf(!hasRealKafka())('createKafkaSink on a real broker', () => {
+  let kafka: RealKafka;
+  const sinks: LogSink[] = [];
+  const said: string[] = [];
+
+  beforeAll(async () => {
+    kafka = new RealKafka(
+      '--secure',
+      ...['--set', 'auto.create.topics.enable=false'],
+      ...['--set', 'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer'],
+      ...['--set', 'super.users=User:ANONYMOUS'],
+      ...['--set', 'allow.everyone.if.no.acl.found=true'],
+    );
+    await kafka.admin.connect();
+    for (const topic of ['codecs', 'secure', 'keys', 'limits', 'other', 'forbidden']) await kafka.createTopic(topic);
+    const acl = { resourceType: 2, resourceName: 'forbidden', resourcePatternType: 3, host: '*', operation: 4, permissionType: 2 };
+    await kafka.admin.createAcls({ acl: [{ ...acl, principal: 'User:inferflow' }] });
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all(sinks.map((sink) => sink.close(2000)));
+    await kafka.stop();
+  }, 30_000);
+
+  async function open(options: Partial<KafkaSinkOptions> = {}): Promise<LogSink> {
+    const sink = await createKafkaSink({
+      brokers: kafka.brokers,
+      log: (level, fields, text) => said.push(`${level} ${fields.topic} ${fields.reason ?? ''} ${text}`),
+      ...options,
+    });
+    sinks.push(sink);
+    return sink;
+  }
+
+  /** As the queue does: again while it makes sense. */
+  async function send(sink: LogSink, topic: string, batch: readonly LogMessage[]): Promise<Delivery> {
+    for (let attempt = 0; ; attempt++) {
+      const delivery = await sink.deliver(topic, batch);
+      if (delivery.isDelivered || delivery.isRetriable === false || attempt === 20) return delivery;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  async function read(topic: string): Promise<TopicRecord[]> {
+    const records: TopicRecord[] = [];
+    await readTopic({ brokers: kafka.brokers, topic }, (record) => void records.push(record));
+    return records;
+  }
+
+  it('delivers with every codec, value for value', async () => {
+    const values = ['a', 'β'.repeat(30_000), new Uint8Array(100_000).map((_, index) => index * 7)];
+    const batch = values.map((value) => message(value));
+    for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+      const sink = await open({ compression });
+      expect(await send(sink, 'codecs', batch), compression).toEqual({ isDelivered: true, mayRepeat: false });
+      expect(await sink.deliver('codecs', [message(compression)])).toMatchObject({ isDelivered: true });
+    }
+    const records = await read('codecs');
+    expect(records.length).toBe(20);
+    for (let codec = 0; codec < 5; codec++) {
+      expect(records.slice(codec * 4, codec * 4 + 3).map(({ value }) => Buffer.from(value))).toEqual(
+        batch.map(({ value }) => Buffer.from(value)),
+      );
+    }
+    expect(new Set(records.map(({ timestampMs }) => timestampMs))).toEqual(new Set([createdAtMs]));
+  }, 20_000);
+
+  it('speaks TLS with SASL PLAIN and SCRAM', async () => {
+    const tls = { caFile: kafka.variables.KAFKA_CA ?? '' };
+    for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
+      const sink = await open({ brokers: kafka.secureBrokers, tls, sasl: { mechanism, ...user } });
+      expect(await sink.deliver('secure', [message(mechanism)]), mechanism).toMatchObject({ isDelivered: true });
+    }
+    expect((await read('secure')).map(({ value }) => Buffer.from(value).toString())).toEqual(['plain', 'scram-sha-256', 'scram-sha-512']);
+  }, 20_000);
+
+  it('says that a password is wrong, once, and goes on trying', async () => {
+    said.length = 0;
+    const sasl = { mechanism: 'scram-sha-256', username: user.username, password: 'wrong' } as const;
+    const sink = await open({ brokers: kafka.secureBrokers, tls: { caFile: kafka.variables.KAFKA_CA ?? '' }, sasl });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      expect(await sink.deliver('secure', [message('x')])).toMatchObject({
+        isDelivered: false,
+        isRetriable: true,
+        reason: 'authentication_failed',
+      });
+    }
+    expect(said).toEqual(['error secure authentication_failed inference logs cannot be delivered']);
+  }, 20_000);
+
+  it('gives records no key and no headers, unless a key is asked for', async () => {
+    for (const key of ['none', 'tracking_id', 'model'] as const) await send(await open({ key }), 'keys', [message(key, 'träck')]);
+    const cluster = clusterOf(kafka.client);
+    await cluster.connect();
+    await cluster.brokerPool.refreshMetadata(['keys']);
+    const broker = await cluster.brokerPool.findConnectedBroker();
+    const partitions = [{ partition: 0, fetchOffset: '0', maxBytes: 1e6 }];
+    const { responses } = await broker.fetch({ topics: [{ topic: 'keys', partitions }] });
+    await cluster.disconnect();
+    const records = (responses[0]?.partitions[0]?.messages ?? []) as unknown as { key: Buffer | null; headers: object }[];
+    const found = records.map(({ key }) => key?.toString() ?? null);
+    expect(records.map(({ headers }) => headers)).toEqual([{}, {}, {}]);
+    expect(found).toEqual([null, 'träck', 'm1']);
+  }, 20_000);
+
+  it('gives up a record that is too large, and nothing else', async () => {
+    const sink = await open();
+    expect(await sink.deliver('limits', [message('before')])).toMatchObject({ isDelivered: true });
+    const refused: Delivery = await sink.deliver('limits', [message(new Uint8Array(1_100_000))]);
+    expect(refused).toMatchObject({ isDelivered: false, isRetriable: false, reason: 'record_too_large' });
+    expect(await sink.deliver('limits', [message('after')])).toMatchObject({ isDelivered: true });
+    expect((await read('limits')).map(({ value }) => Buffer.from(value).toString())).toEqual(['before', 'after']);
+  }, 20_000);
+
+  it('names a topic that is missing or not allowed, while others go on', async () => {
+    const sasl = { mechanism: 'plain', ...user } as const;
+    const sink = await open({ brokers: kafka.secureBrokers, tls: { caFile: kafka.variables.KAFKA_CA ?? '' }, sasl });
+    const deliver = (topic: string): Promise<Delivery> => sink.deliver(topic, [message('x')]);
+    expect(await deliver('other')).toMatchObject({ isDelivered: true });
+    expect(await deliver('missing')).toMatchObject({ isDelivered: false, isRetriable: true, reason: 'topic_missing' });
+    expect(await deliver('forbidden')).toMatchObject({ isDelivered: false, isRetriable: true, reason: 'not_authorised' });
+    expect(await deliver('not a topic')).toMatchObject({ isDelivered: false, isRetriable: false, reason: 'topic_invalid' });
+    expect(await deliver('other')).toMatchObject({ isDelivered: true });
+    await kafka.createTopic('missing');
+    expect(await deliver('missing')).toMatchObject({ isDelivered: true });
+    await kafka.admin.deleteTopics({ topics: ['missing'] });
+    await expect.poll(() => deliver('missing'), { timeout: 10_000 }).toMatchObject({ isDelivered: false, reason: 'topic_missing' });
+    expect(await deliver('other')).toMatchObject({ isDelivered: true });
+  }, 30_000);
+
+  it('spreads batches over the partitions, each batch to one of them', async () => {
+    await kafka.createTopic('spread', 3);
+    const sink = await open();
+    for (let turn = 0; turn < 6; turn++) await send(sink, 'spread', [message(`${turn} a`), message(`${turn} b`)]);
+    const records = await read('spread');
+    const partitionsOf = (turn: number) =>
+      new Set(records.filter(({ value }) => Buffer.from(value).toString().startsWith(`${turn} `)).map(({ partition }) => partition));
+    expect(records.length).toBe(12);
+    for (let turn = 0; turn < 6; turn++) expect(partitionsOf(turn).size).toBe(1);
+    expect(new Set(records.map(({ partition }) => partition))).toEqual(new Set([0, 1, 2]));
+  }, 20_000);
+
+  it('reads from an offset, a time or the end, chosen partitions, and follows', async () => {
+    await kafka.createTopic('reading', 2);
+    const sink = await open();
+    for (let turn = 0; turn < 6; turn++)
+      await send(sink, 'reading', [
+        { ...message(`a${turn}`), createdAtMs: 1000 + turn },
+        { ...message(`b${turn}`), createdAtMs: 1000 + turn },
+      ]);
+    const texts = async (options: Partial<TopicReaderOptions>): Promise<string[]> => {
+      const found: string[] = [];
+      await readTopic(
+        { brokers: kafka.brokers, topic: 'reading', ...options },
+        ({ value }) => void found.push(Buffer.from(value).toString()),
+      );
+      return found.sort();
+    };
+    const all = [0, 1, 2, 3, 4, 5].flatMap((turn) => [`a${turn}`, `b${turn}`]).sort();
+    expect(await texts({})).toEqual(all);
+    expect(await texts({ from: { timeMs: 1004 } })).toEqual(['a4', 'a5', 'b4', 'b5']);
+    expect(await texts({ from: { offset: 5 } })).toEqual(['b4', 'b5']);
+    expect(await texts({ from: { offset: 99 } })).toEqual([]);
+    expect(await texts({ from: 'latest' })).toEqual([]);
+    const [first, second] = [await texts({ partitions: [0] }), await texts({ partitions: [1] })];
+    expect([first.length, second.length]).toEqual([6, 6]);
+    expect([...first, ...second].sort()).toEqual(all);
+    const stop = new AbortController();
+    const following = texts({ from: 'latest', follow: true, signal: stop.signal });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await send(sink, 'reading', [message('new')]);
+    setTimeout(() => stop.abort(), 600);
+    expect(await following).toEqual(['new']);
+    await expect(texts({ topic: 'nowhere' })).rejects.toThrow(/does not host|not exist/);
+  }, 20_000);
+
+  it('has a batch once whose answer got lost, and says so where it cannot know', async () => {
+    await kafka.createTopic('lost-answers', 2);
+    const cluster = clusterOf(kafka.client);
+    await cluster.connect();
+    const lossy = losingAnswers(cluster);
+    const codec = { id: 0, compress: null };
+    const producer = new DirectProducer(lossy.cluster, { acks: -1, isIdempotent: true, timeoutMs: 5000, codec });
+    const sendOf = (text: string): Send => ({
+      records: [{ key: null, value: new TextEncoder().encode(text), timestampMs: createdAtMs }],
+      partition: -1,
+      doubtfulUnder: null,
+      mayRepeat: false,
+    });
+    const known = sendOf('known');
+    lossy.left = 2;
+    await expect(producer.send('lost-answers', known)).rejects.toThrow('answer lost');
+    await expect(producer.send('lost-answers', known)).rejects.toThrow('answer lost');
+    await producer.send('lost-answers', known);
+    expect(known.mayRepeat).toBe(false);
+    const unknown = sendOf('unknown');
+    lossy.left = 1;
+    await expect(producer.send('lost-answers', unknown)).rejects.toThrow('answer lost');
+    producer.forgetIdentity();
+    await producer.send('lost-answers', unknown);
+    expect(unknown.mayRepeat).toBe(true);
+    await producer.send('lost-answers', sendOf('later'));
+    await producer.disconnect();
+    const texts = (await read('lost-answers')).map(({ value }) => Buffer.from(value).toString());
+    expect(texts.sort()).toEqual(['known', 'later', 'unknown', 'unknown']);
+  }, 20_000);
+});
+
+/** The cluster, but for the next `left` answers to batches: they arrive and are thrown away. */
+function losingAnswers(cluster: ClientCluster): { cluster: ClientCluster; left: number } {
+  const losing = { cluster: null as unknown as ClientCluster, left: 0 };
+  const brokerOf = (broker: ClientBroker): ClientBroker => ({
+    versions: broker.versions,
+    listOffsets: (options) => broker.listOffsets(options),
+    fetch: (options) => broker.fetch(options),
+    initProducerId: (options) => broker.initProducerId(options),
+    connectionPool: {
+      async getConnection() {
+        const connection = await broker.connectionPool.getConnection();
+        const push: ClientConnection['requestQueue']['push'] = (request) => {
+          const isLost = losing.left-- > 0;
+          const entry = isLost ? { ...request.entry, resolve: () => request.entry.reject(new Error('answer lost')) } : request.entry;
+          connection.requestQueue.push({ ...request, entry });
+        };
+        const requestQueue = { push, maybeThrottle: (ms: number) => connection.requestQueue.maybeThrottle(ms) };
+        return Object.assign(Object.create(connection), { requestQueue }) as ClientConnection;
+      },
+    },
+  });
+  const { brokerPool } = cluster;
+  losing.cluster = {
+    connect: () => cluster.connect(),
+    disconnect: () => cluster.disconnect(),
+    brokerPool: {
+      get metadata() {
+        return brokerPool.metadata;
+      },
+      refreshMetadata: (topics) => brokerPool.refreshMetadata(topics),
+      findBroker: async (options) => brokerOf(await brokerPool.findBroker(options)),
+      findConnectedBroker: () => brokerPool.findConnectedBroker(),
+    },
+  };
+  return losing;
+}
