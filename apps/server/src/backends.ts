@@ -154,8 +154,9 @@ export function createBackends(
     },
     releaseUnused(snapshot) {
       const used = new Set([localEndpoint]);
-      for (const { config } of snapshot.models.values()) {
-        for (const component of config?.components ?? []) {
+      for (const { config, candidate } of snapshot.models.values()) {
+        // One that is being prepared has its connections already.
+        for (const component of [...(config?.components ?? []), ...(candidate?.components ?? [])]) {
           if (component.kind !== 'predator') continue;
           used.add(keyOf(component.endpoint));
           for (const { endpoint } of component.endpoints) used.add(keyOf(endpoint));

@@ -168,7 +168,7 @@ describe('readiness', () => {
     expect(await codeOf(predict.inferPointWise(sumRequest('broken')))).toBe(Code.FailedPrecondition);
     expect(await codeOf(predict.inferPointWise(sumRequest('sum')))).toBe('answered');
     stock.setModel('sum', cyclicModel);
-    await expect.poll(() => stock.server.engine.snapshot.models.get('sum')?.state, { timeout: 5000 }).toBe('stale');
+    await expect.poll(() => stock.server.engine.snapshot.models.get('sum')?.state, { timeout: 5000 }).toBe('rejected');
     expect(await codeOf(predict.inferPointWise(sumRequest('sum')))).toBe('answered');
     stock.setModel('sum', undefined);
     await expect.poll(() => codeOf(predict.inferPointWise(sumRequest('sum'))), { timeout: 5000 }).toBe(Code.InvalidArgument);

@@ -39,7 +39,7 @@ describe('ConfigMirror', () => {
     expect(
       mirror.apply(
         [
-          { key: 'a', text: 'new', modRevision: 6 },
+          { key: 'a', text: 'new', modRevision: 5 },
           { key: 'b', text: null, modRevision: 7 },
         ],
         7,
@@ -75,12 +75,14 @@ describe('ConfigMirror', () => {
     expect(mirror.takeRevived(), 'a loss of data deletes nothing').toEqual(new Set());
   });
 
-  it('gives the same entry while its text is the same', () => {
+  it('gives the same entry until its key is written again', () => {
     const mirror = new ConfigMirror();
     mirror.resync(range(5, { a: ['x', 2], b: ['x', 3] }));
     const [first] = mirror.entries;
-    mirror.resync(range(9, { a: ['x', 8], b: ['y', 9] }));
+    mirror.resync(range(9, { a: ['x', 2], b: ['y', 9] }));
     expect([...mirror.entries][0]).toBe(first);
+    mirror.apply([{ key: 'a', text: 'x', modRevision: 10 }], 10);
+    expect([...mirror.entries].find(({ key }) => key === 'a')).toEqual({ key: 'a', text: 'x', revision: 10 });
   });
 
   it.each([

@@ -96,7 +96,7 @@ export class ConfigMirror {
         continue;
       }
       const before = this.#entries.get(key);
-      const entry = this.#reuse({ key, text });
+      const entry = this.#reuse({ key, text, modRevision });
       this.#entries.set(key, entry);
       this.#modRevisions.set(key, modRevision);
       isChanged ||= entry !== before;
@@ -118,9 +118,9 @@ export class ConfigMirror {
     return `the store has another history: ${stranger.key} was last written at revision ${stranger.modRevision}`;
   }
 
-  #reuse({ key, text }: Pick<EtcdEntry, 'key' | 'text'>): KeyEntry {
+  #reuse({ key, text, modRevision }: Pick<EtcdEntry, 'key' | 'text' | 'modRevision'>): KeyEntry {
     const before = this.#entries.get(key);
-    return before !== undefined && before.text === text ? before : { key, text };
+    return before !== undefined && before.text === text && before.revision === modRevision ? before : { key, text, revision: modRevision };
   }
 }
 

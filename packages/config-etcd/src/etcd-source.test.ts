@@ -90,7 +90,7 @@ describe('createEtcdSource', () => {
     etcd.put(`${base}/config-map`, `{"a":${sampleModel('one')},"b":${sampleModel('two')}}`);
     const all = await follow();
     etcd.put(`${base}/config-map`, '{');
-    const bad = await all.follower.until((snapshot) => snapshot.models.get('a')?.state === 'stale');
+    const bad = await all.follower.until((snapshot) => snapshot.models.get('a')?.state === 'rejected');
     expect(serving(bad)).toEqual({ a: 'one', b: 'two' });
     expect(bad.models.get('b')?.problems[0]?.code).toBe('INFERFLOW_CONFIG_SYNTAX');
     etcd.put(`${base}/config-map`, `{"b":${sampleModel('three')}}`);

@@ -1,4 +1,12 @@
-import { type AcceptModel, ConfigError, ConfigErrorCode, type ConfigSnapshot, type ConfigSource, SnapshotBuilder } from '@inferflow/config';
+import {
+  type AcceptModel,
+  ConfigError,
+  ConfigErrorCode,
+  type ConfigSnapshot,
+  type ConfigSource,
+  SnapshotBuilder,
+  type WarmModel,
+} from '@inferflow/config';
 import { BackOff } from './back-off.js';
 import { ConfigMirror, type MirrorPosition } from './config-mirror.js';
 import type { ConnectEtcd } from './etcd-connection.js';
@@ -18,6 +26,8 @@ export interface EtcdSource extends ConfigSource {
   readonly status: SourceStatus;
   /** Calls back whenever the state, or the kind of trouble, changes. Returns a function that ends it. */
   onState(listener: (status: SourceStatus) => void): () => void;
+  /** Which etcd was read, and up to which of its revisions; null before the first read. */
+  readonly position: { readonly clusterId: string; readonly revision: number } | null;
   /** Ids of models that serve although etcd lacks them, because it lost data. */
   readonly retained: readonly string[];
   /** After a loss of data: takes what etcd holds now for the truth, so that models it lacks go away. */
@@ -104,10 +114,10 @@ class EtcdConfigSource implements EtcdSource {
     return this.#tracker.onChange(listener);
   }
 
-  async start(listener: (snapshot: ConfigSnapshot) => void, accept?: AcceptModel): Promise<ConfigSnapshot> {
+  async start(listener: (snapshot: ConfigSnapshot) => void, accept?: AcceptModel, warm?: WarmModel): Promise<ConfigSnapshot> {
     if (this.#builder !== null || this.#stop.signal.aborted)
       throw new ConfigError(ConfigErrorCode.sourceState, 'a config source can be started once');
-    this.#builder = new SnapshotBuilder({ accept });
+    this.#builder = new SnapshotBuilder({ accept, warm, onWarmed: () => this.#warmed() });
     this.#publisher = new SnapshotPublisher({
       builder: this.#builder,
       layout: new KeyLayout(this.#options.base),
@@ -123,9 +133,16 @@ class EtcdConfigSource implements EtcdSource {
     this.#loop = this.#keepReading(connect, this.#publisher);
     const failure = await first;
     if (failure !== null) await this.#startWithout(failure, this.#builder);
+    await this.#builder.warmed();
+    this.#warmed();
+    await this.#publisher.settled();
     this.#publisher.serving();
     this.#listener = listener;
     return this.#published as unknown as ConfigSnapshot;
+  }
+
+  get position(): { readonly clusterId: string; readonly revision: number } | null {
+    return this.#mirror.hasRead ? this.#mirror.header : null;
   }
 
   adopt(): void {
@@ -138,10 +155,16 @@ class EtcdConfigSource implements EtcdSource {
     this.#listener = null;
     this.#stop.abort();
     this.#settleFirst(null);
+    this.#builder?.close();
     await this.#loop;
     await this.#publisher?.close();
     this.#tracker.close();
     await this.#keeper.close();
+  }
+
+  /** Versions have been prepared. Before the first read there are none: what was stored serves as it is. */
+  #warmed(): void {
+    if (this.#mirror.hasRead) this.#publisher?.changed();
   }
 
   /** Null when the keys have been read, else why they have not yet. */

@@ -91,7 +91,7 @@ export class KeyLayout {
   #document(entry: KeyEntry): ConfigDocument {
     let document = this.#documents.get(entry);
     if (document === undefined) {
-      document = { text: entry.text, format: 'json' };
+      document = documentOf(entry.text, entry.revision);
       this.#documents.set(entry, document);
     }
     return document;
@@ -128,7 +128,7 @@ interface MapResult {
 }
 
 /** Each model gets a text of its own, so that a change of one is a change of one. */
-function splitMap({ key, text }: KeyEntry): MapResult {
+function splitMap({ key, text, revision }: KeyEntry): MapResult {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -144,12 +144,13 @@ function splitMap({ key, text }: KeyEntry): MapResult {
     };
   }
   const models = new Map<string, ConfigDocument>();
-  for (const [id, model] of Object.entries(value)) models.set(id, { text: JSON.stringify(model), format: 'json' });
+  for (const [id, model] of Object.entries(value)) models.set(id, documentOf(JSON.stringify(model), revision));
   return { models, problem: undefined };
 }
 
 function compose(byPart: ReadonlyMap<Part, KeyEntry>): ConfigDocument {
   const members: string[] = [];
+  let newest = 0;
   for (const part of partOrder) {
     const entry = byPart.get(part);
     if (entry === undefined) continue;
@@ -159,8 +160,13 @@ function compose(byPart: ReadonlyMap<Part, KeyEntry>): ConfigDocument {
       return { problem: syntaxProblem(`$.${part}`, `the key of ${part} does not hold valid JSON: ${reasonOf(error)}`) };
     }
     members.push(`${JSON.stringify(part)}:${entry.text}`);
+    newest = Math.max(newest, entry.revision ?? 0);
   }
-  return { text: `{${members.join(',')}}`, format: 'json' };
+  return documentOf(`{${members.join(',')}}`, newest);
+}
+
+function documentOf(text: string, revision = 0): ConfigDocument {
+  return { text, format: 'json', ...(revision > 0 && { sourceRevision: String(revision) }) };
 }
 
 /** The spellings that Go reads; anything else stays text, for the check of the settings to refuse. */

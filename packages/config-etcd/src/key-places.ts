@@ -2,6 +2,8 @@
 export interface KeyEntry {
   readonly key: string;
   readonly text: string;
+  /** Etcd's revision when it was last written; 0 or absent where that is not known. */
+  readonly revision?: number;
 }
 
 const parts = {

@@ -62,7 +62,7 @@ describe.skipIf(!hasRealEtcd())('createEtcdSource over a real etcd', () => {
     await real.put(model('ab-c'), '{"dag_execution_config": {');
     await real.put(model('a-bc'), sampleModel('second'));
     const bad = await follower.until(
-      (snapshot) => snapshot.models.get('ab-c')?.state === 'stale' && serves('a-bc', 'second')(snapshot),
+      (snapshot) => snapshot.models.get('ab-c')?.state === 'rejected' && serves('a-bc', 'second')(snapshot),
       1000,
     );
     expect(serving(bad)).toEqual({ ...rest, 'a-bc': 'second' });
@@ -131,7 +131,7 @@ describe.skipIf(!hasRealEtcd())('createEtcdSource over a real etcd', () => {
     await real.put(model('bad'), sampleModel('good'));
     const first = await follow(real, { store: store() });
     await real.put(model('bad'), '{');
-    await first.follower.until((snapshot) => snapshot.models.get('bad')?.state === 'stale');
+    await first.follower.until((snapshot) => snapshot.models.get('bad')?.state === 'rejected');
     await first.source.close();
     real.do('kill', '0');
 
@@ -148,7 +148,7 @@ describe.skipIf(!hasRealEtcd())('createEtcdSource over a real etcd', () => {
     real.do('restart', '0');
     await expect.poll(() => second.source.state, { timeout: 5000 }).toBe('live');
     expect(serving(second.follower.current as never)).toEqual({ a: 'one', bad: 'good' });
-    expect(second.follower.current?.models.get('bad')?.state).toBe('stale');
+    expect(second.follower.current?.models.get('bad')?.state).toBe('rejected');
     await empty.follower.until(serves('a', 'one'), 5000);
   });
 

@@ -72,7 +72,8 @@ export class SnapshotPublisher {
 
   /** Publishes documents from elsewhere, before the first read. */
   async restore(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): Promise<void> {
-    await this.#prepare(documents, new Set());
+    await this.#prepare(documents, new Set(), true);
+    await this.#options.builder.warmed();
     this.#options.deliver({ snapshot: this.#build(documents, service), documents, service, ignoredKeys: [] });
   }
 
@@ -186,9 +187,14 @@ export class SnapshotPublisher {
   /**
    * Reads what has changed, a slice at a time, until all is read or a batch is full.
    * @param first ids that have to be among it
+   * @param hasServed they served before, in an earlier process
    * @returns the documents, with the ones before where there was no time for the new ones
    */
-  async #prepare(documents: ReadonlyMap<string, ConfigDocument>, first: ReadonlySet<string>): Promise<ReadonlyMap<string, ConfigDocument>> {
+  async #prepare(
+    documents: ReadonlyMap<string, ConfigDocument>,
+    first: ReadonlySet<string>,
+    hasServed = false,
+  ): Promise<ReadonlyMap<string, ConfigDocument>> {
     const isNews = (id: string): boolean => documents.has(id) && documents.get(id) !== this.#documents.get(id);
     for (const id of this.#pending) if (!isNews(id)) this.#pending.delete(id);
     for (const id of documents.keys()) if (isNews(id)) this.#pending.add(id);
@@ -200,7 +206,7 @@ export class SnapshotPublisher {
       if (this.#isClosed || (performance.now() >= batchEnd && !first.has(id))) break;
       // Reading it takes longer than a slice: at least nothing else comes on top.
       if (isLarge(document)) await this.#pause();
-      this.#options.builder.prepare(id, document);
+      this.#options.builder.prepare(id, document, hasServed);
       this.#pending.delete(id);
       if (performance.now() < sliceEnd) continue;
       await this.#pause();

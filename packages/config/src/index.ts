@@ -32,6 +32,7 @@ export { type ParseResult, parseModelConfig } from './parse/parse-model-config.j
 export { parseServiceConfig, type ServiceResult } from './parse/parse-service-config.js';
 export type { ChangeSubject, ConfigChange } from './plan/config-change.js';
 export { planChange, requestCost } from './plan/plan-change.js';
+export { checkUpstreamModel, type UpstreamModel, type UpstreamTensor } from './probe/check-upstream-model.js';
 export type { Assumption, Problem, Severity } from './problem.js';
 export { hasErrors } from './problem.js';
 export { type ProblemCode, type ProblemDefinition, problemTable } from './problem-codes.js';
@@ -47,6 +48,6 @@ export { createSnapshotStore, type SnapshotStore, type SnapshotStoreOptions, typ
 export { type ConfigDocument, type DocumentFormat, type DocumentValue, modelsIn, readDocument } from './source/model-document.js';
 export { createObjectSource, type ModelsById, type ObjectSource } from './source/object-source.js';
 export { SnapshotBuilder, type SnapshotBuilderOptions } from './source/snapshot-builder.js';
-export type { AcceptModel, ConfigSource } from './source.js';
+export { type AcceptModel, type ConfigSource, LONGEST_WARM_MS, type WarmModel } from './source.js';
 export { type Conversion, convertModel, toDeployed, toDocumented } from './write/convert.js';
 export { CONFIG_ID_COLUMN, calibrationColumns, type WrittenColumn, writtenColumns } from './written-columns.js';

@@ -43,6 +43,14 @@ export const problemTable = {
   INFERFLOW_CONFIG_NO_CONVERSION: error('A column’s type cannot be converted to the type it is read as.', 'Change one of the types.'),
   INFERFLOW_CONFIG_SLATE_COLUMN: error('A target component reads a column that only exists for slates.', 'Make it a slate component.'),
   INFERFLOW_CONFIG_REFUSED: error('The engine could not compile the model.', 'See the message.'),
+  INFERFLOW_CONFIG_UPSTREAM_MISMATCH: error(
+    'The model server has this model, in this version, with other tensors: every call would fail.',
+    'Correct name, type or shape of the tensor, or put the right model on the server; the server is asked again every 15 seconds.',
+  ),
+  INFERFLOW_CONFIG_UPSTREAM_INPUT: warning(
+    'The model on its server has an input that the component does not send.',
+    'Add the input, unless it is optional.',
+  ),
   INFERFLOW_CONFIG_DUPLICATE_COMPONENT: warning(
     'A list holds a component twice; the last one is used, at the first one’s place.',
     'Remove one.',

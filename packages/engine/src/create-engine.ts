@@ -28,6 +28,7 @@ import { RequestDoor } from './request-door.js';
 import { type ResolvedEngineOptions, resolveEngineOptions } from './resolve-engine-options.js';
 import { IdleBudget } from './run/run-pool.js';
 import { callInfoOf, transcode } from './transcode.js';
+import { ModelWarmer } from './warm/model-warmer.js';
 
 /**
  * Starts an engine: reads the configuration, compiles every model, and is ready to answer when the promise settles. A model that cannot
@@ -54,12 +55,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     metrics,
     boundPlansPerModel: resolved.boundPlansPerModel,
   });
+  const memory = { pool, idleRuns: resolved.idleRunsPerPlan, idleBudget: new IdleBudget(resolved.idleRuns) };
   const door = new RequestDoor({
     table,
     limits: resolved.limits,
     defaults: resolved.defaults,
     metrics,
-    memory: { pool, idleRuns: resolved.idleRunsPerPlan, idleBudget: new IdleBudget(resolved.idleRuns) },
+    memory,
     logTap: options.logTap ?? null,
     logger: options.logger ?? null,
     now: resolved.now,
@@ -78,7 +80,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     table.publish(snapshot);
     for (const listener of listeners) listener(snapshot);
   };
-  table.publish(await options.configSource.start(publish, (config) => table.accept(config)));
+  // Functions of the program are ready when it is.
+  const warmer = options.backends === undefined ? null : new ModelWarmer();
+  const first = await options.configSource.start(
+    publish,
+    (config) => table.accept(config),
+    warmer === null ? undefined : (config) => table.warm(config, warmer, memory),
+  );
+  table.publish(first);
   const removeHook = telemetry.onCollect(collect);
   const stopCollecting = (): void => {
     // What happened since the last flush belongs into the next.

@@ -327,7 +327,7 @@ describe('life of an engine', () => {
     const engine = await createEngine({ configSource: source, registry: registryOf({ double }) });
     source.update({ m: modelConfig({ plugins: [{ component: 'p', type: 'nobody', config: {} }], answer: ['item', 'a'] }) });
     const entry = engine.snapshot.models.get('m');
-    expect(entry?.state).toBe('stale');
+    expect(entry?.state).toBe('rejected');
     expect(entry?.problems.map(({ message }) => message).join()).toContain('no component type "nobody" is registered');
     expect(readRows(await engine.inferPointWise(ask(['4'])))).toEqual([{ item: 't0', a: 8 }]);
     await engine.close();

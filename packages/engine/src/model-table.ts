@@ -1,6 +1,9 @@
 import type { ConfigSnapshot, ModelConfig, ModelEntry, Problem } from '@inferflow/config';
+import type { RunMemory } from './compile/bind-plan.js';
 import { type CompiledModel, compilePlan, type PlanEnvironment } from './compile/compile-plan.js';
 import type { ModelPlan } from './compile/model-plan.js';
+import type { ModelWarmer } from './warm/model-warmer.js';
+import { rebindPlans } from './warm/rebind-plans.js';
 
 /** One model of a snapshot with its plan. */
 export interface LiveModel {
@@ -38,6 +41,19 @@ export class ModelTable {
   /** For the source: problems of severity `error` keep a configuration from going live. */
   accept(config: ModelConfig): readonly Problem[] {
     return this.#compile(config).problems;
+  }
+
+  /**
+   * For the source: gets what a configuration needs ready before it serves.
+   * @param memory what requests on the plan will use
+   */
+  warm(config: ModelConfig, warmer: ModelWarmer, memory: RunMemory): Promise<readonly Problem[] | null> | null {
+    const { plan } = this.#compile(config);
+    const running = this.#models.get(config.modelConfigId)?.plan ?? null;
+    if (plan === null || plan === running) return null;
+    const warming = warmer.warm(config, this.#environment.backendsFor(config).backends);
+    if (running !== null) rebindPlans(plan, running, memory);
+    return warming;
   }
 
   /** Takes over a snapshot. A configuration that no source asked about and that does not compile leaves the model's last plan in place. */

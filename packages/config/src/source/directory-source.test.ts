@@ -112,7 +112,7 @@ describe('createDirectorySource', () => {
     await writeFile(file('b.json'), model('s'));
     const { follower, first } = await start();
     await replace(file('a.json'), '{"dag_execution_config": {');
-    const bad = await follower.until((snapshot) => snapshot.models.get('a')?.state === 'stale', 1000);
+    const bad = await follower.until((snapshot) => snapshot.models.get('a')?.state === 'rejected', 1000);
     expect(bad.models.get('a')?.config).toBe(first.models.get('a')?.config);
     expect(bad.models.get('a')?.problems[0]?.code).toBe('INFERFLOW_CONFIG_SYNTAX');
     expect(bad.models.get('b')).toBe(first.models.get('b'));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ConfigError, ConfigErrorCode } from '../errors.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { ConfigSnapshot } from '../snapshot.js';
-import type { AcceptModel, ConfigSource } from '../source.js';
+import type { AcceptModel, ConfigSource, WarmModel } from '../source.js';
 import type { ConfigDocument } from './model-document.js';
 import { SettledFiles } from './settled-files.js';
 import { SnapshotBuilder } from './snapshot-builder.js';
@@ -64,13 +64,15 @@ class DirectorySource implements ConfigSource {
     this.#files = new SettledFiles(directory);
   }
 
-  async start(listener: (snapshot: ConfigSnapshot) => void, accept?: AcceptModel): Promise<ConfigSnapshot> {
+  async start(listener: (snapshot: ConfigSnapshot) => void, accept?: AcceptModel, warm?: WarmModel): Promise<ConfigSnapshot> {
     if (this.#builder !== null || this.#isClosed) throw new ConfigError(ConfigErrorCode.sourceState, 'a config source can be started once');
-    this.#builder = new SnapshotBuilder({ accept });
+    this.#builder = new SnapshotBuilder({ accept, warm, onWarmed: () => this.#warmed() });
     await requireDirectory(this.#directory, 'the configuration directory');
     await requireDirectory(this.#models, 'the folder for models in the configuration directory');
     await this.#watch();
     await this.#firstScan();
+    this.#build();
+    await this.#builder.warmed();
     this.#published = this.#build();
     this.#listener = listener;
     if (!this.#isClosed) this.#schedulePoll();
@@ -81,6 +83,7 @@ class DirectorySource implements ConfigSource {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#listener = null;
+    this.#builder?.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#poll !== null) clearTimeout(this.#poll);
     this.#timer = null;
@@ -132,6 +135,11 @@ class DirectorySource implements ConfigSource {
       return;
     }
     this.#publish();
+  }
+
+  /** Versions have been prepared. A scan that is under way publishes them as well. */
+  #warmed(): void {
+    if (this.#listener !== null && this.#scanning === null) this.#publish();
   }
 
   #publish(): void {

@@ -19,10 +19,10 @@ export class LastGoodDocuments {
   update(snapshot: ConfigSnapshot, documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): boolean {
     const models = new Map<string, ConfigDocument>();
     let isChanged = false;
-    for (const [modelConfigId, { state }] of snapshot.models) {
+    for (const [modelConfigId, { state, config }] of snapshot.models) {
       const before = this.#models.get(modelConfigId);
       const good = state === 'live' ? documents.get(modelConfigId) : before;
-      if (state === 'rejected' || good === undefined) continue;
+      if (config === null || good === undefined) continue;
       models.set(modelConfigId, good);
       isChanged ||= good !== before;
     }

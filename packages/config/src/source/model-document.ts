@@ -10,7 +10,8 @@ export type DocumentFormat = 'json' | 'yaml';
 
 /** A document as a source delivers it: text to be parsed, a value, or why neither could be had. */
 export type ConfigDocument =
-  | { readonly text: string; readonly format: DocumentFormat }
+  /** `sourceRevision`: the source's own number of this version. */
+  | { readonly text: string; readonly format: DocumentFormat; readonly sourceRevision?: string }
   | { readonly value: unknown }
   | { readonly problem: Problem };
 

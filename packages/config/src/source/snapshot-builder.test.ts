@@ -96,7 +96,7 @@ describe('SnapshotBuilder', () => {
       ['boom', 'the model cannot be compiled: no such codec'],
     ] as const) {
       const entry = builder.build(documents({ a: model(endpoint) })).models.get('a');
-      expect(entry).toMatchObject({ state: 'stale', config: good?.config });
+      expect(entry).toMatchObject({ state: 'rejected', config: good?.config });
       expect(entry?.problems.at(-1)?.message).toBe(message);
     }
     expect(builder.build(documents({ a: model() })).models.get('a')?.state).toBe('live');

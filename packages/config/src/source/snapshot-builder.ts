@@ -5,13 +5,20 @@ import { createProblem } from '../parse/parse-context.js';
 import { defaultServiceConfig, parseServiceConfig, type ServiceResult } from '../parse/parse-service-config.js';
 import { hasErrors, type Problem } from '../problem.js';
 import type { ConfigSnapshot, ModelEntry } from '../snapshot.js';
-import type { AcceptModel } from '../source.js';
+import type { AcceptModel, WarmModel } from '../source.js';
 import { type ConfigDocument, documentRevision, isAbsent, modelsIn, readDocument } from './model-document.js';
+import { WarmingModels, type WarmingTimes } from './warming-models.js';
 
 /** What a `SnapshotBuilder` needs from its surroundings. */
 export interface SnapshotBuilderOptions {
   /** A last say before a config serves. @default every config without errors serves */
   readonly accept?: AcceptModel | undefined;
+  /** Prepares accepted versions before they serve; meanwhile the ones before do. @default they serve at once */
+  readonly warm?: WarmModel | undefined;
+  /** Called when versions have been prepared, or refused: the next `build` has them. */
+  readonly onWarmed?: (() => void) | undefined;
+  /** @internal */
+  readonly warmingTimes?: WarmingTimes | undefined;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: (() => number) | undefined;
 }
@@ -23,6 +30,7 @@ export interface SnapshotBuilderOptions {
 export class SnapshotBuilder {
   readonly #accept: AcceptModel | undefined;
   readonly #now: () => number;
+  readonly #warming: WarmingModels | null;
   #snapshot: ConfigSnapshot | null = null;
   #serviceRevision = '';
   #prepared = new Map<string, ModelEntry>();
@@ -30,14 +38,17 @@ export class SnapshotBuilder {
   constructor(options: SnapshotBuilderOptions = {}) {
     this.#accept = options.accept;
     this.#now = options.now ?? Date.now;
+    const { warm, onWarmed = () => undefined, warmingTimes } = options;
+    this.#warming = warm === undefined ? null : new WarmingModels(warm, onWarmed, warmingTimes);
   }
 
   /**
    * Reads one document ahead of `build`, which takes the result over if it meets the same document. A source with much to read does this
    * in small portions, so that requests are answered in between.
+   * @param hasServed it served before, in an earlier process: it serves again at once, whatever its model server says
    */
-  prepare(modelConfigId: string, document: ConfigDocument): void {
-    if (!isAbsent(document)) this.#prepared.set(modelConfigId, this.#entry(modelConfigId, document));
+  prepare(modelConfigId: string, document: ConfigDocument, hasServed = false): void {
+    if (!isAbsent(document)) this.#prepared.set(modelConfigId, this.#entry(modelConfigId, document, hasServed));
   }
 
   /**
@@ -49,6 +60,7 @@ export class SnapshotBuilder {
     for (const [modelConfigId, document] of documents) {
       if (!isAbsent(document)) models.set(modelConfigId, this.#entry(modelConfigId, document));
     }
+    this.#warming?.retain(models);
     this.#prepared = new Map();
     const serviceResult = this.#service(service);
     const previous = this.#snapshot;
@@ -64,33 +76,74 @@ export class SnapshotBuilder {
     return this.#snapshot;
   }
 
-  #entry(modelConfigId: string, document: ConfigDocument): ModelEntry {
+  /** Resolves when no version is being prepared. */
+  warmed(): Promise<void> {
+    return this.#warming?.idle() ?? Promise.resolve();
+  }
+
+  /** Prepares nothing more, and calls nobody back. */
+  close(): void {
+    this.#warming?.close();
+  }
+
+  #entry(modelConfigId: string, document: ConfigDocument, hasServed = false): ModelEntry {
     const earlier = this.#snapshot?.models.get(modelConfigId);
     const revision = documentRevision(document);
-    if (earlier?.revision === revision) return earlier;
-    const prepared = this.#prepared.get(modelConfigId);
-    if (prepared?.revision === revision) return prepared;
-    const { config, problems } = this.#read(modelConfigId, document);
+    const known = [this.#prepared.get(modelConfigId), earlier].find((entry) => entry?.revision === revision);
+    if (known !== undefined) return this.#renumbered(this.#settled(known), document);
+    const { config, problems, hash } = this.#read(modelConfigId, document);
     const lastGood = earlier?.config ?? null;
+    // Other words for what serves need no preparation.
+    const isBegun = config !== null && config.hash !== lastGood?.hash && this.#warming?.begin(revision, config) === true;
+    const isWarming = isBegun && !hasServed;
+    if (!isWarming) this.#warming?.forget(modelConfigId);
     return Object.freeze({
       modelConfigId,
-      state: config !== null ? 'live' : lastGood !== null ? 'stale' : 'rejected',
-      config: config ?? lastGood,
+      state: config === null ? 'rejected' : isWarming ? 'warming' : 'live',
+      config: isWarming ? lastGood : (config ?? lastGood),
+      candidate: isWarming ? config : null,
       problems: Object.freeze(problems),
       since: this.#now(),
       revision,
+      hash: hash ?? revision,
+      sourceRevision: sourceRevisionOf(document),
     });
   }
 
-  #read(modelConfigId: string, document: ConfigDocument): { readonly config: ModelConfig | null; readonly problems: readonly Problem[] } {
+  /** An entry that waited, with what came out: a version that was refused may turn out to be right later. */
+  #settled(entry: ModelEntry): ModelEntry {
+    const { candidate, modelConfigId, revision } = entry;
+    const verdict = candidate === null ? null : (this.#warming?.verdict(modelConfigId, revision) ?? null);
+    if (verdict === null) return entry;
+    const isRefused = hasErrors(verdict);
+    if (isRefused && entry.state === 'rejected') return entry;
+    if (!isRefused) this.#warming?.forget(modelConfigId);
+    // An accepted version has no errors of its own: those it has came out the last time.
+    const lastGood = this.#snapshot?.models.get(modelConfigId)?.config ?? null;
+    return Object.freeze({
+      ...entry,
+      state: isRefused ? 'rejected' : 'live',
+      config: isRefused ? lastGood : candidate,
+      candidate: isRefused ? candidate : null,
+      problems: Object.freeze([...entry.problems.filter(({ severity }) => severity !== 'error'), ...verdict]),
+      since: this.#now(),
+    });
+  }
+
+  #renumbered(entry: ModelEntry, document: ConfigDocument): ModelEntry {
+    const sourceRevision = sourceRevisionOf(document);
+    return entry.sourceRevision === sourceRevision ? entry : Object.freeze({ ...entry, sourceRevision });
+  }
+
+  #read(modelConfigId: string, document: ConfigDocument): ReadModel {
     const read = readDocument(document);
-    if ('problem' in read) return { config: null, problems: [read.problem] };
+    if ('problem' in read) return { config: null, problems: [read.problem], hash: null };
     const models = modelsIn(read.value, modelConfigId);
     const raw = models.size === 1 && models.has(modelConfigId) ? models.get(modelConfigId) : read.value;
     const { config, problems } = checkModelConfig(modelConfigId, raw);
-    if (config === null) return { config, problems };
+    if (config === null) return { config, problems, hash: null };
     const all = [...problems, ...this.#askAcceptance(config)];
-    return { config: hasErrors(all) ? null : config, problems: all };
+    return { config: hasErrors(all) ? null : config, problems: all, hash: config.hash };
   }
 
   #askAcceptance(config: ModelConfig): readonly Problem[] {
@@ -112,6 +165,17 @@ export class SnapshotBuilder {
     const result = 'problem' in read ? { service: defaultServiceConfig, problems: [read.problem] } : parseServiceConfig(read.value);
     return hasErrors(result.problems) ? { service: this.#snapshot?.service ?? defaultServiceConfig, problems: result.problems } : result;
   }
+}
+
+interface ReadModel {
+  readonly config: ModelConfig | null;
+  readonly problems: readonly Problem[];
+  /** Null where there is no config to be hashed. */
+  readonly hash: string | null;
+}
+
+function sourceRevisionOf(document: ConfigDocument): string {
+  return ('text' in document ? document.sourceRevision : undefined) ?? '';
 }
 
 /** A map that cannot be written to, not even by casting. */

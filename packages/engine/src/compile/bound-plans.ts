@@ -7,9 +7,13 @@ export interface BindMetrics {
   bindMiss(): void;
 }
 
-interface Entry {
+/** A key as it is kept. */
+export interface KeptKey {
   readonly hash: number;
   readonly key: Int32Array;
+}
+
+interface Entry extends KeptKey {
   readonly bound: BoundPlan;
   usedAt: number;
 }
@@ -62,6 +66,19 @@ export class BoundPlans {
     for (const { bound } of this.#entries) bound.runs.close();
     this.#entries.length = 0;
     this.#last = null;
+  }
+
+  /** Those used last, with their keys. */
+  mostUsed(count: number): readonly { readonly key: KeptKey; readonly bound: BoundPlan }[] {
+    return [...this.#entries]
+      .sort((left, right) => right.usedAt - left.usedAt)
+      .slice(0, count)
+      .map((entry) => ({ key: entry, bound: entry.bound }));
+  }
+
+  /** Keeps a plan under a key that another list of bound plans has kept. */
+  addKept({ hash, key }: KeptKey, bound: BoundPlan): void {
+    if (this.#entries.length < this.#maxEntries) this.#entries.push({ hash, key, bound, usedAt: ++this.#clock });
   }
 
   /** Keeps a plan; the one that was not used for longest goes. Requests that run on it finish on it. */

@@ -22,6 +22,10 @@ function unknownModel(method: EngineMethod, modelConfigId: string): EngineError 
 }
 
 function refusedModel({ entry }: LiveModel): EngineError {
+  if (entry.state === 'warming') {
+    const message = `model config "${entry.modelConfigId}" is new and being prepared; it serves in a moment`;
+    return createRequestError('INFERFLOW_ENGINE_MODEL_REFUSED', message, { modelConfigId: entry.modelConfigId });
+  }
   const errors = entry.problems.filter(({ severity }) => severity === 'error');
   const first = errors[0];
   const reason = first === undefined ? 'it could not be compiled' : `${first.path}: ${first.message}`;
