@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   pull: async () => (await import('./store/pull-command.js')).createPullCommand(),
   history: async () => (await import('./store/history-command.js')).createHistoryCommand(),
   rollback: async () => (await import('./store/rollback-command.js')).createRollbackCommand(),
+  status: async () => (await import('./store/status-command.js')).createStatusCommand(),
   decode: async () => (await import('./decode-command.js')).createDecodeCommand(),
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };
