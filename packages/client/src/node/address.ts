@@ -20,6 +20,8 @@ export class Address {
   readonly #sessions: Http2SessionManager;
   /** Until when it is tried only if there is no other, on the performance clock. */
   asideUntil = 0;
+  readonly #isTls: boolean;
+  #socket: Socket | null = null;
   #calls = 0;
   #isRetired = false;
 
@@ -27,7 +29,11 @@ export class Address {
     const scheme = options.tls === null ? 'http' : 'https';
     const host = isIP(options.host) === 6 ? `[${options.host}]` : options.host;
     const baseUrl = `${scheme}://${host}:${options.port}`;
-    const createConnection = () => openSocket(ip, options);
+    this.#isTls = options.tls !== null;
+    const createConnection = () => {
+      this.#socket = openSocket(ip, options);
+      return this.#socket;
+    };
     this.#sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: options.pingIntervalMs }, { createConnection });
     this.transport = createGrpcTransport({ baseUrl, sessionManager: this.#sessions, readMaxBytes: options.maxAnswerBytes });
   }
@@ -41,7 +47,15 @@ export class Address {
   /** Why the last connection could not be opened or was lost, or ''. */
   get failure(): string {
     const error = this.#sessions.error();
-    return error instanceof Error ? error.message : '';
+    return error instanceof Error ? connectFailure(error.message, this.#isTls) : '';
+  }
+
+  /** Why a call ended as cancelled that nobody cancelled: its connection is gone. '' when that is not so. */
+  get lossText(): string {
+    const socket = this.#socket;
+    if (socket === null || !(socket.destroyed || socket.readableEnded)) return '';
+    if (socket.bytesRead > 0) return 'the connection was lost before the answer came';
+    return connectFailure('the connection was closed before HTTP/2 was agreed', this.#isTls);
   }
 
   /** Opens a connection if there is none. False when that fails. */
@@ -76,6 +90,17 @@ export class Address {
       this.close();
     }
   }
+}
+
+/** What a socket said, in one line, with a hint where it looks as if one side speaks TLS and the other does not. */
+function connectFailure(message: string, isTls: boolean): string {
+  const text = message.trim().replaceAll(/\s+/g, ' ');
+  if (isTls && /wrong version number|packet length too long/.test(text))
+    return 'the server does not speak TLS; use plaintext (http://) for it';
+  if (!/ECONNRESET|EPIPE|disconnected before secure TLS|closed before/.test(text)) return text;
+  return isTls
+    ? `${text}; if the server does not speak TLS, use plaintext (http://) for it`
+    : `${text}; if the server speaks TLS, use TLS (https://) for it`;
 }
 
 function openSocket(ip: string, { host, port, tls }: AddressOptions): Socket {

@@ -167,4 +167,29 @@ describe('createRoundRobinTransport', () => {
       code: ClientErrorCode.aborted,
     });
   });
+
+  it('says UNAVAILABLE, with a hint, where one side speaks TLS and the other does not', async () => {
+    const secure = createSecureServer({ key: testKey, cert: testCertificate });
+    secure.on('tlsClientError', () => {});
+    const plain = createServer();
+    for (const [port, tls, hint] of [
+      [await listen(secure), null, /if the server speaks TLS, use TLS \(https:\/\/\)/],
+      [await listen(plain), { ca: testCertificate }, /the server does not speak TLS; use plaintext \(http:\/\/\)/],
+    ] as const) {
+      const client = createNodeInferflowClient({ host: '127.0.0.1', port, tls, callerId: 'shop', timeoutMs: 3000 });
+      const error = await client.inferPointWise(request).catch((thrown: unknown) => thrown as ClientError);
+      expect(error).toMatchObject({ code: ClientErrorCode.callFailed, grpcCode: 14, message: expect.stringMatching(hint) });
+      expect((error as ClientError).message).not.toContain('\n');
+      await client.close();
+    }
+  });
+
+  it('says UNAVAILABLE when the connection is lost before the answer', async () => {
+    const server = createServer();
+    server.on('stream', (stream: ServerHttp2Stream) => stream.session?.destroy());
+    const client = createNodeInferflowClient({ host: '127.0.0.1', port: await listen(server), callerId: 'shop', timeoutMs: 3000 });
+    const error = await client.inferPointWise(request).catch((thrown: unknown) => thrown as ClientError);
+    expect(error).toMatchObject({ code: ClientErrorCode.callFailed, grpcCode: 14 });
+    await client.close();
+  });
 });

@@ -41,6 +41,11 @@ export function createRoundRobinTransport(options: RoundRobinOptions): ClosableT
         } catch (thrown) {
           const error = ConnectError.from(thrown);
           const isRefused = refusedStream.test(error.rawMessage);
+          const loss = error.code === Code.Canceled && signal?.aborted !== true ? address.lossText : '';
+          if (loss !== '') {
+            address.asideUntil = performance.now() + ASIDE_MS;
+            throw new ConnectError(`${options.host}:${options.port}: ${loss}`, Code.Unavailable, undefined, undefined, thrown);
+          }
           if (isRefused || error.code === Code.Unavailable) address.asideUntil = performance.now() + ASIDE_MS;
           if (!isRefused) throw thrown;
           if (attempt > 1)

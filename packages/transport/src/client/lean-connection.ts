@@ -22,6 +22,7 @@ import { incompleteFailure, resetFailure } from './answer.js';
 import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget } from './connection.js';
 import { dial } from './dial.js';
 import { inflateAnswer } from './inflate-answer.js';
+import { foreignGreeting, lostBeforeGreeting } from './lost-before-greeting.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
 import type { UnaryCall } from './unary-call.js';
 
@@ -198,6 +199,11 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   #read(bytes: Buffer, length: number): void {
     if (this.#lost !== null) return;
     try {
+      const foreign = this.#session.isGreeted ? null : foreignGreeting(bytes, length);
+      if (foreign !== null) {
+        this.#breakOff(foreign);
+        return;
+      }
       this.#session.feed(bytes, 0, length);
       this.#tellFreed();
       if (this.#isDraining) this.#leaveWhenIdle();
@@ -286,7 +292,9 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   }
 
   #lose(problem: string): void {
-    this.#lost ??= createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#peer}: ${problem}`);
+    if (this.#lost !== null) return;
+    const text = this.#session.isGreeted ? problem : lostBeforeGreeting(problem, this.#target.tls !== null);
+    this.#lost = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#peer}: ${text}`);
   }
 
   /** What was put is offered to the kernel once more; the ends of calls are reported when the socket has closed. */

@@ -6,6 +6,7 @@ import { type CallHead, formatGrpcTimeout } from '../grpc-head.js';
 import type { CallFate, Connection, ConnectionOwner, ConnectionTarget } from './connection.js';
 import { dial } from './dial.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
+import { lostBeforeGreeting } from './lost-before-greeting.js';
 import type { UnaryCall } from './unary-call.js';
 
 const streamWindow = 8 * 1024 * 1024;
@@ -167,7 +168,9 @@ class NodeConnection implements Connection, ExchangeHost {
   }
 
   #lose(message: string): void {
-    this.lost ??= createFailure('unavailable', GrpcCode.UNAVAILABLE, `connection to ${this.#target.ip}:${this.#target.port}: ${message}`);
+    if (this.lost !== null) return;
+    const text = this.#wasReady ? message : lostBeforeGreeting(message, this.#target.tls !== null);
+    this.lost = createFailure('unavailable', GrpcCode.UNAVAILABLE, `connection to ${this.#target.ip}:${this.#target.port}: ${text}`);
   }
 
   /**
