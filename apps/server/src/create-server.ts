@@ -167,9 +167,14 @@ function listen(
   logging: ServerLogging,
   link: WorkerLink | null,
 ): OnePort {
-  const routes = createRoutes(engine, readiness, logger, callerCheck);
+  const refused = (reason: string) => telemetry.counter(Metric.requestsRefused, { reason }).add(1);
+  const routes = createRoutes(engine, readiness, logger, callerCheck, {
+    maxMessageBytes: limits.maxMessageBytes,
+    onMalformed: () => refused('malformed'),
+  });
   const listener = createHttpListener(
     {
+      about: { name: environment.text('APP_NAME') ?? 'inferflow', version: serverVersion() },
       readiness,
       metrics: {
         contentType: telemetry.contentType,
@@ -179,11 +184,11 @@ function listen(
       corsOrigins: environment.list('INFERFLOW_CORS_ORIGINS'),
       mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),
     },
-    (fallback) => connectNodeAdapter({ routes, fallback, readMaxBytes: limits.maxMessageBytes }),
+    (fallback) =>
+      connectNodeAdapter({ routes, fallback, readMaxBytes: limits.maxMessageBytes, jsonOptions: { ignoreUnknownFields: false } }),
   );
   const tls = listenerTls(environment);
   warnOfResetLimit(process.versions.node, logger);
-  const refused = (reason: string) => telemetry.counter(Metric.requestsRefused, { reason }).add(1);
   return createOnePort({
     hot: engine.hotMethods(toGrpcStatus),
     listener,

@@ -1,16 +1,19 @@
 import type { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { SchemaBook } from '@inferflow/logging';
+import { Inferflow, Predict } from '@inferflow/proto';
 import type { Readiness } from './health.js';
 import { answerSchema, isSchemaPath } from './log-schema-route.js';
 
 /** What plain HTTP serves. */
 export interface HttpRoutesOptions {
+  /** What `GET /` says this is. */
+  readonly about: { readonly name: string; readonly version: string };
   readonly readiness: Readiness;
   /** What `/metrics` answers. */
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Log schemas, for readers of inference logs. */
   readonly schemas: SchemaBook;
-  /** Origins whose browsers may call; `*` means any. */
+  /** Origins whose pages may call; a single `*` means any. */
   readonly corsOrigins: readonly string[];
   /** Whether this caller may see admin paths (`/metrics`). */
   readonly mayAdminister: (header: (name: string) => string | undefined) => boolean;
@@ -37,11 +40,13 @@ export function createHttpListener(
   return (request, response) => {
     response.on('error', () => {});
     const origin = headerOf(request, 'origin');
-    const allowed = origin !== undefined && (options.corsOrigins.includes('*') || options.corsOrigins.includes(origin));
+    const isOpen = options.corsOrigins[0] === '*';
+    const allowed = origin !== undefined && (isOpen || options.corsOrigins.includes(origin));
+    // A cache must not give one origin's answer to another.
+    if (!isOpen && options.corsOrigins.length > 0) response.setHeader('Vary', 'Origin');
     if (allowed) {
-      response.setHeader('Access-Control-Allow-Origin', origin);
+      response.setHeader('Access-Control-Allow-Origin', isOpen ? '*' : origin);
       response.setHeader('Access-Control-Expose-Headers', exposedHeaders);
-      response.setHeader('Vary', 'Origin');
     }
     if (request.method === 'OPTIONS' && headerOf(request, 'access-control-request-method') !== undefined) {
       if (allowed) {
@@ -53,13 +58,43 @@ export function createHttpListener(
       response.end();
       return;
     }
+    // The RPC library makes an address of these and throws where it cannot: HTTP/1.0 may come without one.
+    request.headers.host ??= 'localhost';
+    if (!isHost(headerOf(request, ':authority') ?? request.headers.host))
+      return answer(response, 400, 'text/plain; charset=utf-8', 'the Host header is not a host\n');
     handler(request, response);
   };
+}
+
+function isHost(text: string): boolean {
+  return URL.canParse(`http://${text}`);
+}
+
+/** What is where, for whoever finds a port and wonders. */
+function index({ name, version }: HttpRoutesOptions['about']): string {
+  const content = {
+    name,
+    version,
+    rpc: {
+      schema: 'gRPC reflection',
+      post: [Predict, Inferflow].flatMap((service) => service.methods.map((method) => pathOf(service, method))),
+    },
+    health: ['/health/live', '/health/ready', '/health/self'],
+    metrics: '/metrics',
+    docs: 'docs/guides/call.md of the source',
+  };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+function pathOf(service: { readonly typeName: string }, method: { readonly name: string }): string {
+  return `/${service.typeName}/${method.name}`;
 }
 
 function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, response: NodeServerResponse): void {
   const path = (request.url ?? '').split('?', 1)[0];
   switch (path) {
+    case '/':
+      return answer(response, 200, 'application/json', index(options.about));
     case '/health/self':
       return answer(response, 200, 'text/plain; charset=utf-8', 'true');
     case '/health/live':
@@ -83,7 +118,7 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
         const { status, body } = answerSchema(options.schemas, path, request.url ?? '');
         return answer(response, status, 'application/json', body);
       }
-      return answer(response, 404, 'text/plain; charset=utf-8', 'not found\n');
+      return answer(response, 404, 'text/plain; charset=utf-8', 'not found; GET / says what is here\n');
   }
 }
 

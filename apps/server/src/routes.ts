@@ -6,6 +6,7 @@ import type { CallerCheck } from './auth.js';
 import { addHealth, type Readiness } from './health.js';
 import type { ServerLogger } from './logger.js';
 import { addReflection } from './reflection.js';
+import { explainRefusals, type RefusalOptions } from './rpc-refusals.js';
 import { toConnectError } from './to-connect-error.js';
 
 /** Everything that is not hot gRPC: gRPC-Web, Connect, JSON, compressed bodies, health and reflection. */
@@ -14,6 +15,7 @@ export function createRoutes(
   readiness: Readiness,
   logger: ServerLogger,
   callerCheck: CallerCheck | null,
+  refusals: RefusalOptions,
 ): (router: ConnectRouter) => void {
   const scoring = <I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>) => {
     return async (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
@@ -47,5 +49,6 @@ export function createRoutes(
     router.service(Inferflow, { retrieveModelScore: scoring(Inferflow.method.retrieveModelScore) });
     addHealth(router, readiness, [Predict.typeName, Inferflow.typeName]);
     addReflection(router, [Predict, Inferflow, Health]);
+    explainRefusals(router, refusals);
   };
 }

@@ -1,0 +1,201 @@
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { EngineError, type Violation } from '@inferflow/engine';
+import { jsonProblems } from './json-problems.js';
+import { toConnectError } from './to-connect-error.js';
+
+type Handler = ConnectRouter['handlers'][number];
+type Request = Parameters<Handler>[0];
+type Response = Awaited<ReturnType<Handler>>;
+
+/** Settings of {@link explainRefusals}. */
+export interface RefusalOptions {
+  /** Largest request, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Told of every request whose bytes are not the message of its method. */
+  readonly onMalformed: (path: string) => void;
+}
+
+const acceptedTypes = 'application/json, application/proto, application/grpc, application/grpc-web';
+
+/**
+ * Makes what the RPC library refuses by itself as clear as our own refusals: methods and content types that it does not take (it answers
+ * without a word), and bytes that are not the request (every unknown or wrong member of JSON with its place; a caller's mistake is never
+ * INTERNAL).
+ */
+export function explainRefusals(router: ConnectRouter, options: RefusalOptions): void {
+  router.handlers.forEach((handler, index) => {
+    const { service, method, requestPath, supportedContentType, protocolNames, allowedMethods } = handler;
+    router.handlers[index] = Object.assign((request: Request) => answer(handler, request, options), {
+      service,
+      method,
+      requestPath,
+      supportedContentType,
+      protocolNames,
+      allowedMethods,
+    });
+  });
+}
+
+async function answer(handler: Handler, request: Request, options: RefusalOptions): Promise<Response> {
+  const type = request.header.get('content-type')?.toLowerCase() ?? '';
+  const isJson = type.startsWith('application/json');
+  const kept: Uint8Array[] = [];
+  const response = await handler(isJson ? { ...request, body: keeping(request.body, kept) } : request);
+  if (response.status === 405) {
+    const message = `${handler.method.name} is a remote procedure: POST it, for example as JSON with the header content-type: application/json`;
+    return refusal(405, 'unimplemented', message, { allow: handler.allowedMethods.join(', ') });
+  }
+  if (response.status === 415) {
+    const message = `the content type of a request is one of ${acceptedTypes}; with curl: -H 'content-type: application/json'`;
+    return refusal(415, 'invalid_argument', message, { 'accept-post': acceptedTypes });
+  }
+  if (response.status === 400 && isJson) return explainJson(handler, request, response, kept, options);
+  if (response.status === 500 && type.startsWith('application/proto')) return explainBinary(handler, response, options);
+  if (response.body !== undefined && type.startsWith('application/grpc'))
+    return { ...response, body: correctingStatus(response.body, response.trailer, () => options.onMalformed(handler.requestPath)) };
+  return response;
+}
+
+function refusal(status: number, code: string, message: string, headers: Readonly<Record<string, string>>): Response {
+  const body = bytesOf(`${JSON.stringify({ code, message })}\n`);
+  return {
+    status,
+    header: new Headers({ 'content-type': 'application/json', 'content-length': String(body.length), ...headers }),
+    body: once(body),
+  };
+}
+
+/** The chunks of the body stay at hand until the answer is there; they are read a second time only when it is a refusal. */
+function keeping(body: Request['body'], kept: Uint8Array[]): Request['body'] {
+  if (!isStream(body)) return body;
+  return (async function* () {
+    for await (const chunk of body) {
+      kept.push(chunk);
+      yield chunk;
+    }
+  })();
+}
+
+function isStream(body: unknown): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
+}
+
+async function explainJson(
+  handler: Handler,
+  request: Request,
+  response: Response,
+  kept: readonly Uint8Array[],
+  options: RefusalOptions,
+): Promise<Response> {
+  const body = await readAll(response.body);
+  const same = { ...response, body: once(body) };
+  // What the engine refused has its details, and what the library says about headers has nothing to do with the body.
+  if (response.header?.has('content-encoding') === true || !isDecodeError(body)) return same;
+  options.onMalformed(handler.requestPath);
+  const malformed = jsonError(handler, decompress(Buffer.concat(kept), request.header.get('content-encoding'), options.maxMessageBytes));
+  return malformed === null ? same : errorResponse(response, malformed);
+}
+
+async function explainBinary(handler: Handler, response: Response, options: RefusalOptions): Promise<Response> {
+  const body = await readAll(response.body);
+  const said = errorIn(body);
+  if (said === null || !said.message.startsWith('parse binary')) return { ...response, body: once(body) };
+  options.onMalformed(handler.requestPath);
+  return errorResponse(response, notTheMessage(`the request is not the message ${handler.method.input.name}`));
+}
+
+function errorResponse(response: Response, error: EngineError): Response {
+  const body = errorToJsonBytes(toConnectError(error), undefined);
+  const header = new Headers(response.header);
+  header.set('content-length', String(body.length));
+  return { ...response, status: 400, header, body: once(body) };
+}
+
+function jsonError({ method }: Handler, body: Buffer | null): EngineError | null {
+  if (body === null) return null;
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString());
+  } catch (error) {
+    // The runtime quotes the text; its place is enough.
+    const reason = (error as Error).message.replace(/, (\.{3})?".*" is not valid JSON$/s, '');
+    return notTheMessage(body.length === 0 ? 'the request has no body' : `the request is not JSON: ${reason}`);
+  }
+  const violations = jsonProblems(method.input, json);
+  const [first] = violations;
+  return first === undefined
+    ? null
+    : notTheMessage(first.field === '.' ? first.description : `${first.field}: ${first.description}`, violations);
+}
+
+function notTheMessage(message: string, violations: readonly Violation[] = []): EngineError {
+  return new EngineError('INFERFLOW_ENGINE_MALFORMED_REQUEST', message, { violations });
+}
+
+function isDecodeError(body: Uint8Array): boolean {
+  const said = errorIn(body);
+  return said !== null && said.details === undefined && !said.message.startsWith('protocol error');
+}
+
+function errorIn(body: Uint8Array): { readonly message: string; readonly details?: unknown } | null {
+  try {
+    const { message = '', details } = JSON.parse(Buffer.from(body).toString()) as { message?: string; details?: unknown };
+    return { message, details };
+  } catch {
+    return null;
+  }
+}
+
+function decompress(bytes: Buffer, encoding: string | null, maxOutputLength: number): Buffer | null {
+  try {
+    if (encoding === 'gzip') return gunzipSync(bytes, { maxOutputLength });
+    if (encoding === 'br') return brotliDecompressSync(bytes, { maxOutputLength });
+    return bytes;
+  } catch {
+    return null;
+  }
+}
+
+/** gRPC's status comes last, as trailers or (gRPC-Web) as the last frame of the body. */
+async function* correctingStatus(
+  body: AsyncIterable<Uint8Array>,
+  trailer: Headers | undefined,
+  onMalformed: () => void,
+): AsyncIterable<Uint8Array> {
+  for await (const chunk of body) {
+    if (chunk[0] !== 0x80) {
+      yield chunk;
+      continue;
+    }
+    const text = Buffer.from(chunk.subarray(5)).toString('latin1');
+    if (!/grpc-message: parse%20binary/i.test(text)) {
+      yield chunk;
+      continue;
+    }
+    onMalformed();
+    const corrected = Buffer.from(text.replace(/grpc-status: 13/i, 'grpc-status: 3'), 'latin1');
+    const head = Buffer.from([0x80, 0, 0, 0, 0]);
+    head.writeUInt32BE(corrected.length, 1);
+    yield Buffer.concat([head, corrected]);
+  }
+  if (trailer?.get('grpc-status') === '13' && trailer.get('grpc-message')?.startsWith('parse%20binary') === true) {
+    onMalformed();
+    trailer.set('grpc-status', '3');
+  }
+}
+
+async function readAll(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  if (body !== undefined) for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function* once(chunk: Uint8Array): AsyncIterable<Uint8Array> {
+  yield chunk;
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text);
+}
