@@ -10,6 +10,7 @@ const kinds = {
   boolean: 'true/false',
   duration: 'duration',
   list: 'comma list',
+  origins: 'comma list of origins',
   level: 'level',
   hostPort: 'host:port',
   megabytes: 'megabytes',

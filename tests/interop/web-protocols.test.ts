@@ -100,6 +100,16 @@ describe('a browser of another origin', () => {
     expect(bad.headers['access-control-allow-origin']).toBe(origin);
   });
 
+  it('is any origin where the setting is *', async () => {
+    const open = await startServerUnderTest({ INFERFLOW_CORS_ORIGINS: '*' });
+    try {
+      const { headers } = await fetch(`${open.url}/health/self`, { headers: { origin: 'https://anybody.example' } });
+      expect(headers.get('access-control-allow-origin')).toBe('*');
+    } finally {
+      await open.close();
+    }
+  });
+
   it('of no origin at all gets no CORS header', async () => {
     expect((await fetchHead('GET', '/health/self', {})).headers['access-control-allow-origin']).toBeUndefined();
   });

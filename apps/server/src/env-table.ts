@@ -1,5 +1,16 @@
 /** How the text of a variable becomes a value. Durations are milliseconds: a bare number or `200ms`, `5s`, `1m`. */
-export type EnvKind = 'text' | 'integer' | 'number' | 'boolean' | 'duration' | 'list' | 'level' | 'hostPort' | 'megabytes' | 'workers';
+export type EnvKind =
+  | 'text'
+  | 'integer'
+  | 'number'
+  | 'boolean'
+  | 'duration'
+  | 'list'
+  | 'origins'
+  | 'level'
+  | 'hostPort'
+  | 'megabytes'
+  | 'workers';
 
 /** One environment variable: the only place its name, default and meaning are written down. */
 export interface EnvVariable {
@@ -91,10 +102,10 @@ export const envTable = [
   },
   {
     name: 'INFERFLOW_CORS_ORIGINS',
-    kind: 'list',
+    kind: 'origins',
     default: '',
     section: 'Server',
-    meaning: 'Origins whose browsers may call; `*` means any; none by default.',
+    meaning: 'Origins whose pages may call, each with its scheme (`https://shop.example`); `*`, alone, means any; none by default.',
   },
   {
     name: 'INFERFLOW_TLS_CERT',

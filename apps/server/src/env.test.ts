@@ -104,4 +104,26 @@ describe('readEnvironment', () => {
   it('says what is accepted without effect', () => {
     expect(readEnvironment({ CACHE_TYPE: 'freecache' }).notices[0]).toContain('CACHE_TYPE');
   });
+
+  it('takes origins as browsers write them, and nothing that no browser ever sends', () => {
+    const origins = (text: string) => readEnvironment({ INFERFLOW_CORS_ORIGINS: text }).list('INFERFLOW_CORS_ORIGINS');
+    expect(origins(' https://Shop.example:443/, http://localhost:3000,capacitor://localhost ')).toEqual([
+      'https://shop.example',
+      'http://localhost:3000',
+      'capacitor://localhost',
+    ]);
+    expect(origins('*')).toEqual(['*']);
+    expect(readEnvironment({ INFERFLOW_CORS_ORIGINS: '*' }).notices).toEqual([expect.stringContaining('every origin may call')]);
+    expect(origins('')).toEqual([]);
+    for (const [text, problem] of [
+      ['shop.example', /"shop.example" is not an origin.*did you mean "https:\/\/shop.example"/],
+      ['localhost:3000', /did you mean "https:\/\/localhost:3000"/],
+      ['https://shop.example/cart', /an origin has no path/],
+      ['https://*.shop.example', /no patterns/],
+      ['*,https://shop.example', /leave the others out/],
+      ['null', /not an origin/],
+      ['a b,https://ok.example,c', /"a b" is not[^;]*;.*"c" is not/],
+    ] as const)
+      expect(() => origins(text), text).toThrow(problem);
+  });
 });

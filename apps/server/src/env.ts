@@ -1,6 +1,7 @@
 import { closestName, editDistance } from '@inferflow/dag';
 import { type EnvKind, type EnvName, type EnvVariable, envTable } from './env-table.js';
 import { ServerStartError } from './errors.js';
+import { parseOrigins } from './parse-origins.js';
 
 /** The environment after one reading: typed values, and what the operator should be told. */
 export interface Environment {
@@ -57,6 +58,8 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
   }
   if (set.has('INFERFLOW_TLS_CERT') !== set.has('INFERFLOW_TLS_KEY'))
     problems.push('INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together: set both or none');
+  if ((values.get('INFERFLOW_CORS_ORIGINS') as readonly string[] | undefined)?.[0] === '*')
+    notices.push('INFERFLOW_CORS_ORIGINS is "*": pages of every origin may call');
   const compat = values.get('INFERFLOW_COMPAT');
   if (compat !== undefined && compat !== 'go-1.0') problems.push('INFERFLOW_COMPAT: expected "go-1.0" or nothing');
   const client = values.get('INFERFLOW_UPSTREAM_CLIENT');
@@ -124,12 +127,9 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
         ? { value: text }
         : { problem: `expected host or host:port, found ${shown(variable, text)}` };
     case 'list':
-      return {
-        value: text
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== ''),
-      };
+      return { value: listOf(text) };
+    case 'origins':
+      return parseOrigins(listOf(text));
     case 'boolean': {
       const lower = text.toLowerCase();
       if (trueTexts.includes(lower)) return { value: true };
@@ -163,6 +163,13 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
         ? inRange(variable, Number(text))
         : { problem: `expected a number, found ${shown(variable, text)}` };
   }
+}
+
+function listOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }
 
 function inRange(variable: EnvVariable, value: number): { value?: number; problem?: string } {
