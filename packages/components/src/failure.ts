@@ -22,7 +22,9 @@ export function createFailure(reason: FailureReason, message: string, componentN
 
 /** A call's failure as the failure of the component that made it. */
 export function failureOfCall(failure: CallFailure, service: string, componentName: string): Failure {
-  return { reason: failure.reason, message: `${service}: ${failure.message}`, grpcCode: failure.code, componentName, cause: undefined };
+  // Some failures begin with the name of the service already.
+  const message = failure.message.startsWith(service) ? failure.message : `${service}: ${failure.message}`;
+  return { reason: failure.reason, message, grpcCode: failure.code, componentName, cause: undefined };
 }
 
 /** The failure of a component that ran out of time before its call could be started. */
