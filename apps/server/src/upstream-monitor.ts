@@ -80,32 +80,36 @@ export class UpstreamWatch {
 
   /** Takes an event of the upstream. */
   readonly onEvent = (event: UpstreamEvent): void => {
-    const { name: service, labels } = this.#service;
+    // Not `service`: that is this server's own name in every line.
+    const { name: upstream, labels } = this.#service;
     switch (event.kind) {
       case 'connected':
         this.open++;
         if (this.#wasLost) this.#telemetry.counter(Metric.upstreamReconnects, labels).add(1);
-        this.#logger.debug({ service, address: event.address }, 'connected');
+        this.#logger.debug({ upstream, address: event.address }, 'connected');
         return;
       case 'disconnected':
-        this.#wasLost = true;
+        if (!event.isRetired) this.#wasLost = true;
         this.open = Math.max(0, this.open - 1);
-        this.#logger.debug({ service, address: event.address, reason: event.message }, 'connection lost');
+        this.#logger.debug(
+          { upstream, address: event.address, reason: event.message },
+          event.isRetired ? 'connection closed' : 'connection lost',
+        );
         return;
       case 'connect-failed':
         this.#failed('connect');
-        this.#logger.warn({ service, address: event.address, reason: event.message, retryInMs: event.retryInMs }, 'connection failed');
+        this.#logger.warn({ upstream, address: event.address, reason: event.message, retryInMs: event.retryInMs }, 'connection failed');
         return;
       case 'resolve-failed':
         this.#failed('resolve');
-        this.#logger.warn({ service, reason: event.message }, 'host name could not be resolved');
+        this.#logger.warn({ upstream, reason: event.message }, 'host name could not be resolved');
         return;
       case 'set-aside':
         this.#telemetry.counter(Metric.upstreamSetAside, labels).add(1);
-        this.#logger.warn({ service, address: event.address, forMs: event.forMs }, 'address set aside after repeated failures');
+        this.#logger.warn({ upstream, address: event.address, forMs: event.forMs }, 'address set aside after repeated failures');
         return;
       case 'restored':
-        this.#logger.info({ service, address: event.address }, 'address is back');
+        this.#logger.info({ upstream, address: event.address }, 'address is back');
         return;
       case 'retry':
         this.#telemetry.counter(Metric.upstreamRetries, labels).add(1);

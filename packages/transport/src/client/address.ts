@@ -30,6 +30,8 @@ export class Address implements ConnectionOwner {
   readonly #owner: AddressOwner;
   readonly #target: ConnectionTarget;
   readonly #draining = new Set<Connection>();
+  /** Connections that were told of as connected: each is told of once more when it is gone. */
+  readonly #told = new Set<Connection>();
   /** Failures in a row, of connecting as well as of calls. */
   #failures = 0;
   /** Connections in a row that failed or were lost before a call on them succeeded. */
@@ -104,6 +106,7 @@ export class Address implements ConnectionOwner {
   connectionReady(connection: Connection): void {
     this.#connecting--;
     this.#limitAge(connection);
+    this.#told.add(connection);
     this.#owner.options.onEvent?.({ kind: 'connected', address: this.#name });
     this.#owner.roomAppeared();
   }
@@ -128,6 +131,7 @@ export class Address implements ConnectionOwner {
     this.connections.splice(this.connections.indexOf(connection), 1);
     if (!wasReady) this.#connecting--;
     if (this.#isRetired) {
+      this.#tellDisconnected(connection, failure);
       this.#owner.hopeFaded(failure);
       return;
     }
@@ -137,10 +141,8 @@ export class Address implements ConnectionOwner {
     }
     this.#owner.addressSuspect();
     const retryInMs = hadGoodbye ? 0 : this.#reconnect(now, wasReady);
-    const event = wasReady
-      ? ({ kind: 'disconnected', address: this.#name, message: failure.message } as const)
-      : ({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs } as const);
-    this.#owner.options.onEvent?.(event);
+    if (wasReady) this.#tellDisconnected(connection, failure);
+    else this.#owner.options.onEvent?.({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs });
     this.#owner.hopeFaded(failure);
   }
 
@@ -159,6 +161,11 @@ export class Address implements ConnectionOwner {
 
   callUnheard(_connection: Connection): void {
     this.#countFailure(performance.now());
+  }
+
+  #tellDisconnected(connection: Connection, { message }: CallFailure): void {
+    if (!this.#told.delete(connection)) return;
+    this.#owner.options.onEvent?.({ kind: 'disconnected', address: this.#name, message, isRetired: this.#isRetired });
   }
 
   /** A connection that lives for ever never sees new instances behind a load balancer. */

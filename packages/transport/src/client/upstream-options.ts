@@ -8,7 +8,8 @@ export type UpstreamEvent =
   | { readonly kind: 'resolve-failed'; readonly message: string }
   | { readonly kind: 'connected'; readonly address: string }
   | { readonly kind: 'connect-failed'; readonly address: string; readonly message: string; readonly retryInMs: number }
-  | { readonly kind: 'disconnected'; readonly address: string; readonly message: string }
+  /** Follows every `connected` once. `isRetired`: on purpose, the name does not resolve to the address any more or the upstream closes. */
+  | { readonly kind: 'disconnected'; readonly address: string; readonly message: string; readonly isRetired: boolean }
   | { readonly kind: 'set-aside'; readonly address: string; readonly forMs: number }
   | { readonly kind: 'restored'; readonly address: string }
   | { readonly kind: 'retry'; readonly wasProcessed: boolean }
