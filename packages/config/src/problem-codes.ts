@@ -41,6 +41,10 @@ export const problemTable = {
   INFERFLOW_CONFIG_TWO_WRITERS: error('Two components write one column.', 'Rename one of the columns.'),
   INFERFLOW_CONFIG_SHAPE_MISMATCH: error('The columns of a tensor cannot fill its shape.', 'Correct the shape or the list of features.'),
   INFERFLOW_CONFIG_NO_CONVERSION: error('A column’s type cannot be converted to the type it is read as.', 'Change one of the types.'),
+  INFERFLOW_CONFIG_TEXT_AS_NUMBER: error(
+    'A text column is read as a number: only text that holds a number converts, everything else becomes 0. A server only warns of it in a model whose requests are read as text (`request_values`), as the original converts such text; `inferflow lint` and typed models refuse it.',
+    'Declare the feature with the type it has in the store.',
+  ),
   INFERFLOW_CONFIG_SLATE_COLUMN: error('A target component reads a column that only exists for slates.', 'Make it a slate component.'),
   INFERFLOW_CONFIG_REFUSED: error('The engine could not compile the model.', 'See the message.'),
   INFERFLOW_CONFIG_UPSTREAM_MISMATCH: error(
@@ -69,6 +73,14 @@ export const problemTable = {
   INFERFLOW_CONFIG_LOGGING_TYPE: warning(
     'The logging type of the service settings is unknown: nothing is logged.',
     'Use proto, arrow or parquet.',
+  ),
+  INFERFLOW_CONFIG_UNUSED_COLUMN: warning(
+    'A column is fetched or computed, but no component reads it, no answer holds it and no log keeps it.',
+    'Remove it from the component, or add it where it was meant to be used.',
+  ),
+  INFERFLOW_CONFIG_DEADLINE: warning(
+    'Deadlines of components, alone or of those that wait for each other, do not fit into the time a request has.',
+    'Lower them, or raise `deadline` of the model.',
   ),
   INFERFLOW_CONFIG_EMPTY_ANSWER: warning('response_config.features is empty: answers hold no columns.', 'List the columns to answer.'),
   INFERFLOW_CONFIG_SLATE_NOT_ANSWERED: warning(

@@ -28,6 +28,19 @@ export function closestName(name: string, candidates: Iterable<string>): string 
  */
 export function editDistance(from: string, to: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(from.length - to.length) > limit) return limit + 1;
+  // What both begin and end with needs no edits: names are mostly alike, and the cost is the product of what is left.
+  let start = 0;
+  let fromEnd = from.length;
+  let toEnd = to.length;
+  while (start < fromEnd && start < toEnd && from.charCodeAt(start) === to.charCodeAt(start)) start++;
+  while (fromEnd > start && toEnd > start && from.charCodeAt(fromEnd - 1) === to.charCodeAt(toEnd - 1)) {
+    fromEnd--;
+    toEnd--;
+  }
+  return distanceBetween(from.slice(start, fromEnd), to.slice(start, toEnd), limit);
+}
+
+function distanceBetween(from: string, to: string, limit: number): number {
   const width = to.length + 1;
   let beforeLast = new Uint16Array(width);
   let last = Uint16Array.from({ length: width }, (_, column) => column);

@@ -130,12 +130,17 @@ function cycles(edges: ReadonlyMap<string, readonly string[]>): TopologyProblem[
 }
 
 function twoWriters(components: readonly ComponentDeclaration[]): TopologyProblem[] {
-  const writers = new Map<string, Set<string>>();
-  for (const { componentId, writes = [] } of components)
-    for (const columnName of writes) writers.set(columnName, (writers.get(columnName) ?? new Set()).add(componentId));
+  const first = new Map<string, string>();
+  const shared = new Map<string, Set<string>>();
+  for (const { componentId, writes = [] } of components) {
+    for (const columnName of writes) {
+      const writer = first.get(columnName);
+      if (writer === undefined) first.set(columnName, componentId);
+      else if (writer !== componentId) shared.set(columnName, (shared.get(columnName) ?? new Set([writer])).add(componentId));
+    }
+  }
   const problems: TopologyProblem[] = [];
-  for (const [columnName, set] of writers) {
-    if (set.size < 2) continue;
+  for (const [columnName, set] of shared) {
     const names = [...set].sort();
     const componentId = names[1]!;
     problems.push({
@@ -158,9 +163,13 @@ function readsBeforeWrites(input: TopologyInput, edges: ReadonlyMap<string, read
   for (const [index, { componentId, reads = [] }] of input.components.entries()) {
     const suspects = [...new Set(reads)].filter((columnName) => !given.has(columnName) && writers.has(columnName));
     if (suspects.length === 0) continue;
-    const before = everythingBefore(componentId, edges);
+    const dependencies = new Set(edges.get(componentId));
+    let before: ReadonlySet<string> | null = null;
     for (const columnName of suspects) {
       const writer = writers.get(columnName)!;
+      if (dependencies.has(writer)) continue;
+      // Only for what is read over several steps: it costs a walk through the graph.
+      before ??= everythingBefore(componentId, edges);
       if (before.has(writer)) continue;
       const isOwn = writer === componentId;
       problems.push({

@@ -1,5 +1,6 @@
 import { compileTopology } from '@inferflow/dag';
-import { isInGraph, readColumns } from '../lint/column-table.js';
+import { readColumns } from '../lint/column-reads.js';
+import { isInGraph } from '../lint/column-table.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelConfig } from '../model-config.js';
 import { writtenColumns } from '../written-columns.js';
 

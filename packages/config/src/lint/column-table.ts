@@ -13,42 +13,40 @@ export interface ColumnFacts {
   readonly writer: ComponentConfig | null;
 }
 
+/** Values per row of fetched vectors, where somebody knows them. */
+export type ColumnWidths = ReadonlyMap<string, number>;
+
+/** What is known about columns besides the config, and what of the config is not to be trusted. */
+export interface ColumnKnowledge {
+  readonly widths?: ColumnWidths | undefined;
+  readonly isUncertain?: ((component: ComponentConfig) => boolean) | undefined;
+}
+
 /** True if the component is part of the graph and so will run. */
 export function isInGraph(config: ModelConfig, componentName: string): boolean {
   return Object.hasOwn(config.dependencies, componentName);
 }
 
 /** Columns that exist because of the config: those that components of the graph fill, and calibration columns. The first writer counts. */
-export function columnTable(config: ModelConfig): ReadonlyMap<string, ColumnFacts> {
+export function columnTable(config: ModelConfig, { widths, isUncertain }: ColumnKnowledge = {}): ReadonlyMap<string, ColumnFacts> {
   const table = new Map<string, ColumnFacts>();
   for (const name of calibrationColumns(config.components))
     table.set(name, { dataType: DataType.String, elements: 1, scope: 'target', writer: null });
   for (const component of config.components) {
     if (!isInGraph(config, component.componentName)) continue;
-    for (const [name, facts] of factsOf(component)) if (!table.has(name)) table.set(name, facts);
+    const isUnsure = isUncertain?.(component) === true;
+    for (const [name, facts] of factsOf(component, widths)) {
+      if (!table.has(name)) table.set(name, isUnsure ? { ...facts, dataType: DataType.Unknown, elements: undefined } : facts);
+    }
   }
   return table;
 }
 
-/** Columns that a component reads, each once. */
-export function readColumns(component: ComponentConfig): readonly string[] {
-  switch (component.kind) {
-    case 'feature':
-      return unique(component.keys.map((key) => key.column));
-    case 'predator':
-      return unique(component.inputs.flatMap((input) => input.features));
-    case 'numerix':
-      return unique([component.componentId, ...component.variables.map((variable) => variable.column)]);
-    case 'plugin':
-      return [];
-  }
-}
-
-function factsOf(component: ComponentConfig): readonly (readonly [string, ColumnFacts])[] {
+function factsOf(component: ComponentConfig, widths: ColumnWidths | undefined): readonly (readonly [string, ColumnFacts])[] {
   switch (component.kind) {
     case 'feature': {
       const fetched = component.columns.map(
-        ({ name, dataType }) => [name, { ...scalarOrUnknown(dataType), scope: 'target', writer: component }] as const,
+        ({ name, dataType }) => [name, { ...scalarOr(dataType, widths?.get(name)), scope: 'target', writer: component }] as const,
       );
       const joined: ColumnFacts = { dataType: DataType.String, elements: 1, scope: 'target', writer: component };
       return component.compositeId ? [...fetched, [component.componentId, joined]] : fetched;
@@ -62,16 +60,12 @@ function factsOf(component: ComponentConfig): readonly (readonly [string, Column
         }),
       );
     case 'numerix':
-      return [[component.scoreColumn, { ...scalarOrUnknown(component.dataType), scope: component.scope, writer: component }]];
+      return [[component.scoreColumn, { ...scalarOr(component.dataType, undefined), scope: component.scope, writer: component }]];
     case 'plugin':
       return [];
   }
 }
 
-function scalarOrUnknown(dataType: DataType): Pick<ColumnFacts, 'dataType' | 'elements'> {
-  return { dataType, elements: dataTypeInfo(dataType).isVector ? undefined : 1 };
-}
-
-function unique(names: readonly string[]): readonly string[] {
-  return [...new Set(names)];
+function scalarOr(dataType: DataType, width: number | undefined): Pick<ColumnFacts, 'dataType' | 'elements'> {
+  return { dataType, elements: dataTypeInfo(dataType).isVector ? width : 1 };
 }

@@ -1,30 +1,96 @@
-import { editDistance } from '@inferflow/dag';
-import { componentPath } from '../component-paths.js';
+import { type ReadMember, readPath } from '../component-paths.js';
 import { joinPath } from '../json-path.js';
-import type { ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';
 import { scoreNames } from '../score-names.js';
-import { type ColumnFacts, columnTable, isInGraph, readColumns } from './column-table.js';
+import type { Steps } from '../steps.js';
+import { readColumns, visitReads } from './column-reads.js';
+import type { LintContext } from './lint-context.js';
+import { NearNames } from './near-names.js';
+
+/** Looking for what an unknown name was meant to be takes microseconds. */
+const READS_PER_STEP = 200;
 
 /** Columns nobody writes, target components that read slate columns, scores of slate components that are not answered. */
-export function lintColumns(config: ModelConfig): readonly Problem[] {
-  const columns = columnTable(config);
-  return [...componentReads(config, columns), ...responseReads(config, columns), ...unansweredSlates(config)];
+export function* lintColumns(context: LintContext): Steps<readonly Problem[]> {
+  const { config } = context;
+  const reads = new ReadLint(context);
+  for (const component of context.running) {
+    const members = new Map<string, ReadMember>();
+    visitReads(component, (column, member) => {
+      if (!members.has(column)) members.set(column, member);
+    });
+    let count = 0;
+    for (const [column, member] of members) {
+      reads.read(column, () => readPath(config, component, member), component.componentName);
+      if (++count % READS_PER_STEP === 0) yield;
+    }
+  }
+  yield;
+  return [...reads.problems, ...responseReads(context, reads), ...unansweredSlates(context)];
 }
 
-function componentReads(config: ModelConfig, columns: ReadonlyMap<string, ColumnFacts>): readonly Problem[] {
-  return config.components.flatMap((component) => {
-    if (!isInGraph(config, component.componentName)) return [];
-    const path = componentPath(config, component);
-    const isTarget = component.kind === 'feature' || component.scope === 'target';
-    return readColumns(component).flatMap((name) => {
-      if (name === config.response.idColumn) return [];
-      const facts = columns.get(name);
-      if (facts === undefined) return fromRequest(config, columns, name, path, `component ${JSON.stringify(component.componentName)}`);
-      return isTarget && facts.scope === 'slate' ? [slateColumn(name, path, component.componentName)] : [];
-    });
-  });
+/** Looks at one read after the other; names are only indexed once one of them is written by nobody. */
+class ReadLint {
+  readonly problems: Problem[] = [];
+  readonly #context: LintContext;
+  readonly #writers: string;
+  #near: NearNames | null = null;
+  /** How many readers name a column of the request. */
+  #requested: ReadonlyMap<string, number> | null = null;
+  #nearRequested: NearNames | null = null;
+
+  constructor(context: LintContext) {
+    this.#context = context;
+    const hasPlugins = context.config.components.some((component) => component.kind === 'plugin');
+    this.#writers = hasPlugins ? 'no component that declares its columns writes it' : 'no component writes it';
+  }
+
+  read(column: string, pathOf: () => string, componentName: string): void {
+    const { config, columns, byName } = this.#context;
+    if (column === config.response.idColumn) return;
+    const facts = columns.get(column);
+    if (facts === undefined) {
+      this.problems.push(this.fromRequest(column, pathOf(), `component ${JSON.stringify(componentName)}`));
+      return;
+    }
+    const component = byName.get(componentName);
+    const isTarget = component?.kind === 'feature' || component?.scope === 'target';
+    if (isTarget && facts.scope === 'slate') this.problems.push(slateColumn(column, pathOf(), componentName));
+  }
+
+  fromRequest(name: string, path: string, reader: string): Problem {
+    const { config, columns } = this.#context;
+    // The id column is a declared name too.
+    this.#near ??= new NearNames(new Set([...columns.keys(), config.response.idColumn]));
+    const suggestion = this.#near.near(name);
+    const message = `${reader} reads column ${JSON.stringify(name)}; ${this.#writers}, so it comes from the request`;
+    if (suggestion !== undefined) return createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, message, { found: name, suggestion });
+    const siblings = this.#near.siblings(name);
+    if (siblings.length > 0) {
+      const [only, ...others] = siblings;
+      const details = { found: name, suggestion: others.length === 0 ? only : undefined };
+      const instead = others.length === 0 ? '' : `; there are ${listed(siblings)}`;
+      return createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, `${message}${instead}`, details);
+    }
+    return createProblem('INFERFLOW_CONFIG_REQUEST_COLUMN', path, message, { found: name, suggestion: this.#commoner(name) });
+  }
+
+  /** A column of the request that others read, if this reader is alone with a name next to it. */
+  #commoner(name: string): string | undefined {
+    this.#requested ??= this.#countRequested();
+    if (this.#requested.get(name) !== 1) return undefined;
+    this.#nearRequested ??= new NearNames([...this.#requested].flatMap(([column, count]) => (count > 1 ? [column] : [])));
+    return this.#nearRequested.near(name);
+  }
+
+  #countRequested(): ReadonlyMap<string, number> {
+    const { running, columns, config } = this.#context;
+    const counts = new Map<string, number>();
+    const readers = [...running.map(readColumns), [...new Set(config.response.features)]];
+    for (const name of readers.flat()) if (!columns.has(name)) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts;
+  }
 }
 
 function slateColumn(name: string, path: string, componentName: string): Problem {
@@ -35,48 +101,22 @@ function slateColumn(name: string, path: string, componentName: string): Problem
   });
 }
 
-function responseReads(config: ModelConfig, columns: ReadonlyMap<string, ColumnFacts>): readonly Problem[] {
-  const { features, logFeatures } = config.response;
+function responseReads({ config, columns }: LintContext, reads: ReadLint): readonly Problem[] {
+  const { features, logFeatures, idColumn } = config.response;
   const path = '$.response_config.features';
   if (features.length === 0)
     return [createProblem('INFERFLOW_CONFIG_EMPTY_ANSWER', path, 'response_config.features is empty: answers hold no columns')];
-  const answered = features.flatMap((name, index) => {
-    return name === config.response.idColumn || columns.has(name)
-      ? []
-      : fromRequest(config, columns, name, joinPath(path, index), 'the answer');
-  });
-  const logged =
-    typeof logFeatures === 'boolean'
-      ? []
-      : logFeatures.filter((name) => name !== config.response.idColumn && !columns.has(name) && !features.includes(name));
-  return [...answered, ...logged.flatMap((name) => fromRequest(config, columns, name, '$.response_config.log_features', 'the log'))];
-}
-
-function fromRequest(
-  config: ModelConfig,
-  columns: ReadonlyMap<string, ColumnFacts>,
-  name: string,
-  path: string,
-  reader: string,
-): readonly Problem[] {
-  const suggestion = nearColumn(name, columns.keys());
-  const hasPlugins = config.components.some((component) => component.kind === 'plugin');
-  const writers = hasPlugins ? 'no component that declares its columns writes it' : 'no component writes it';
-  const message = `${reader} reads column ${JSON.stringify(name)}; ${writers}, so it comes from the request`;
-  if (suggestion !== undefined) return [createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, message, { found: name, suggestion })];
-  const siblings = siblingColumns(name, columns.keys());
-  if (siblings.length === 0) return [createProblem('INFERFLOW_CONFIG_REQUEST_COLUMN', path, message, { found: name })];
-  const [only, ...others] = siblings;
-  const details = { found: name, suggestion: others.length === 0 ? only : undefined };
-  const instead = others.length === 0 ? '' : `; there are ${listed(siblings)}`;
-  return [createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, `${message}${instead}`, details)];
-}
-
-/** Written columns of the same component, or of the same feature group: a request has no reason to use their first part. */
-function siblingColumns(name: string, columns: Iterable<string>): readonly string[] {
-  const end = name.lastIndexOf(':') + 1;
-  const isSibling = (column: string): boolean => column.startsWith(name.slice(0, end)) && column.lastIndexOf(':') + 1 === end;
-  return end < 2 ? [] : [...columns].filter(isSibling);
+  const isUnknown = (name: string): boolean => name !== idColumn && !columns.has(name);
+  const answered = features.flatMap((name, index) =>
+    isUnknown(name) ? [reads.fromRequest(name, joinPath(path, index), 'the answer')] : [],
+  );
+  if (typeof logFeatures === 'boolean') return answered;
+  const known = new Set(features);
+  const logPath = config.dialect === 'deployed' ? '$.response_config.log_feature_names' : '$.response_config.log_features';
+  const logged = logFeatures.flatMap((name, index) =>
+    isUnknown(name) && !known.has(name) ? [reads.fromRequest(name, joinPath(logPath, index), 'the log')] : [],
+  );
+  return [...answered, ...logged];
 }
 
 function listed(names: readonly string[]): string {
@@ -84,35 +124,13 @@ function listed(names: readonly string[]): string {
   return `${first.join(', ')}${names.length > 5 ? `, … ${names.length - 5} more` : ''}`;
 }
 
-/** A written column that differs in a letter or two, or by a component name in front. Short names are too often alike on purpose. */
-function nearColumn(name: string, columns: Iterable<string>): string | undefined {
-  const limit = name.length < 5 ? 0 : name.length < 10 ? 1 : 2;
-  const lower = name.toLowerCase();
-  for (const column of columns) {
-    if (column.endsWith(`:${name}`) || name.endsWith(`:${column}`)) return column;
-    if (limit > 0 && !differInDigits(name, column) && editDistance(lower, column.toLowerCase(), limit) <= limit) return column;
-  }
-  return undefined;
-}
-
-/** `feature_1` and `feature_2` are two names, not one misspelt. */
-function differInDigits(a: string, b: string): boolean {
-  return a !== b && a.replace(/\d+/g, '#') === b.replace(/\d+/g, '#');
-}
-
-function unansweredSlates(config: ModelConfig): readonly Problem[] {
-  const answered = new Set(config.response.features);
-  const read = new Set(config.components.flatMap(readColumns));
-  return config.components.flatMap((component) => {
-    if (
-      component.kind === 'feature' ||
-      component.kind === 'plugin' ||
-      component.scope !== 'slate' ||
-      !isInGraph(config, component.componentName)
-    )
-      return [];
+function unansweredSlates({ config, running }: LintContext): readonly Problem[] {
+  const slates = running.filter((component) => component.kind !== 'feature' && component.kind !== 'plugin' && component.scope === 'slate');
+  if (slates.length === 0) return [];
+  const used = new Set([...config.response.features, ...config.components.flatMap(readColumns)]);
+  return slates.flatMap((component) => {
     const scores = scoreNames(component);
-    if (scores.length === 0 || scores.some((score) => answered.has(score) || read.has(score))) return [];
+    if (scores.length === 0 || scores.some((score) => used.has(score))) return [];
     const message = `scores of slate component ${JSON.stringify(component.componentName)} (${scores.join(', ')}) are neither answered nor read`;
     return [createProblem('INFERFLOW_CONFIG_SLATE_NOT_ANSWERED', '$.response_config.features', message, { expected: scores.join(', ') })];
   });

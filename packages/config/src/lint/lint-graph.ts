@@ -1,28 +1,36 @@
 import { type ComponentDeclaration, closestName, DagErrorCode, findTopologyProblems, type TopologyProblem } from '@inferflow/dag';
-import { componentPath } from '../component-paths.js';
+import { componentPath, edgePlace, mentionPlace, placePath, type ReadMember, readPath, writePath } from '../component-paths.js';
 import { emptyRecord } from '../json.js';
 import { joinPath } from '../json-path.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';
+import type { Steps } from '../steps.js';
 import { calibrationColumns, writtenColumns } from '../written-columns.js';
-import { isInGraph, readColumns } from './column-table.js';
+import { readColumns, visitReads } from './column-reads.js';
+import type { LintContext } from './lint-context.js';
 
 const GRAPH_PATH = '$.dag_execution_config.component_dependency';
 
 /** Cycles, unknown and unused components, columns read before they are written or written twice, edges that look inverted. */
-export function lintGraph(config: ModelConfig): readonly Problem[] {
-  const inGraph = config.components.filter((component) => isInGraph(config, component.componentName));
-  const found = findTopologyProblems({
-    components: [{ componentId: FEATURE_INITIALIZER }, ...inGraph.map(toDeclaration)],
-    dependencies: knownDependencies(config),
-    given: calibrationColumns(config.components),
-  });
+export function* lintGraph(context: LintContext): Steps<readonly Problem[]> {
+  const { config, running } = context;
+  const declarations = running.map(toDeclaration);
+  yield;
+  const found = oncePerWriter(
+    findTopologyProblems({
+      components: [{ componentId: FEATURE_INITIALIZER }, ...declarations],
+      dependencies: knownDependencies(config),
+      given: calibrationColumns(config.components),
+    }),
+  );
+  yield;
+  const inGraph = new Set(running);
   return [
-    ...oncePerWriter(found).map(({ problem, columns }) => toProblem(config, problem, columns)),
-    ...inGraph.flatMap((component) => ownRepeats(config, component)),
-    ...oncePerWriter(found).flatMap(({ problem }) => invertedEdge(config, problem)),
-    ...config.components.filter((component) => !inGraph.includes(component)).map((component) => unused(config, component)),
+    ...found.map(({ problem, columns }) => toProblem(context, problem, columns)),
+    ...running.flatMap((component) => ownRepeats(config, component)),
+    ...found.flatMap(({ problem }) => invertedEdge(config, problem)),
+    ...config.components.filter((component) => !inGraph.has(component)).map((component) => unused(config, component)),
   ];
 }
 
@@ -67,7 +75,8 @@ function knownDependencies(config: ModelConfig): Record<string, readonly string[
   return known;
 }
 
-function toProblem(config: ModelConfig, problem: TopologyProblem, columns: readonly string[]): Problem {
+function toProblem(context: LintContext, problem: TopologyProblem, columns: readonly string[]): Problem {
+  const { config } = context;
   const { componentId = '', requiredBy, columnName, message } = problem;
   switch (problem.code) {
     case DagErrorCode.cycle:
@@ -75,14 +84,14 @@ function toProblem(config: ModelConfig, problem: TopologyProblem, columns: reado
     case DagErrorCode.unknownComponent:
       return unknownComponent(config, componentId, requiredBy);
     case DagErrorCode.twoWriters:
-      return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', pathOf(config, componentId), message, { found: columnName });
+      return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', writtenAt(context, componentId, columnName), message, { found: columnName });
     case DagErrorCode.readBeforeWrite: {
       const expected =
         requiredBy === componentId
           ? 'a column of another component'
           : `${JSON.stringify(requiredBy)} to run after ${JSON.stringify(componentId)}`;
       const text = requiredBy === undefined || requiredBy === componentId ? message : missingEdge(config, componentId, requiredBy, columns);
-      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', pathOf(config, requiredBy ?? componentId), text, {
+      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', readAt(context, requiredBy ?? componentId, columnName), text, {
         found: columnName,
         expected,
       });
@@ -107,9 +116,14 @@ function unknownComponent(config: ModelConfig, name: string, requiredBy: string 
     requiredBy === undefined
       ? `the graph mentions ${JSON.stringify(name)}`
       : `component ${JSON.stringify(requiredBy)} waits for ${JSON.stringify(name)}`;
-  const key = config.dialect === 'deployed' && requiredBy !== undefined ? requiredBy : name;
+  const path = placePath(config, requiredBy === undefined ? mentionPlace(name) : edgePlace(requiredBy, name));
   const details = { found: name, expected: 'the name of a configured component', suggestion: closestName(name, config.order) };
-  return createProblem('INFERFLOW_CONFIG_UNKNOWN_COMPONENT', joinPath(GRAPH_PATH, key), `${who}, which is not configured`, details);
+  return createProblem(
+    'INFERFLOW_CONFIG_UNKNOWN_COMPONENT',
+    path ?? joinPath(GRAPH_PATH, name),
+    `${who}, which is not configured`,
+    details,
+  );
 }
 
 /** A component that writes one column twice; two components are found by the topology check. */
@@ -122,7 +136,7 @@ function ownRepeats(config: ModelConfig, component: ComponentConfig): readonly P
   }
   return [...repeated].map((name) => {
     const message = `component ${JSON.stringify(component.componentName)} writes column ${JSON.stringify(name)} twice`;
-    return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', pathOf(config, component.componentName), message, {
+    return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', writePath(config, component, name), message, {
       found: name,
       expected: 'one writer',
     });
@@ -139,7 +153,8 @@ function invertedEdge(config: ModelConfig, { code, componentId, requiredBy, colu
     found: `${JSON.stringify(key)}: [${JSON.stringify(listed)}]`,
     expected: `${JSON.stringify(listed)}: [${JSON.stringify(key)}]`,
   };
-  return [createProblem('INFERFLOW_CONFIG_INVERTED_EDGE', joinPath(GRAPH_PATH, key), message, details)];
+  const path = placePath(config, edgePlace(componentId, requiredBy)) ?? joinPath(GRAPH_PATH, key);
+  return [createProblem('INFERFLOW_CONFIG_INVERTED_EDGE', path, message, details)];
 }
 
 function unused(config: ModelConfig, component: ComponentConfig): Problem {
@@ -147,7 +162,20 @@ function unused(config: ModelConfig, component: ComponentConfig): Problem {
   return createProblem('INFERFLOW_CONFIG_UNUSED_COMPONENT', componentPath(config, component), message, { found: component.componentName });
 }
 
-function pathOf(config: ModelConfig, componentName: string): string {
-  const component = config.components.find((candidate) => candidate.componentName === componentName);
-  return component === undefined ? GRAPH_PATH : componentPath(config, component);
+function writtenAt({ config, byName }: LintContext, componentName: string, columnName: string | undefined): string {
+  const component = byName.get(componentName);
+  if (component === undefined) return GRAPH_PATH;
+  return columnName === undefined ? componentPath(config, component) : writePath(config, component, columnName);
+}
+
+/** Where a component first names a column as read. */
+function readAt({ config, byName }: LintContext, componentName: string, columnName: string | undefined): string {
+  const component = byName.get(componentName);
+  if (component === undefined) return GRAPH_PATH;
+  const members: ReadMember[] = [];
+  visitReads(component, (column, member) => {
+    if (column === columnName && members.length === 0) members.push(member);
+  });
+  const [first] = members;
+  return first === undefined ? componentPath(config, component) : readPath(config, component, first);
 }

@@ -1,29 +1,27 @@
 import { DataType, dataTypeInfo, parseDataType, resolveConversion } from '@inferflow/matrix';
-import { componentPath } from '../component-paths.js';
-import type { ModelConfig, ModelInput, NumerixComponentConfig } from '../model-config.js';
+import { readPath, settingPath, tensorFieldPath } from '../component-paths.js';
+import type { NumerixComponentConfig, PredatorComponentConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';
-import { type ColumnFacts, columnTable, isInGraph } from './column-table.js';
+import type { LintContext } from './lint-context.js';
 
 /** Shapes that their columns cannot fill and types that cannot be converted. Columns of the request are not known here. */
-export function lintTypes(config: ModelConfig): readonly Problem[] {
-  const columns = columnTable(config);
-  return config.components.flatMap((component): readonly Problem[] => {
-    if (!isInGraph(config, component.componentName)) return [];
-    const path = componentPath(config, component);
-    if (component.kind === 'predator') {
-      // With the slate as a dimension, a tensor holds as many values as the slate has targets.
-      const isPerRow = component.scope === 'target' || component.slateCalls !== 'dimension';
-      return component.inputs.flatMap((input) => [
-        ...(isPerRow ? checkShape(input, columns, path) : []),
-        ...checkInputTypes(config, input, columns, path),
-      ]);
-    }
-    return component.kind === 'numerix' ? checkVariables(config, component, columns, path) : [];
+export function lintTypes(context: LintContext): readonly Problem[] {
+  return context.running.flatMap((component): readonly Problem[] => {
+    if (component.kind === 'numerix') return checkVariables(context, component);
+    if (component.kind !== 'predator') return [];
+    // With the slate as a dimension, a tensor holds as many values as the slate has targets.
+    const isPerRow = component.scope === 'target' || component.slateCalls !== 'dimension';
+    return component.inputs.flatMap((_, index) => [
+      ...(isPerRow ? checkShape(context, component, index) : []),
+      ...checkInputTypes(context, component, index),
+    ]);
   });
 }
 
-function checkShape(input: ModelInput, columns: ReadonlyMap<string, ColumnFacts>, path: string): readonly Problem[] {
+function checkShape({ config, columns }: LintContext, component: PredatorComponentConfig, index: number): readonly Problem[] {
+  const input = component.inputs[index];
+  if (input === undefined) return [];
   const fixed = input.shape.filter((dim) => dim > 0).reduce((product, dim) => product * dim, 1);
   const isOpen = input.shape.includes(-1);
   let least = 0;
@@ -37,60 +35,70 @@ function checkShape(input: ModelInput, columns: ReadonlyMap<string, ColumnFacts>
   const fits = isOpen ? !isExact || least % fixed === 0 : isExact ? least === fixed : least <= fixed;
   if (fits) return [];
   const shape = JSON.stringify(input.shape);
-  const message = `input tensor ${JSON.stringify(input.name)} has shape ${shape}, but its ${input.features.length} columns give ${isExact ? '' : 'at least '}${least} values per row`;
+  const message = `input tensor ${JSON.stringify(input.name)} has shape ${shape}, but its ${countOf(input.features.length, 'column')} ${input.features.length === 1 ? 'gives' : 'give'} ${isExact ? '' : 'at least '}${countOf(least, 'value')} per row`;
   const details = {
-    found: `${isExact ? '' : 'at least '}${least} values`,
-    expected: isOpen ? `a multiple of ${fixed}` : `${fixed} values`,
+    found: `${isExact ? '' : 'at least '}${countOf(least, 'value')}`,
+    expected: isOpen ? `a multiple of ${fixed}` : countOf(fixed, 'value'),
   };
-  return [createProblem('INFERFLOW_CONFIG_SHAPE_MISMATCH', path, message, details)];
+  return [createProblem('INFERFLOW_CONFIG_SHAPE_MISMATCH', tensorFieldPath(config, component, 'inputs', index, 'shape'), message, details)];
 }
 
-function checkInputTypes(
-  config: ModelConfig,
-  input: ModelInput,
-  columns: ReadonlyMap<string, ColumnFacts>,
-  path: string,
-): readonly Problem[] {
-  const wanted = parseDataType(input.dataType);
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function checkInputTypes(context: LintContext, component: PredatorComponentConfig, index: number): readonly Problem[] {
+  const { config, columns } = context;
+  const input = component.inputs[index];
+  const wanted = input === undefined ? undefined : parseDataType(input.dataType);
   // Everything has a text; BF16 is passed through as it is.
-  if (wanted === undefined || wanted === DataType.String) return [];
-  return input.features.flatMap((name) => {
+  if (input === undefined || wanted === undefined || wanted === DataType.String) return [];
+  return input.features.flatMap((name, feature) => {
     const facts = columns.get(name);
     if (facts === undefined || facts.dataType === DataType.Unknown) return [];
     const to = dataTypeInfo(facts.dataType).isVector ? dataTypeInfo(wanted).vectorType : wanted;
-    return checkConversion(config, name, facts.dataType, to, path, `input tensor ${JSON.stringify(input.name)}`);
+    const path = (): string => readPath(config, component, { kind: 'input', index, feature });
+    return checkConversion(context, name, facts.dataType, to, path, `input tensor ${JSON.stringify(input.name)}`);
   });
 }
 
-function checkVariables(
-  config: ModelConfig,
-  component: NumerixComponentConfig,
-  columns: ReadonlyMap<string, ColumnFacts>,
-  path: string,
-): readonly Problem[] {
-  const result = config.compat ? [] : checkConversion(config, component.scoreColumn, DataType.FP32, component.dataType, path, 'the result');
-  const variables = component.variables.flatMap(({ variable, column }) => {
+function checkVariables(context: LintContext, component: NumerixComponentConfig): readonly Problem[] {
+  const { config, columns } = context;
+  const resultPath = (): string => settingPath(config, component, 'dataType');
+  const result = config.compat
+    ? []
+    : checkConversion(context, component.scoreColumn, DataType.FP32, component.dataType, resultPath, 'the result');
+  const variables = component.variables.flatMap(({ variable, column }, index) => {
     const facts = columns.get(column);
     if (facts === undefined || facts.dataType === DataType.Unknown) return [];
     // A vector of one value is as good as a scalar.
     const from = facts.elements === 1 ? dataTypeInfo(facts.dataType).elementType : facts.dataType;
-    return checkConversion(config, column, from, DataType.FP32, path, `variable ${JSON.stringify(variable)}`);
+    const path = (): string => readPath(config, component, { kind: 'variable', index, feature: 0 });
+    return checkConversion(context, column, from, DataType.FP32, path, `variable ${JSON.stringify(variable)}`);
   });
   return [...result, ...variables];
 }
 
 function checkConversion(
-  config: ModelConfig,
+  context: LintContext,
   column: string,
   from: DataType,
   to: DataType,
-  path: string,
+  pathOf: () => string,
   reader: string,
 ): readonly Problem[] {
-  if (from === to || isConvertible(from, to, config.compat)) return [];
+  const { config } = context;
+  if (from === to) return [];
   const [found, expected] = [dataTypeInfo(from).name, dataTypeInfo(to).name];
+  if (isConvertible(from, to, config.compat)) {
+    if (from !== DataType.String || config.compat) return [];
+    const message = `${reader} needs ${expected}, but column ${JSON.stringify(column)} is text; every value that is not a number becomes 0`;
+    // The original reads such text too, so a model that came from there goes on serving.
+    const severity = context.isStrict || config.requestValues === 'typed' ? 'error' : 'warning';
+    return [createProblem('INFERFLOW_CONFIG_TEXT_AS_NUMBER', pathOf(), message, { found, expected, severity })];
+  }
   const message = `${reader} needs ${expected}, but column ${JSON.stringify(column)} is ${found}, which cannot be converted`;
-  return [createProblem('INFERFLOW_CONFIG_NO_CONVERSION', path, message, { found, expected })];
+  return [createProblem('INFERFLOW_CONFIG_NO_CONVERSION', pathOf(), message, { found, expected })];
 }
 
 /** Conversions work on elements: a vector stays a vector, and text of several values has no numbers in it. */

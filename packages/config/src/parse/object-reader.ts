@@ -1,6 +1,7 @@
 import { editDistance } from '@inferflow/dag';
 import { emptyRecord, isJsonObject, type JsonObject, type JsonValue } from '../json.js';
 import { describeValue, joinPath } from '../json-path.js';
+import type { Dialect } from '../model-config.js';
 import { fieldName, fieldNames } from '../schema/fields.js';
 import type { ObjectKind } from '../schema/object-kinds.js';
 import type { ParseContext } from './parse-context.js';
@@ -188,7 +189,7 @@ export class ObjectReader {
   }
 
   #sort(object: JsonObject, place: string | null): void {
-    const known = new Map(fieldNames(this.#kind, this.context.dialect).map((name) => [name.toLowerCase(), name]));
+    const known = knownNames(this.#kind, this.context.dialect);
     const extra = emptyRecord<JsonValue>();
     for (const [written, value] of Object.entries(object)) {
       const name = known.get(written.toLowerCase());
@@ -236,6 +237,19 @@ export class ObjectReader {
   #wrongType(key: string, value: JsonValue, expected: string): void {
     reportType(this.context, this.pathOf(key), value, expected);
   }
+}
+
+const namesByLower = new Map<string, ReadonlyMap<string, string>>();
+
+/** Field names of an object by their lower-case form. */
+function knownNames(kind: ObjectKind, dialect: Dialect): ReadonlyMap<string, string> {
+  const key = `${kind} ${dialect}`;
+  let names = namesByLower.get(key);
+  if (names === undefined) {
+    names = new Map(fieldNames(kind, dialect).map((name) => [name.toLowerCase(), name]));
+    namesByLower.set(key, names);
+  }
+  return names;
 }
 
 /** Reports a value of the wrong JSON type. */

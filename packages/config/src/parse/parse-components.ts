@@ -1,7 +1,9 @@
 import { closestName } from '@inferflow/dag';
+import { componentPlace } from '../component-paths.js';
 import { isJsonObject, type JsonValue } from '../json.js';
 import { joinPath } from '../json-path.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelCacheConfig } from '../model-config.js';
+import type { Steps } from '../steps.js';
 import { ObjectReader, reportType } from './object-reader.js';
 import { parseFeature } from './parse-feature.js';
 import { parseNumerix } from './parse-numerix.js';
@@ -18,22 +20,19 @@ export interface PlacedComponent {
 }
 
 /** Reads all components, in config order. */
-export function parseComponents(reader: ObjectReader, cache: ModelCacheConfig, compat: boolean): readonly PlacedComponent[] {
+export function* parseComponents(reader: ObjectReader, cache: ModelCacheConfig, compat: boolean): Steps<readonly PlacedComponent[]> {
   const placed = new Map<string, PlacedComponent>();
   for (const kind of kinds) {
     for (const { name, item, path } of readCollection(reader, kind)) {
       const earlier = placed.get(name);
       if (name === FEATURE_INITIALIZER || earlier !== undefined) reportClash(reader, name, path, earlier);
+      if (earlier === undefined) reader.context.note(componentPlace(name), path);
       const component = parseComponent(new ObjectReader(reader.context, kind, item, path, componentPlace(name)), kind, name, cache, compat);
       if (earlier === undefined) placed.set(name, { component, path });
+      yield;
     }
   }
   return inOrder(reader, placed);
-}
-
-/** Key of a component's unknown fields in `ModelConfig.extra`. */
-export function componentPlace(componentName: string): string {
-  return `component:${JSON.stringify(componentName)}`;
 }
 
 interface Item {

@@ -81,7 +81,7 @@ function readKeys(reader: ObjectReader): readonly Key[] {
     return [];
   }
   const items = isList ? (raw ?? []) : [raw];
-  return items.flatMap((item, index) => {
+  const keys = items.flatMap((item, index) => {
     const path = isList ? joinPath(reader.pathOf('keys'), index) : reader.pathOf('keys');
     if (!isJsonObject(item)) {
       reportType(reader.context, path, item, 'an object');
@@ -89,28 +89,45 @@ function readKeys(reader: ObjectReader): readonly Key[] {
     }
     return readKey(new ObjectReader(reader.context, 'key', item, path, `${reader.place}/keys/${index}`));
   });
+  for (const [index, { path }] of keys.entries()) reader.context.note(`${reader.place}/keys/${index}`, path);
+  return keys.map(({ key }) => key);
 }
 
-function readKey(reader: ObjectReader): readonly Key[] {
+/** A key and where its column is named. */
+interface PlacedKey {
+  readonly key: Key;
+  readonly path: string;
+}
+
+function readKey(reader: ObjectReader): readonly PlacedKey[] {
   const isDocumented = reader.context.dialect === 'documented';
   const isSchemaList = isDocumented && Array.isArray(reader.raw('schema'));
   const isColumnList = isDocumented && Array.isArray(reader.raw('column'));
   const schemas = isSchemaList ? reader.names('schema', 'a key') : [reader.requiredText('schema', 'a key')];
   const columns = isColumnList ? reader.names('column', 'a key') : [reader.requiredText('column', 'a key')];
   if (schemas.length === 0) reader.missing('schema', 'a key');
-  if (columns.length === schemas.length) return schemas.map((schema, index) => ({ schema, column: columns[index] as string }));
-  if (columns.length !== 1) {
+  const path = reader.pathOf('column');
+  if (columns.length === schemas.length) {
+    return schemas.map((schema, index) => ({
+      key: { schema, column: columns[index] as string },
+      path: isColumnList ? joinPath(path, index) : path,
+    }));
+  }
+  // Only a single text stands for all names: a list that is too short says that somebody forgot one.
+  if (isColumnList) {
     const message = `schema has ${schemas.length} names and col has ${columns.length}; they go in pairs`;
-    reader.invalid('column', message, { found: `${columns.length} columns`, expected: `${schemas.length} columns, or one for all` });
-    return schemas.map((schema) => ({ schema, column: columns[0] ?? '' }));
+    const expected = `${schemas.length} columns, or one text for all names`;
+    reader.invalid('column', message, { found: `${columns.length} columns`, expected });
+    return schemas.map((schema) => ({ key: { schema, column: columns[0] ?? '' }, path }));
   }
   const [column = ''] = columns;
   if (schemas.length > 1)
     reader.context.assume(reader.pathOf('column'), column, `one column for ${schemas.length} key names: every one reads it`);
-  return schemas.map((schema) => ({ schema, column }));
+  return schemas.map((schema) => ({ key: { schema, column }, path }));
 }
 
 function readGroups(query: ObjectReader): readonly FeatureGroupConfig[] {
+  query.context.note(`${query.place.slice(0, -'/query'.length)}/groups`, query.pathOf('groups'));
   return query
     .objects('groups', 'group', (index) => `${query.place.slice(0, -'/query'.length)}/groups/${index}`)
     .map((group) => {

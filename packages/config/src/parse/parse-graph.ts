@@ -1,3 +1,4 @@
+import { edgePlace, mentionPlace } from '../component-paths.js';
 import { emptyRecord, type JsonValue } from '../json.js';
 import { joinPath } from '../json-path.js';
 import { FEATURE_INITIALIZER } from '../model-config.js';
@@ -17,12 +18,21 @@ export function parseGraph(reader: ObjectReader): Readonly<Record<string, readon
   const entries = reader.map('dependency');
   for (const [key, value] of entries) {
     const path = joinPath(reader.pathOf('dependency'), key);
+    noteMention(reader, key, path);
     if (key === '') reportNameless(reader, path);
     if (key !== FEATURE_INITIALIZER) dependenciesOf(key);
-    for (const listed of new Set(readList(reader, value, path))) {
+    const seen = new Set<string>();
+    for (const [index, listed] of readList(reader, value, path).entries()) {
+      if (seen.has(listed)) continue;
+      seen.add(listed);
+      const at = joinPath(path, index);
+      noteMention(reader, listed, at);
       const [component, dependency] = reader.context.dialect === 'documented' ? [listed, key] : [key, listed];
-      if (component === FEATURE_INITIALIZER) reportInverted(reader, key, listed, path);
-      else dependenciesOf(component).add(dependency);
+      if (component === FEATURE_INITIALIZER) reportInverted(reader, key, listed, at);
+      else {
+        dependenciesOf(component).add(dependency);
+        reader.context.note(edgePlace(component, dependency), at);
+      }
       if (dependency !== FEATURE_INITIALIZER) dependenciesOf(dependency);
     }
   }
@@ -32,6 +42,11 @@ export function parseGraph(reader: ObjectReader): Readonly<Record<string, readon
   const dependencies = emptyRecord<readonly string[]>();
   for (const name of [...waitsFor.keys()].sort()) dependencies[name] = [...(waitsFor.get(name) ?? [])].sort();
   return dependencies;
+}
+
+function noteMention(reader: ObjectReader, name: string, path: string): void {
+  const place = mentionPlace(name);
+  if (!reader.context.places.has(place)) reader.context.note(place, path);
 }
 
 function readList(reader: ObjectReader, value: JsonValue, path: string): readonly string[] {

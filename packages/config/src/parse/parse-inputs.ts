@@ -6,6 +6,7 @@ import { type ObjectReader, reportType } from './object-reader.js';
 
 /** Input tensors of the deployed dialect. */
 export function readDeployedInputs(reader: ObjectReader): readonly ModelInput[] {
+  reader.context.note(`${reader.place}/inputs`, reader.pathOf('inputs'));
   return reader.objects('inputs', 'input', (index) => `${reader.place}/inputs/${index}`).map((tensor) => readInput(tensor, new Map()));
 }
 
@@ -15,6 +16,7 @@ export function readDocumentedInputs(reader: ObjectReader, what: string): readon
   if (inputs === undefined) return [];
   const types = readFeatureMap(inputs);
   if (inputs.has('tensors')) {
+    inputs.context.note(`${reader.place}/inputs`, inputs.pathOf('tensors'));
     const tensors = inputs
       .objects('tensors', 'input', (index) => `${reader.place}/inputs/${index}`)
       .map((tensor) => readInput(tensor, types));
@@ -30,6 +32,7 @@ export function readDocumentedInputs(reader: ObjectReader, what: string): readon
     }
     return tensors;
   }
+  inputs.context.note(`${reader.place}/inputs/from`, inputs.pathOf('featureMap'));
   if (types.size > 0) {
     inputs.context.assume(
       inputs.pathOf('tensors'),

@@ -199,7 +199,7 @@ describe('parseModelConfig, documented dialect', () => {
     const raw = guideModel();
     raw.component_config.numerix_component_config.reranker.score_column = 'score';
     raw.response_config.features = ['score', 'ranker_model:score'];
-    expect(codes(raw)).toEqual([['AMBIGUOUS_SCORE', '$']]);
+    expect(codes(raw)).toEqual([['AMBIGUOUS_SCORE', '$.response_config.features[0]']]);
   });
 
   it('lets a prefix stand for the label, or be put before it', () => {

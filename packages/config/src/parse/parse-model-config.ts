@@ -1,9 +1,10 @@
-import { rememberPaths } from '../component-paths.js';
-import { contentHash, meaningOf } from '../hash.js';
+import { rememberPlaces } from '../component-paths.js';
+import { meaningHashSteps } from '../hash.js';
 import { copyJson, isJsonObject, type JsonObject, type JsonValue } from '../json.js';
 import { describeValue, joinPath } from '../json-path.js';
 import type { ComponentConfig, ModelCacheConfig, ModelConfig, ResponseConfig } from '../model-config.js';
 import { type Assumption, hasErrors, type Problem } from '../problem.js';
+import { finish, type Steps } from '../steps.js';
 import { defaultIdColumn } from '../written-columns.js';
 import { detectDialect } from './detect-dialect.js';
 import { ObjectReader } from './object-reader.js';
@@ -31,7 +32,7 @@ const DEFAULT_ERROR_LOGGING_PERCENT = 10;
  * Whether the graph as a whole makes sense is for `lintModel` to say.
  */
 export function parseModelConfig(modelConfigId: string, raw: unknown): ParseResult {
-  const { draft, problems, assumptions } = parseDraft(modelConfigId, raw);
+  const { draft, problems, assumptions } = finish(draftSteps(modelConfigId, raw));
   return Object.freeze({ config: hasErrors(problems) ? null : draft, problems, assumptions });
 }
 
@@ -41,12 +42,13 @@ export interface ConfigDraft extends Omit<ParseResult, 'config'> {
   readonly draft: ModelConfig | null;
 }
 
-/** @internal {@link parseModelConfig} that also hands out a config with errors, so that its graph can be checked all the same. */
-export function parseDraft(modelConfigId: string, raw: unknown): ConfigDraft {
+/** @internal {@link parseModelConfig} in portions, which also hands out a config with errors, so that its graph can be checked all the same. */
+export function* draftSteps(modelConfigId: string, raw: unknown): Steps<ConfigDraft> {
   const refusals: Problem[] = [];
   const json = copyJson(raw, ({ code, path, found }) => {
     refusals.push(createProblem(code, path.reduce(joinPath, '$'), `${found} is not accepted here`, { found, expected: 'a JSON value' }));
   });
+  yield;
   if (refusals.length > 0) return refused(refusals);
   if (!isJsonObject(json)) {
     const details = { found: describeValue(json), expected: 'an object' };
@@ -54,14 +56,14 @@ export function parseDraft(modelConfigId: string, raw: unknown): ConfigDraft {
       createProblem('INFERFLOW_CONFIG_WRONG_TYPE', '$', `a model config is an object, found ${describeValue(json)}`, details),
     ]);
   }
-  return parseObject(modelConfigId, json);
+  return yield* parseObject(modelConfigId, json);
 }
 
 function refused(problems: readonly Problem[]): ConfigDraft {
   return Object.freeze({ draft: null, problems: Object.freeze([...problems]), assumptions: Object.freeze([]) });
 }
 
-function parseObject(modelConfigId: string, json: JsonObject): ConfigDraft {
+function* parseObject(modelConfigId: string, json: JsonObject): Steps<ConfigDraft> {
   const { dialect, problem } = detectDialect(json);
   const context = new ParseContext(dialect);
   if (problem !== undefined) context.problems.push(problem);
@@ -73,12 +75,13 @@ function parseObject(modelConfigId: string, json: JsonObject): ConfigDraft {
   const components = readMember(reader, 'components');
   const dependencies = graph === undefined ? {} : parseGraph(graph);
   const cache = components === undefined ? undefined : parseCache(components);
-  const placed = components === undefined || cache === undefined ? [] : parseComponents(components, cache, compat);
+  const placed = components === undefined || cache === undefined ? [] : yield* parseComponents(components, cache, compat);
   const response = parseResponse(
     reader.object('response', 'response', 'response') ?? new ObjectReader(context, 'response', {}, '$.response_config', null),
   );
   const errorLoggingPercent = components?.percentage('errorLoggingPercent', DEFAULT_ERROR_LOGGING_PERCENT) ?? DEFAULT_ERROR_LOGGING_PERCENT;
   if (components !== undefined) checkAccepted(context, components, placed);
+  yield;
   const named = nameColumns(context, components, placed, response);
   if (components === undefined || cache === undefined) return { ...refused(context.problems), assumptions: context.assumptions };
   const meaning = {
@@ -95,11 +98,12 @@ function parseObject(modelConfigId: string, json: JsonObject): ConfigDraft {
     response: named.response,
     extra: context.extra,
   };
-  const draft = deepFreeze({ ...meaning, hash: contentHash(meaningOf(meaning)) });
-  rememberPaths(
-    draft,
-    placed.map(({ path }) => path),
-  );
+  yield;
+  const hash = yield* meaningHashSteps(meaning);
+  yield;
+  const draft = deepFreeze({ ...meaning, hash });
+  yield;
+  rememberPlaces(draft, context.places);
   return Object.freeze({ draft, problems: Object.freeze(context.problems), assumptions: Object.freeze(context.assumptions) });
 }
 

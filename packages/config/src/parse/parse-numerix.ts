@@ -35,6 +35,7 @@ export function parseNumerix(reader: ObjectReader, componentName: string): Numer
 
 function readDeployedVariables(reader: ObjectReader): readonly NumerixVariable[] {
   const path = reader.pathOf('mapping');
+  let count = 0;
   return reader.map('mapping').flatMap(([key, column]) => {
     const at = joinPath(path, key);
     const { name: variable, typeText } = splitType(key);
@@ -49,16 +50,23 @@ function readDeployedVariables(reader: ObjectReader): readonly NumerixVariable[]
     }
     if (variable === '') reader.context.report('INFERFLOW_CONFIG_MISSING', at, 'a variable has no name', { found: describeValue(key) });
     if (column === '') reader.context.report('INFERFLOW_CONFIG_MISSING', at, `variable ${JSON.stringify(variable)} has no column`);
+    reader.context.note(`${reader.place}/variables/${count++}`, at);
     return [{ variable, dataType: readDataType(reader.context, typeText, at), dataTypeText: typeText, column }];
   });
 }
 
 function readDocumentedVariables(reader: ObjectReader): readonly NumerixVariable[] {
   if (Array.isArray(reader.raw('mapping'))) {
-    return reader.objects('mapping', 'variable', (index) => `${reader.place}/variables/${index}`).map(readVariable);
+    return reader
+      .objects('mapping', 'variable', (index) => `${reader.place}/variables/${index}`)
+      .map((variable, index) => {
+        reader.context.note(`${reader.place}/variables/${index}`, variable.pathOf('column'));
+        return readVariable(variable);
+      });
   }
   const path = reader.pathOf('mapping');
   const entries = reader.map('mapping');
+  for (const [index, [column]] of entries.entries()) reader.context.note(`${reader.place}/variables/${index}`, joinPath(path, column));
   if (entries.length > 0)
     reader.context.assume(path, entries.map(([column]) => column).join(', '), 'variables are named like their columns');
   if (entries.some(([column]) => column === ''))

@@ -6,6 +6,7 @@ import { type ObjectReader, readIntegers, reportType } from './object-reader.js'
 
 /** Output tensors of the deployed dialect. */
 export function readDeployedOutputs(reader: ObjectReader): readonly ModelOutput[] {
+  reader.context.note(`${reader.place}/outputs`, reader.pathOf('outputs'));
   return reader.objects('outputs', 'output', (index) => `${reader.place}/outputs/${index}`).map(readDeployedOutput);
 }
 
@@ -16,6 +17,7 @@ export function readDocumentedOutputs(reader: ObjectReader, what: string): reado
   const columns = outputs.texts('scoreColumns');
   for (const [index, column] of columns.entries()) reportEmptyScore(outputs, column, joinPath(outputs.pathOf('scoreColumns'), index));
   if (outputs.has('tensors')) {
+    outputs.context.note(`${reader.place}/outputs`, outputs.pathOf('tensors'));
     const tensors = outputs.objects('tensors', 'output', (index) => `${reader.place}/outputs/${index}`).map(readDocumentedOutput);
     const declared = new Set(tensors.flatMap((tensor) => tensor.scores.map((score) => score.name)));
     for (const [index, column] of columns.entries()) {
@@ -25,6 +27,7 @@ export function readDocumentedOutputs(reader: ObjectReader, what: string): reado
     }
     return tensors;
   }
+  outputs.context.note(`${reader.place}/outputs/from`, outputs.pathOf('scoreColumns'));
   if (columns.length > 0) {
     outputs.context.assume(
       outputs.pathOf('tensors'),

@@ -1,3 +1,6 @@
+import { componentPath, readPath, rememberPlaces } from '../component-paths.js';
+import { joinPath } from '../json-path.js';
+import { visitReads } from '../lint/column-reads.js';
 import type { ComponentConfig, ResponseConfig } from '../model-config.js';
 import {
   forEachReference,
@@ -29,7 +32,7 @@ export function resolveScores(reader: ObjectReader, components: readonly Compone
     const owners = scores.ownersOf(name, referrer);
     if (owners.length === 0) return name;
     const column = qualifiedScore(owners[0] as string, name);
-    if (!reported.has(name)) report(reader, name, owners, column);
+    if (!reported.has(name)) report(reader, name, owners, column, () => referencePath(reader, components, response, name, referrer));
     reported.add(name);
     return column;
   };
@@ -94,14 +97,38 @@ function isPlain(reader: ObjectReader, scores: ScoreTable, components: readonly 
   return plain;
 }
 
-function report(reader: ObjectReader, name: string, owners: readonly string[], column: string): void {
+/** Where a component, or the response, first refers to a name. */
+function referencePath(
+  reader: ObjectReader,
+  components: readonly ComponentConfig[],
+  { features, logFeatures }: ResponseConfig,
+  name: string,
+  referrer: Referrer,
+): string {
+  const { dialect, places } = reader.context;
+  const written = { dialect, components };
+  rememberPlaces(written, places);
+  const component = components.find(({ componentName }) => componentName === referrer);
+  const found: string[] = [];
+  if (component !== undefined) {
+    visitReads(component, (column, member) => {
+      if (column === name && found.length === 0) found.push(readPath(written, component, member));
+    });
+    return found[0] ?? componentPath(written, component);
+  }
+  if (features.includes(name)) return joinPath('$.response_config.features', features.indexOf(name));
+  const logged = typeof logFeatures === 'boolean' ? -1 : logFeatures.indexOf(name);
+  return logged < 0 ? '$.response_config.id_column' : joinPath('$.response_config.log_features', logged);
+}
+
+function report(reader: ObjectReader, name: string, owners: readonly string[], column: string, pathOf: () => string): void {
   const { context } = reader;
   if (owners.length === 1) {
     context.assume(reader.pathOf('scoreNames'), column, `the bare name ${JSON.stringify(name)} means this score`);
     return;
   }
   const candidates = owners.map((owner) => JSON.stringify(qualifiedScore(owner, name))).join(', ');
-  context.report('INFERFLOW_CONFIG_AMBIGUOUS_SCORE', '$', `the score name ${JSON.stringify(name)} can mean ${candidates}`, {
+  context.report('INFERFLOW_CONFIG_AMBIGUOUS_SCORE', pathOf(), `the score name ${JSON.stringify(name)} can mean ${candidates}`, {
     found: name,
     expected: `one of ${candidates}`,
   });

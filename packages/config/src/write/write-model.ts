@@ -1,3 +1,4 @@
+import { componentPlace } from '../component-paths.js';
 import { emptyRecord, type JsonObject, type JsonValue } from '../json.js';
 import {
   type ComponentConfig,
@@ -6,7 +7,6 @@ import {
   type PluginComponentConfig,
   type ResponseConfig,
 } from '../model-config.js';
-import { componentPlace } from '../parse/parse-components.js';
 import { forEachReference, qualifiedScore, scoreNames } from '../score-names.js';
 import { defaultIdColumn } from '../written-columns.js';
 import type { DocumentWriter } from './document-writer.js';
