@@ -10,6 +10,7 @@ export { type AlwaysLogRules, LogSampling, type LogSamplingOptions } from './sam
 export { buildLogSchema, type LogFeature, type LogSchema, logFeature, recordVersion } from './schema/log-schema.js';
 export { type LogType, parseLogType } from './schema/log-type.js';
 export type { LoggedComponent, LoggedModel, LoggedResponse } from './schema/logged-model.js';
+export { SchemaArchive, type SchemaArchiveOptions } from './schema/schema-archive.js';
 export { SchemaBook, type SchemaBookOptions, schemaAnswer } from './schema/schema-book.js';
 export type { Delivery, LogSink, LostRows } from './sink.js';
 export { loadZstd, type Zstd } from './zstd.js';

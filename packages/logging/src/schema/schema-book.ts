@@ -21,16 +21,24 @@ export class SchemaBook {
 
   /** Adds a configuration, or makes it the newest again; returns its schema. */
   add(model: LoggedModel): LogSchema {
-    let byHash = this.#models.get(model.modelConfigId);
+    return this.#put(this.byHash(model.modelConfigId, model.hash) ?? buildLogSchema(model));
+  }
+
+  /** Adds a schema that an earlier process knew; the newest of its model from here on. */
+  restore(schema: LogSchema): void {
+    this.#put(schema);
+  }
+
+  #put(schema: LogSchema): LogSchema {
+    const { modelConfigId, configHash } = schema;
+    let byHash = this.#models.get(modelConfigId);
     if (byHash === undefined) {
       byHash = new Map();
-      this.#models.set(model.modelConfigId, byHash);
+      this.#models.set(modelConfigId, byHash);
     }
-    const known = byHash.get(model.hash);
-    const schema = known ?? buildLogSchema(model);
     // Map order is age: the newest last.
-    byHash.delete(model.hash);
-    byHash.set(model.hash, schema);
+    byHash.delete(configHash);
+    byHash.set(configHash, schema);
     for (const hash of byHash.keys()) {
       if (byHash.size <= this.#limit) break;
       byHash.delete(hash);
