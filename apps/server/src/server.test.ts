@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
+import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
@@ -85,6 +86,48 @@ describe('TLS on the listener', () => {
   const pem = (name: string) => fileURLToPath(new URL(`../../../packages/transport/src/testdata/${name}`, import.meta.url));
   const tls = { INFERFLOW_TLS_CERT: pem('server.pem'), INFERFLOW_TLS_KEY: pem('server.key') };
   const ca = readFileSync(pem('ca.pem'));
+
+  it('tells a client that speaks plaintext to it, in a line of the log too, and not for every try', async () => {
+    const stock = await start({ sum: sumModel() }, tls);
+    const text = await new Promise<string>((resolve, reject) => {
+      const socket = net.connect(stock.port, '127.0.0.1', () => socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n'));
+      let got = '';
+      socket.on('data', (chunk) => (got += chunk)).on('close', () => resolve(got));
+      socket.on('error', reject);
+    });
+    expect(text).toMatch(/^HTTP\/1.1 400[\s\S]*this port speaks TLS, not plaintext: use https/);
+    const session = http2.connect(`http://127.0.0.1:${stock.port}`);
+    session.on('error', () => {});
+    const [code, , debug] = await new Promise<[number, number, Buffer]>((resolve) =>
+      session.on('goaway', (...all) => resolve(all as never)),
+    );
+    expect([code, String(debug)]).toEqual([
+      http2.constants.NGHTTP2_INADEQUATE_SECURITY,
+      expect.stringContaining('speaks TLS, not plaintext'),
+    ]);
+    session.destroy();
+    expect(await codeOf(grpc(stock).inferPointWise(sumRequest('sum'), { timeoutMs: 2000 }))).not.toBe('answered');
+    const lines = () => stock.lines().filter(({ msg }) => String(msg).includes('spoke plaintext to this port'));
+    await expect.poll(() => lines().length).toBe(1);
+    const metrics = await new Promise<string>((resolve, reject) => {
+      https
+        .get(`https://localhost:${stock.port}/metrics`, { ca }, (response) => {
+          let got = '';
+          response.on('data', (chunk) => (got += chunk)).on('end', () => resolve(got));
+        })
+        .on('error', reject);
+    });
+    expect(metrics).toMatch(/requests_refused_total\{[^}]*tls-mismatch[^}]*\} [3-9]/);
+  });
+
+  it('tells a client that speaks TLS to a plaintext port', async () => {
+    const stock = await start({ sum: sumModel() });
+    const call = client(createGrpcTransport({ baseUrl: `https://localhost:${stock.port}`, nodeOptions: { ca } })).inferPointWise(
+      sumRequest('sum'),
+    );
+    expect(String(await call.catch((error: unknown) => error))).toContain('wrong version number');
+    await expect.poll(() => stock.lines().filter(({ msg }) => String(msg).includes('spoke TLS to this port')).length).toBe(1);
+  });
 
   it('serves gRPC and HTTPS, and no plaintext', async () => {
     const stock = await start({ sum: sumModel() }, tls);

@@ -2,13 +2,35 @@ import { Metric, type Telemetry } from '@inferflow/telemetry';
 import type { SessionEvent } from '@inferflow/transport';
 import type { ServerLogger } from './logger.js';
 
-/** Counts what happens to connections; a session that the runtime ended for its resets is also a log line. */
+/** A client that does not know better tries again and again: one line says it, the next tells how many there were. */
+const mismatchLogIntervalMs = 10_000;
+
+const mismatchTexts = {
+  tls: 'a client spoke TLS to this port, which speaks plaintext: it was refused; change the client, or set INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY',
+  plaintext: 'a client spoke plaintext to this port, which speaks TLS: it was refused; change the client',
+} as const;
+
+/** Counts what happens to connections; what an operator should change is also a log line. */
 export function sessionEvents(telemetry: Telemetry, logger: ServerLogger): (event: SessionEvent) => void {
   const open = { h1: telemetry.gauge(Metric.connections, { protocol: 'h1' }), h2: telemetry.gauge(Metric.connections, { protocol: 'h2' }) };
   const count = { h1: 0, h2: 0 };
   const resetLimits = telemetry.counter(Metric.sessionResets);
+  const mismatches = { tls: { quietUntil: 0, suppressed: 0 }, plaintext: { quietUntil: 0, suppressed: 0 } };
+  const mismatch = (client: 'tls' | 'plaintext'): void => {
+    const state = mismatches[client];
+    const now = performance.now();
+    if (now < state.quietUntil) {
+      state.suppressed++;
+      return;
+    }
+    logger.warn(state.suppressed > 0 ? { suppressedLines: state.suppressed } : {}, mismatchTexts[client]);
+    mismatches[client] = { quietUntil: now + mismatchLogIntervalMs, suppressed: 0 };
+  };
   return (event) => {
     switch (event.kind) {
+      case 'mismatch':
+        mismatch(event.client);
+        return;
       case 'opened':
         open[event.protocol].set(++count[event.protocol]);
         return;

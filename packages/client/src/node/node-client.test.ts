@@ -184,6 +184,15 @@ describe('createRoundRobinTransport', () => {
     }
   });
 
+  it('says UNAVAILABLE, with a hint, where a TLS port turns plaintext away in words', async () => {
+    const server = createServer();
+    server.on('session', (session) => session.goaway(constants.NGHTTP2_INADEQUATE_SECURITY, 0, Buffer.from('speaks TLS')));
+    const client = createNodeInferflowClient({ host: '127.0.0.1', port: await listen(server), timeoutMs: 3000 });
+    const error = await client.inferPointWise(request).catch((thrown: unknown) => thrown as ClientError);
+    expect(error).toMatchObject({ grpcCode: 14, message: expect.stringContaining('the server speaks TLS; use TLS (https://)') });
+    await client.close();
+  });
+
   it('says UNAVAILABLE when the connection is lost before the answer', async () => {
     const server = createServer();
     server.on('stream', (stream: ServerHttp2Stream) => stream.session?.destroy());

@@ -21,6 +21,8 @@ const ASIDE_MS = 1000;
 
 /** A server that shuts down refuses new calls before it looks at them: they can be sent again without a doubt. */
 const refusedStream = /REFUSED_STREAM/;
+/** GOAWAY with INADEQUATE_SECURITY: how a TLS port turns plaintext HTTP/2 away. */
+const insecure = /Session closed with error code 12\b/;
 
 /**
  * gRPC to all addresses of a host in turn. An address that cannot be reached, or
@@ -41,6 +43,11 @@ export function createRoundRobinTransport(options: RoundRobinOptions): ClosableT
         } catch (thrown) {
           const error = ConnectError.from(thrown);
           const isRefused = refusedStream.test(error.rawMessage);
+          if (insecure.test(error.rawMessage)) {
+            address.asideUntil = performance.now() + ASIDE_MS;
+            const text = `${options.host}:${options.port}: the server speaks TLS; use TLS (https://) for it`;
+            throw new ConnectError(text, Code.Unavailable, undefined, undefined, thrown);
+          }
           const loss = error.code === Code.Canceled && signal?.aborted !== true ? address.lossText : '';
           if (loss !== '') {
             address.asideUntil = performance.now() + ASIDE_MS;

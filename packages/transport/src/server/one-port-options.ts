@@ -29,6 +29,7 @@ export type RefusalReason =
   | 'draining'
   | 'connections'
   | 'handshake-timeout'
+  | 'tls-mismatch'
   | 'receive-timeout'
   | 'slow-reader';
 
@@ -37,6 +38,8 @@ export type SessionEvent =
   | { readonly kind: 'opened'; readonly protocol: 'h1' | 'h2' }
   | { readonly kind: 'closed'; readonly protocol: 'h1' | 'h2' }
   | { readonly kind: 'aged' }
+  /** A client spoke TLS to a plaintext port, or plaintext to a TLS port; it was told and closed. */
+  | { readonly kind: 'mismatch'; readonly client: 'tls' | 'plaintext' }
   /** The session ended in error after many resets by its client: on Node before 22.11 at about 1000 in a burst, which cannot be configured. */
   | { readonly kind: 'reset-limit'; readonly resets: number }
   | { readonly kind: 'error'; readonly message: string };

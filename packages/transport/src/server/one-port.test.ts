@@ -181,6 +181,14 @@ describe('createOnePort: protocols on one port', () => {
     );
   });
 
+  it('lets calls over TLS end while it drains', async () => {
+    const port = await serve({ tls: { cert: pem('server.pem'), key: pem('server.key') } });
+    const call = run(client(port, { tls: { ca: pem('ca.pem') } }), new ProbeCall('slow 300'));
+    await until(() => calls.length === 1);
+    await servers.at(-1)!.drain(5000);
+    expect((await call).text).toBe('slow 300');
+  });
+
   it('serves TLS by ALPN', async () => {
     const port = await serve({ tls: { cert: pem('server.pem'), key: pem('server.key') } });
     const ca = pem('ca.pem');

@@ -7,10 +7,11 @@ import { guardListener } from './cold-requests.js';
 import { acceptHot, hotMethodOf } from './hot-methods.js';
 import type { NodeCallHost } from './node-call.js';
 import type { OnePort, OnePortListener, OnePortOptions } from './one-port-options.js';
+import { refuseMismatch } from './refuse-mismatch.js';
 import { type ResolvedOnePortOptions, resolveOnePortOptions } from './resolve-one-port-options.js';
 import { ServerLoad } from './server-load.js';
 import { SessionGuard } from './session-guard.js';
-import { sniff } from './sniff.js';
+import { type SniffedProtocol, sniff } from './sniff.js';
 
 const streamWindow = 1024 * 1024;
 const drainPollMs = 20;
@@ -48,7 +49,7 @@ class OnePortServer implements OnePort, NodeCallHost {
     this.#h2.on('session', (session) => this.#sessionOpened(session));
     this.#h2.on('stream', this.#streamOpened.bind(this) as StreamListener);
     this.#h2.on('sessionError', () => {});
-    this.#server = options.tls === null ? this.#createPlain() : this.#createTls(options.tls);
+    this.#server = this.#createServer();
     if (options.maxConnections > 0) this.#server.maxConnections = options.maxConnections;
     this.#server.on('drop', () => options.onRefused?.('connections', ''));
   }
@@ -101,34 +102,44 @@ class OnePortServer implements OnePort, NodeCallHost {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #createPlain(): net.Server {
-    const { handshakeTimeoutMs, onRefused } = this.options;
+  /** Every socket is looked at first: one that speaks TLS to a plaintext port, or the reverse, is told so instead of being cut off. */
+  #createServer(): net.Server {
+    const { handshakeTimeoutMs, onRefused, tls: settings } = this.options;
+    const secure = settings === null ? null : this.#createTls(settings);
     return net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
       this.#track(socket);
       this.#silent.add(socket);
-      sniff(
-        socket,
-        handshakeTimeoutMs,
-        (protocol) => this.#hand(socket, protocol),
-        () => onRefused?.('handshake-timeout', ''),
-      );
+      sniff(socket, handshakeTimeoutMs, {
+        onTimeout: () => onRefused?.('handshake-timeout', ''),
+        onProtocol: (protocol) => {
+          if ((protocol === 'tls') !== (secure !== null)) this.#mismatch(socket, protocol);
+          else if (secure === null) this.#hand(socket, protocol === 'h2' ? 'h2' : 'h1');
+          else {
+            this.#silent.delete(socket);
+            secure.emit('connection', socket);
+          }
+        },
+      });
     });
   }
 
-  #createTls(settings: NonNullable<ResolvedOnePortOptions['tls']>): net.Server {
+  #mismatch(socket: net.Socket, protocol: SniffedProtocol): void {
+    this.#silent.delete(socket);
+    this.options.onRefused?.('tls-mismatch', '');
+    this.options.onSession?.({ kind: 'mismatch', client: protocol === 'tls' ? 'tls' : 'plaintext' });
+    refuseMismatch(socket, protocol);
+  }
+
+  /** Never listens: is handed sockets whose first byte is TLS. */
+  #createTls(settings: NonNullable<ResolvedOnePortOptions['tls']>): tls.Server {
     const server = tls.createServer({
       ALPNProtocols: ['h2', 'http/1.1'],
       cert: settings.cert,
       key: settings.key,
       handshakeTimeout: this.options.handshakeTimeoutMs,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
       ...(settings.ca !== undefined && { ca: settings.ca }),
       ...(settings.requestCert === true && { requestCert: true, rejectUnauthorized: true }),
     } as tls.TlsOptions);
-    // The socket below TLS is tracked too, so that one which never shakes hands can be closed.
-    server.on('connection', (socket: net.Socket) => this.#track(socket));
     server.on('secureConnection', (socket) => {
       socket.on('error', () => socket.destroy());
       this.#hand(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'h1');

@@ -1,9 +1,20 @@
 import type net from 'node:net';
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+/** First byte of every TLS connection: a record with a handshake message. */
+const tlsHandshake = 0x16;
 
-/** Tells HTTP/2 by prior knowledge from HTTP/1.1 by the first bytes of a socket, which are put back. A silent socket is closed after the time given. */
-export function sniff(socket: net.Socket, timeoutMs: number, onProtocol: (protocol: 'h1' | 'h2') => void, onTimeout: () => void): void {
+/** What the first bytes of a socket say. */
+export type SniffedProtocol = 'h1' | 'h2' | 'tls';
+
+/** Told what a socket speaks, or that it said nothing in time (it is closed then). */
+export interface SniffListener {
+  onProtocol(protocol: SniffedProtocol): void;
+  onTimeout(): void;
+}
+
+/** Tells TLS, HTTP/2 by prior knowledge and HTTP/1.1 apart by the first bytes of a socket, which are put back. */
+export function sniff(socket: net.Socket, timeoutMs: number, { onProtocol, onTimeout }: SniffListener): void {
   let seen: Buffer | null = null;
   const timer = setTimeout(() => {
     onTimeout();
@@ -22,8 +33,9 @@ export function sniff(socket: net.Socket, timeoutMs: number, onProtocol: (protoc
     socket.off('readable', onReadable);
     socket.off('close', stop);
     stop();
+    const protocol = seen[0] === tlsHandshake ? 'tls' : isPreface ? 'h2' : 'h1';
     socket.unshift(seen);
-    onProtocol(isPreface ? 'h2' : 'h1');
+    onProtocol(protocol);
   };
   socket.on('readable', onReadable);
   socket.once('close', stop);
