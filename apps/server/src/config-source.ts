@@ -1,6 +1,7 @@
 import { type ConfigSource, createDirectorySource } from '@inferflow/config';
 import type { SourceStatus } from '@inferflow/config-etcd';
 import type { Telemetry } from '@inferflow/telemetry';
+import type { SourceView } from './config-status.js';
 import type { Embedded } from './embedded.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
@@ -8,10 +9,12 @@ import { createEtcdConfigSource } from './etcd-config-source.js';
 import type { ServerLogger } from './logger.js';
 
 /** Where model configurations come from, and how current they are. */
-export interface ServerConfigSource {
+export interface ServerConfigSource extends SourceView {
   readonly source: ConfigSource;
-  /** Null for a source that cannot fall behind. */
-  readonly status: (() => SourceStatus) | null;
+  /** Whether the source can fall behind: then readiness tells its state. */
+  readonly canFallBehind: boolean;
+  /** Calls back when the state of the source has changed. */
+  onState(listener: () => void): void;
 }
 
 /** The source that the environment names: etcd, a directory, else the embedded demo's directory. */
@@ -25,5 +28,16 @@ export function configSourceOf(
   const directory = environment.text('INFERFLOW_CONFIG_DIR') ?? embedded.configDirectory;
   if (directory === undefined)
     throw new ServerStartError('CONFIG_UNAVAILABLE', ['no source of model configurations: set ETCD_SERVER or INFERFLOW_CONFIG_DIR']);
-  return { source: createDirectorySource({ directory }), status: null };
+  const status: SourceStatus = { state: 'live', since: Date.now(), reason: '', kind: '' };
+  return {
+    source: createDirectorySource({ directory }),
+    kind: environment.isSet('INFERFLOW_CONFIG_DIR') ? 'directory' : 'demo',
+    canFallBehind: false,
+    status: () => status,
+    position: () => null,
+    retained: () => noModels,
+    onState: () => undefined,
+  };
 }
+
+const noModels: ReadonlySet<string> = new Set();

@@ -1,19 +1,22 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { ConfigSnapshot } from '@inferflow/config';
 import { createEngine, type Engine } from '@inferflow/engine';
 import { collectProcessMetrics, createTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort } from '@inferflow/transport';
 import { type CallerCheck, createFileCallerCheck } from './auth.js';
 import { createBackends } from './backends.js';
 import { configSourceOf } from './config-source.js';
+import { reportConfig } from './config-status.js';
+import { StatusFile } from './config-status-file.js';
 import { loadEmbedded } from './embedded.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import { Readiness } from './health.js';
 import { createHttpListener } from './http-routes.js';
 import { listenerTls } from './listener-tls.js';
-import { logSnapshot } from './log-snapshot.js';
+import { SnapshotLog } from './log-snapshot.js';
 import type { ServerLogger } from './logger.js';
 import { createServerLogging, type ServerLogging } from './logging.js';
 import { loadPlugins } from './plugins.js';
@@ -61,7 +64,8 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
   for (const description of [...embedded.descriptions, ...backends.descriptions]) logger.info({}, description);
   const callerCheck = createCallerCheck(environment, logger);
 
-  const { source: configSource, status: configStatus } = configSourceOf(environment, embedded, telemetry, logger);
+  const configuration = configSourceOf(environment, embedded, telemetry, logger);
+  const configSource = configuration.source;
   const limits = {
     maxMessageBytes: environment.number('INFERFLOW_MAX_MESSAGE_BYTES'),
     maxTargets: environment.number('INFERFLOW_MAX_TARGETS'),
@@ -92,19 +96,29 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     },
   });
   opened.push(() => engine.close(0));
-  const readiness = new Readiness(engine, configStatus);
-  logSnapshot(engine.snapshot, undefined, logger, telemetry);
-  logging.applySnapshot(engine.snapshot);
-  let previous = engine.snapshot;
-  engine.onSnapshot((snapshot) => {
-    logSnapshot(snapshot, previous, logger, telemetry);
+  const readiness = new Readiness(engine, configuration.canFallBehind ? configuration.status : null);
+  const about = { service: environment.text('APP_NAME') ?? 'inferflow', version: serverVersion() };
+  const reportNow = (): string => `${JSON.stringify(reportConfig(about, engine.snapshot, configuration))}\n`;
+  const statusFile = statusFileOf(environment, reportNow, logger);
+  opened.push(() => statusFile?.close());
+  const snapshotLog = new SnapshotLog(configuration, logger, telemetry);
+  const takeOver = (snapshot: ConfigSnapshot): void => {
+    snapshotLog.snapshot(snapshot);
     logging.applySnapshot(snapshot);
-    previous = snapshot;
+    statusFile?.changed();
+  };
+  takeOver(engine.snapshot);
+  engine.onSnapshot((snapshot) => {
+    takeOver(snapshot);
     backends.releaseUnused(snapshot);
     readiness.changed();
   });
+  configuration.onState(() => {
+    snapshotLog.sourceChanged();
+    statusFile?.changed();
+  });
 
-  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits, logging, link);
+  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits, logging, link, reportNow);
   let bound: { port: number };
   try {
     bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
@@ -122,10 +136,31 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     port: bound.port,
     engine,
     shutdown() {
-      stopping ??= shutDown({ environment, readiness, port, engine, logging, backends, embedded, telemetry, logger, stopMetrics });
+      stopping ??= shutDown({
+        environment,
+        readiness,
+        port,
+        engine,
+        logging,
+        backends,
+        embedded,
+        telemetry,
+        logger,
+        statusFile,
+        stopMetrics,
+      });
       return stopping;
     },
   };
+}
+
+function statusFileOf(environment: Environment, content: () => string, logger: ServerLogger): StatusFile | null {
+  const path = environment.text('INFERFLOW_STATUS_FILE');
+  if (path === undefined) return null;
+  return new StatusFile(path, content, (problem) => {
+    if (problem === null) logger.info({ path }, 'the status file is written again');
+    else logger.error({ path }, problem);
+  });
 }
 
 function serverVersion(): string {
@@ -166,6 +201,7 @@ function listen(
   limits: { readonly maxMessageBytes: number; readonly maxInFlight: number },
   logging: ServerLogging,
   link: WorkerLink | null,
+  reportNow: () => string,
 ): OnePort {
   const refused = (reason: string) => telemetry.counter(Metric.requestsRefused, { reason }).add(1);
   const routes = createRoutes(engine, readiness, logger, callerCheck, {
@@ -180,6 +216,7 @@ function listen(
         contentType: telemetry.contentType,
         text: () => (link === null ? telemetry.prometheusText() : link.metricsText(telemetry)),
       },
+      config: reportNow,
       schemas: logging.schemas,
       corsOrigins: environment.list('INFERFLOW_CORS_ORIGINS'),
       mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),

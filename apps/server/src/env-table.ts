@@ -281,6 +281,13 @@ export const envTable = [
     section: 'Configuration',
     meaning: 'Directory that keeps the last good configurations from etcd; a start without etcd serves them.',
   },
+  {
+    name: 'INFERFLOW_STATUS_FILE',
+    kind: 'text',
+    section: 'Configuration',
+    meaning:
+      'File that always holds what `GET /config` answers: which version of each model serves, and why. Replaced by rename; workers but the first add `.worker-<number>`.',
+  },
 
   {
     name: 'EXTERNAL_SERVICE_ONFS_FS_HOST',

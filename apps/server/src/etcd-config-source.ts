@@ -35,7 +35,15 @@ export function createEtcdConfigSource(environment: Environment, telemetry: Tele
       report(status, telemetry);
       logStatus(status, logger);
     });
-    return { source, status: () => source.status };
+    return {
+      source,
+      kind: 'etcd',
+      canFallBehind: true,
+      status: () => source.status,
+      position: () => source.position,
+      retained: () => new Set(source.retained),
+      onState: (listener) => void source.onState(listener),
+    };
   } catch (error) {
     if (error instanceof EtcdSourceError) throw new ServerStartError('CONFIG_UNAVAILABLE', [error.message], { cause: error });
     throw error;

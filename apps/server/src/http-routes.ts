@@ -11,11 +11,13 @@ export interface HttpRoutesOptions {
   readonly readiness: Readiness;
   /** What `/metrics` answers. */
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  /** What `/config` answers, as JSON. */
+  readonly config: () => string;
   /** Log schemas, for readers of inference logs. */
   readonly schemas: SchemaBook;
   /** Origins whose pages may call; a single `*` means any. */
   readonly corsOrigins: readonly string[];
-  /** Whether this caller may see admin paths (`/metrics`). */
+  /** Whether this caller may see admin paths (`/metrics`, `/config`). */
   readonly mayAdminister: (header: (name: string) => string | undefined) => boolean;
 }
 
@@ -81,6 +83,7 @@ function index({ name, version }: HttpRoutesOptions['about']): string {
     },
     health: ['/health/live', '/health/ready', '/health/self'],
     metrics: '/metrics',
+    config: '/config',
     docs: 'docs/guides/call.md of the source',
   };
   return `${JSON.stringify(content, null, 2)}\n`;
@@ -104,6 +107,10 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
       const detail = { ready, ...(!ready && { reason }), ...(config !== undefined && { config }) };
       return answer(response, ready ? 200 : 503, 'application/json', JSON.stringify(detail));
     }
+    case '/config':
+      if (!options.mayAdminister((name) => headerOf(request, name)))
+        return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
+      return answer(response, 200, 'application/json', options.config());
     case '/metrics':
       if (!options.mayAdminister((name) => headerOf(request, name)))
         return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');

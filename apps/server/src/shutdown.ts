@@ -19,6 +19,7 @@ export interface RunningServer {
   readonly embedded: Embedded;
   readonly telemetry: Telemetry;
   readonly logger: ServerLogger;
+  readonly statusFile: { close(): Promise<void> } | null;
   readonly stopMetrics: () => void;
 }
 
@@ -35,6 +36,7 @@ export async function shutDown(server: RunningServer): Promise<void> {
   await server.logging.close(environment.number('INFERFLOW_LOG_FLUSH_MS'));
   await server.backends.close(1000);
   await server.embedded.close(1000);
+  await server.statusFile?.close();
   server.stopMetrics();
   server.telemetry.flush();
   await server.telemetry.close();

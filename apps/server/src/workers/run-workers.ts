@@ -38,6 +38,8 @@ function ownPlaces(number: number, environment: Environment): Record<string, str
   const places: Record<string, string> = {};
   const spill = environment.text('INFERFLOW_LOG_SPILL_DIR');
   if (spill !== undefined) places.INFERFLOW_LOG_SPILL_DIR = join(spill, `worker-${number}`);
+  const status = environment.text('INFERFLOW_STATUS_FILE');
+  if (status !== undefined) places.INFERFLOW_STATUS_FILE = `${status}.worker-${number}`;
   return places;
 }
 
