@@ -5,6 +5,8 @@ import { text } from 'node:stream/consumers';
 export interface CommandIo {
   readStdin(): Promise<string>;
   out(text: string): void;
+  /** What `out` writes to, for those who write much and wait for their reader. Absent in tests. */
+  readonly stdout?: NodeJS.WriteStream;
   error(text: string): void;
   /** Asks a person; null where there is none to ask. @default nobody is there */
   readonly ask?: (question: string) => Promise<string | null>;
@@ -16,6 +18,7 @@ export interface CommandIo {
 export const processIo: CommandIo = {
   readStdin: () => text(process.stdin),
   out: (written) => void process.stdout.write(written),
+  stdout: process.stdout,
   error: (written) => void process.stderr.write(written),
   ask: askTerminal,
   exitWith: (code) => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tableFromIPC } from 'apache-arrow';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { CommandIo } from './command-io.js';
 import { createDecodeCommand } from './decode-command.js';
@@ -66,6 +67,31 @@ describe('inferflow decode', () => {
     const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
     const { out } = await decode(binary, '--schema', schemaFile, '--format', 'csv');
     expect(out).toBe('model_config_id,tracking_id,user_id,entity_id,i,s\nm1,t1,u1,e1,0,s0\nm1,t1,u1,e2,1,s1\n');
+  });
+
+  it('writes Parquet and Arrow files', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    for (const format of ['parquet', 'arrow']) {
+      const path = join(folder, `rows.${format}`);
+      expect(await decode(binary, '--schema', schemaFile, '--format', format, '-o', path)).toEqual({ out: '', error: '', code: 0 });
+      const bytes = readFileSync(path);
+      if (format === 'arrow') {
+        const read = tableFromIPC(bytes).toArray();
+        expect(read.map((row) => [row._tracking_id, row._entity_id, row.i, row.s])).toEqual([
+          ['t1', 'e1', 0, 's0'],
+          ['t1', 'e2', 1, 's1'],
+        ]);
+      } else expect(bytes.subarray(0, 4).toString() + bytes.subarray(-4).toString()).toBe('PAR1PAR1');
+    }
+    expect((await decode(binary, '--schema', schemaFile, '--format', 'parquet')).error).toContain('--format parquet needs --output <file>');
+  });
+
+  it('refuses places of a topic for a file, and places that are none', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    expect((await decode(binary, '--schema', schemaFile, '--follow')).error).toContain('are for topics: name --brokers too');
+    const topic = ['topic', '--schema', schemaFile, '--brokers', '127.0.0.1:1'];
+    expect((await decode(...topic, '--from', 'yesterday')).error).toContain('--from yesterday: expected an offset, a time');
+    expect((await decode(...topic, '--partition', '1,x')).error).toContain('--partition 1,x: expected numbers');
   });
 
   it('reports what it cannot read with its place, goes on, and says so with the exit status', async () => {

@@ -1,31 +1,117 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { extname } from 'node:path';
+import type { Writable } from 'node:stream';
 import type { LogFeature } from '@inferflow/logging';
 import type { DecodedCell, DecodedLog } from '@inferflow/logging/decode';
+import { type DecodedTable, openDecodedTable } from '@inferflow/logging/file';
+import type { CommandIo } from './command-io.js';
+import { InputError } from './config-input.js';
 
 /** How decoded rows are written. */
-export type OutputFormat = 'json' | 'csv';
+export type OutputFormat = 'json' | 'csv' | 'parquet' | 'arrow';
 
-/** Turns decoded records into lines; a CSV header comes before the first row and whenever the columns change. */
-export class DecodedOutput {
-  readonly #format: OutputFormat;
-  readonly #write: (text: string) => void;
-  #header = '';
+/** Where decoded records go. */
+export interface DecodedOutput {
+  /** Waits while what is behind it cannot take more. */
+  record(log: DecodedLog, features: readonly LogFeature[], createdAtMs: number | undefined): Promise<void>;
+  /** Writes the rest. */
+  close(): Promise<void>;
+}
 
-  constructor(format: OutputFormat, write: (text: string) => void) {
-    this.#format = format;
+/** @throws InputError for a table without a file to write it to */
+export function createDecodedOutput(format: OutputFormat, path: string | undefined, io: CommandIo): DecodedOutput {
+  if (format === 'parquet' || format === 'arrow') {
+    if (path === undefined) throw new InputError(`--format ${format} needs --output <file>`);
+    return new TableOutput(format, path, io);
+  }
+  const file = path === undefined ? null : createWriteStream(path);
+  const stream: Writable | null = file ?? io.stdout ?? null;
+  const write = async (text: string): Promise<void> => {
+    if (stream === null) io.out(text);
+    else if (!stream.write(text)) await once(stream, 'drain');
+  };
+  const close = async (): Promise<void> => {
+    if (file === null) return;
+    file.end();
+    await once(file, 'finish');
+  };
+  return format === 'json' ? new JsonOutput(write, close) : new CsvOutput(write, close);
+}
+
+class JsonOutput implements DecodedOutput {
+  readonly #write: (text: string) => Promise<void>;
+  readonly close: () => Promise<void>;
+
+  constructor(write: (text: string) => Promise<void>, close: () => Promise<void>) {
     this.#write = write;
+    this.close = close;
   }
 
-  record(log: DecodedLog, features: readonly LogFeature[]): void {
-    if (this.#format === 'json') {
-      for (const [row, cells] of log.rows.entries()) this.#write(`${jsonLine(log, row, cells, features)}\n`);
-      return;
-    }
+  async record(log: DecodedLog, features: readonly LogFeature[]): Promise<void> {
+    let text = '';
+    for (const [row, cells] of log.rows.entries()) text += `${jsonLine(log, row, cells, features)}\n`;
+    if (text !== '') await this.#write(text);
+  }
+}
+
+/** A header comes before the first row and whenever the columns change. */
+class CsvOutput implements DecodedOutput {
+  readonly #write: (text: string) => Promise<void>;
+  readonly close: () => Promise<void>;
+  #header = '';
+
+  constructor(write: (text: string) => Promise<void>, close: () => Promise<void>) {
+    this.#write = write;
+    this.close = close;
+  }
+
+  async record(log: DecodedLog, features: readonly LogFeature[]): Promise<void> {
+    if (log.rows.length === 0) return;
     const header = csvLine(['model_config_id', 'tracking_id', 'user_id', 'entity_id', ...features.map(({ name }) => name)]);
-    if (header !== this.#header && log.rows.length > 0) this.#write(header);
+    let text = header === this.#header ? '' : header;
     this.#header = header;
-    for (const [row, cells] of log.rows.entries()) {
-      this.#write(csvLine([log.modelConfigId, log.trackingId, log.userId, log.entityIds[row] ?? '', ...cells.map(cellText)]));
+    for (const [row, cells] of log.rows.entries())
+      text += csvLine([log.modelConfigId, log.trackingId, log.userId, log.entityIds[row] ?? '', ...cells.map(cellText)]);
+    await this.#write(text);
+  }
+}
+
+/** A file has one set of columns: records with others go to numbered files beside it. */
+class TableOutput implements DecodedOutput {
+  readonly #format: 'parquet' | 'arrow';
+  readonly #path: string;
+  readonly #io: CommandIo;
+  readonly #tables = new Map<string, DecodedTable>();
+
+  constructor(format: 'parquet' | 'arrow', path: string, io: CommandIo) {
+    this.#format = format;
+    this.#path = path;
+    this.#io = io;
+  }
+
+  async record(log: DecodedLog, features: readonly LogFeature[], createdAtMs: number | undefined): Promise<void> {
+    if (log.rows.length === 0) return;
+    const columns = JSON.stringify(features.map(({ name, typeText }) => [name, typeText]));
+    let table = this.#tables.get(columns);
+    if (table === undefined) {
+      const path = this.#nextPath();
+      if (this.#tables.size > 0)
+        this.#io.error(`inferflow decode: records of ${log.modelConfigId} have other columns: they go to ${path}\n`);
+      table = await openDecodedTable(this.#format, path, features);
+      this.#tables.set(columns, table);
     }
+    table.append(log, createdAtMs);
+  }
+
+  async close(): Promise<void> {
+    for (const table of this.#tables.values()) await table.close();
+  }
+
+  #nextPath(): string {
+    if (this.#tables.size === 0) return this.#path;
+    const extension = extname(this.#path);
+    return `${this.#path.slice(0, this.#path.length - extension.length)}.${this.#tables.size + 1}${extension}`;
   }
 }
 

@@ -50,6 +50,23 @@ export function columnValue(type: LogType, bytes: Uint8Array | null): unknown {
   return Array.isArray(value) ? value.map((element) => fitted(elementType, family, element)) : null;
 }
 
+/** A decoded value as the writer wants it; what does not fit the column's type is null. */
+export function decodedValue(type: LogType, cell: DecodedCell): unknown {
+  if (cell === null) return null;
+  if (type.width < 0) return typeof cell === 'string' ? new TextEncoder().encode(cell) : null;
+  const { elementType, family } = dataTypeInfo(type.dataType);
+  const isCoded = elementType === DataType.FP8E4M3 || elementType === DataType.FP8E5M2;
+  // Decoded rows hold such numbers as their byte.
+  const element = (value: DecodedCell): unknown =>
+    fitted(
+      elementType,
+      family,
+      isCoded && typeof value === 'number' ? (decodeValue(elementType, Uint8Array.of(value)) as DecodedCell) : value,
+    );
+  if (!type.isVector) return element(cell);
+  return Array.isArray(cell) && elementType !== DataType.Unknown ? cell.map(element) : null;
+}
+
 function fitted(type: DataType, family: string, value: DecodedCell): unknown {
   if (value === null) return null;
   if (family === 'text') return typeof value === 'string' ? value : JSON.stringify(value);
