@@ -204,9 +204,9 @@ export class SnapshotPublisher {
       const document = documents.get(id);
       if (document === undefined) continue;
       if (this.#isClosed || (performance.now() >= batchEnd && !first.has(id))) break;
-      // Reading it takes longer than a slice: at least nothing else comes on top.
+      // Reading it takes longer than a slice: nothing else comes on top of its first one.
       if (isLarge(document)) await this.#pause();
-      this.#options.builder.prepare(id, document, hasServed);
+      await this.#options.builder.prepareInSlices(id, document, () => this.#pause(), hasServed);
       this.#pending.delete(id);
       if (performance.now() < sliceEnd) continue;
       await this.#pause();

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ConfigError, ConfigErrorCode } from '../errors.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { ConfigSnapshot } from '../snapshot.js';
@@ -27,6 +28,8 @@ const DEFAULT_POLL_INTERVAL_MS = 250;
 const RESCAN_MS = 25;
 /** Longest wait for files that are being written while the service starts. */
 const FIRST_SCAN_MS = 2000;
+/** Reading configs stops after this time to let requests be answered. */
+const SLICE_MS = 8;
 /** Files looked at per poll: what a poll costs does not grow with the number of models. */
 const FILES_PER_POLL = 256;
 
@@ -71,6 +74,7 @@ class DirectorySource implements ConfigSource {
     await requireDirectory(this.#models, 'the folder for models in the configuration directory');
     await this.#watch();
     await this.#firstScan();
+    await this.#prepare();
     this.#build();
     await this.#builder.warmed();
     this.#published = this.#build();
@@ -98,6 +102,19 @@ class DirectorySource implements ConfigSource {
       while ((await this.#files.scan()) && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, RESCAN_MS));
     } catch (cause) {
       throw unavailable(`the folder ${this.#models} cannot be listed`, cause);
+    }
+  }
+
+  /** Reads what has changed while requests are answered in between. */
+  async #prepare(): Promise<void> {
+    const builder = this.#builder as SnapshotBuilder;
+    let end = performance.now() + SLICE_MS;
+    for (const [modelConfigId, document] of this.#files.models(twoFiles)) {
+      if (this.#isClosed) return;
+      await builder.prepareInSlices(modelConfigId, document, nextTurn);
+      if (performance.now() < end) continue;
+      await nextTurn();
+      end = performance.now() + SLICE_MS;
     }
   }
 
@@ -134,6 +151,7 @@ class DirectorySource implements ConfigSource {
       this.#isBroken = true;
       return;
     }
+    await this.#prepare();
     this.#publish();
   }
 

@@ -1,4 +1,4 @@
-import { checkModelConfig } from '../check-model-config.js';
+import { checkSteps } from '../check-model-config.js';
 import { contentHash } from '../hash.js';
 import type { ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
@@ -6,6 +6,7 @@ import { defaultServiceConfig, parseServiceConfig, type ServiceResult } from '..
 import { hasErrors, type Problem } from '../problem.js';
 import type { ConfigSnapshot, ModelEntry } from '../snapshot.js';
 import type { AcceptModel, WarmModel } from '../source.js';
+import { finish, finishInSlices, type Steps } from '../steps.js';
 import { type ConfigDocument, documentRevision, isAbsent, modelsIn, readDocument } from './model-document.js';
 import { WarmingModels, type WarmingTimes } from './warming-models.js';
 
@@ -52,6 +53,15 @@ export class SnapshotBuilder {
   }
 
   /**
+   * {@link prepare} with pauses within one document: one that is large is not read in one go. `build` must not be called meanwhile.
+   * @param pause resolves when other work has been done
+   */
+  async prepareInSlices(modelConfigId: string, document: ConfigDocument, pause: () => Promise<void>, hasServed = false): Promise<void> {
+    if (isAbsent(document)) return;
+    this.#prepared.set(modelConfigId, await finishInSlices(this.#entrySteps(modelConfigId, document, hasServed), pause));
+  }
+
+  /**
    * The snapshot of all documents of a source. Gives the same object as before if nothing changed.
    * @param documents by model id; a model that is not among them is gone
    */
@@ -87,11 +97,15 @@ export class SnapshotBuilder {
   }
 
   #entry(modelConfigId: string, document: ConfigDocument, hasServed = false): ModelEntry {
+    return finish(this.#entrySteps(modelConfigId, document, hasServed));
+  }
+
+  *#entrySteps(modelConfigId: string, document: ConfigDocument, hasServed: boolean): Steps<ModelEntry> {
     const earlier = this.#snapshot?.models.get(modelConfigId);
     const revision = documentRevision(document);
     const known = [this.#prepared.get(modelConfigId), earlier].find((entry) => entry?.revision === revision);
     if (known !== undefined) return this.#renumbered(this.#settled(known), document);
-    const { config, problems, hash } = this.#read(modelConfigId, document);
+    const { config, problems, hash } = yield* this.#readSteps(modelConfigId, document);
     const lastGood = earlier?.config ?? null;
     // Other words for what serves need no preparation.
     const isBegun = config !== null && config.hash !== lastGood?.hash && this.#warming?.begin(revision, config) === true;
@@ -135,13 +149,16 @@ export class SnapshotBuilder {
     return entry.sourceRevision === sourceRevision ? entry : Object.freeze({ ...entry, sourceRevision });
   }
 
-  #read(modelConfigId: string, document: ConfigDocument): ReadModel {
+  *#readSteps(modelConfigId: string, document: ConfigDocument): Steps<ReadModel> {
+    yield;
     const read = readDocument(document);
+    yield;
     if ('problem' in read) return { config: null, problems: [read.problem], hash: null };
     const models = modelsIn(read.value, modelConfigId);
     const raw = models.size === 1 && models.has(modelConfigId) ? models.get(modelConfigId) : read.value;
-    const { config, problems } = checkModelConfig(modelConfigId, raw);
+    const { config, problems } = yield* checkSteps(modelConfigId, raw);
     if (config === null) return { config, problems, hash: null };
+    yield;
     const all = [...problems, ...this.#askAcceptance(config)];
     return { config: hasErrors(all) ? null : config, problems: all, hash: config.hash };
   }
