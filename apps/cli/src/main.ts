@@ -15,6 +15,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   history: async () => (await import('./store/history-command.js')).createHistoryCommand(),
   rollback: async () => (await import('./store/rollback-command.js')).createRollbackCommand(),
   status: async () => (await import('./store/status-command.js')).createStatusCommand(),
+  import: async () => (await import('./import/import-command.js')).createImportCommand(),
+  export: async () => (await import('./import/export-command.js')).createExportCommand(),
   decode: async () => (await import('./decode-command.js')).createDecodeCommand(),
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };
