@@ -59,7 +59,8 @@ describe('retrieveModelScore', () => {
           ['tags', ['a:b', 'c']],
         ],
       ],
-      ['user', ['u1'], [['vip', ['true']]]],
+      // One id stands for all rows, but values do not: one per row is sent.
+      ['user', ['u1'], [['vip', ['true', 'true']]]],
     ]);
     expect(headers.get('user-id')).toBe('u1');
     expect(headers.get('app-version-code')).toBe('7');

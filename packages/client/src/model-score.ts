@@ -10,9 +10,9 @@ import { type Quality, toQuality } from './quality.js';
 export interface ScoreEntity {
   /** Name of the kind, as the model's keys call it. */
   readonly entity: string;
-  /** One id per row, or a single one for all rows. */
+  /** The rows, in the first entity; in the others one id per row, or a single one for all rows. */
   readonly ids: readonly string[];
-  /** Values by feature name: one per id, or a single one for all. */
+  /** Values by feature name: one per row, or a single one for all, which is sent for each row. */
   readonly features?: Readonly<Record<string, readonly FeatureValue[]>>;
 }
 
@@ -80,7 +80,9 @@ export function buildModelScore(request: ModelScoreRequest, trackingId: string, 
         const featurePath = `${path}.features[${JSON.stringify(name)}]`;
         checkName(name, featurePath);
         checkCount(values.length, rows, featurePath, problems);
-        return { name, idsFeatureValue: values.map((value) => (value === null || value === undefined ? '' : featureText(value))) };
+        const texts = values.map((value) => (value === null || value === undefined ? '' : featureText(value)));
+        // The protocol has no single value for all rows: a list of another length than the rows is not used.
+        return { name, idsFeatureValue: texts.length === 1 ? new Array<string>(rows).fill(texts[0]!) : texts };
       });
       return { entity: entity.entity, ids: [...entity.ids], features };
     }),
@@ -116,7 +118,7 @@ export function toModelScoreResult(request: ModelScoreRequest, trackingId: strin
 }
 
 function rowCount(request: ModelScoreRequest): number {
-  return Math.max(0, ...(request.entities ?? []).map((entity) => entity.ids.length));
+  return request.entities?.[0]?.ids.length ?? 0;
 }
 
 function checkCount(count: number, rows: number, path: string, problems: Problem[]): void {

@@ -70,7 +70,8 @@ export type InferflowRequestProto_Entity = Message<"InferflowRequestProto.Entity
   entity: string;
 
   /**
-   * One id per row; a single id is used for every row.
+   * The ids of the first entity are the rows. Of other entities: one id per
+   * row, or a single id that is used for every row.
    *
    * @generated from field: repeated string ids = 2;
    */
@@ -101,8 +102,10 @@ export type InferflowRequestProto_Entity_Feature = Message<"InferflowRequestProt
   name: string;
 
   /**
-   * One text per id of the entity, in their order; a single text is used
-   * for every row.
+   * One text per row, in the order of the rows: as many as the first entity
+   * has ids, whatever entity the feature belongs to. There is no single text
+   * for all rows; a list of another length is refused (models with
+   * `compat: "go-1.0"` leave it out, as the original does).
    *
    * @generated from field: repeated string ids_feature_value = 2;
    */
