@@ -45,8 +45,11 @@ describe('inferflow status', () => {
   it.each([
     ['the server does not have it', says()],
     ['the server has another version', says({ ...live, hash: 'another' })],
-    ['rejected: bad shape; nothing serves', says({ ...live, state: 'rejected', reason: 'bad shape' })],
-    ['rejected: bad shape; the version before serves', says({ ...live, state: 'rejected', reason: 'bad shape', liveHash: 'older' })],
+    ['rejected; nothing serves', says({ ...live, state: 'rejected', liveHash: undefined })],
+    [
+      'rejected: bad shape; the last good version serves',
+      says({ ...live, state: 'rejected', reason: 'bad shape; the last good version serves', liveHash: 'older' }),
+    ],
     ['etcd does not have it', says(live, { ...live, id: 'other' })],
     ['its configurations are stale: etcd is down', { ...says(live), source: { state: 'stale', reason: 'etcd is down' } }],
   ])('says what differs: %s', async (expected, body) => {
@@ -62,7 +65,7 @@ describe('inferflow status', () => {
   it('knows a version that cannot be read by the hash of its text', async () => {
     store.etcd.put(store.key('film'), '{');
     answer = { status: 200, body: says({ ...live, state: 'rejected', reason: 'not JSON', hash: '021fb596db81e6d0' }) };
-    expect((await status()).out).toContain('rejected: not JSON; nothing serves');
+    expect((await status()).out).toContain('rejected: not JSON');
   });
 
   it('says why a server could not be asked, and asks the others', async () => {

@@ -190,8 +190,8 @@ function noteOf(model: ServedModel | undefined, inEtcd: ExpectedModel | undefine
   const seen = model.hash === inEtcd.hash;
   if (model.state === 'live' && seen) return '';
   if (!seen) return `the server has another version${model.reason === '' ? '' : `: ${model.reason}`}`;
-  const serving = servedHashOf(model) === undefined ? 'nothing serves' : 'the version before serves';
-  return `${model.state}${model.reason === '' ? '' : `: ${model.reason}`}; ${serving}`;
+  if (model.reason !== '') return `${model.state}: ${model.reason}`;
+  return `${model.state}; ${servedHashOf(model) === undefined ? 'nothing serves' : 'the version before serves'}`;
 }
 
 function tableText({ rows, complaints }: Status): string {
