@@ -1,7 +1,7 @@
-import { type ConfigSource, createDirectorySource } from '@inferflow/config';
-import type { SourceStatus } from '@inferflow/config-etcd';
+import type { ConfigSource } from '@inferflow/config';
 import type { Telemetry } from '@inferflow/telemetry';
 import type { SourceView } from './config-status.js';
+import { followDirectory } from './directory-config-source.js';
 import type { Embedded } from './embedded.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
@@ -28,15 +28,12 @@ export function configSourceOf(
   const directory = environment.text('INFERFLOW_CONFIG_DIR') ?? embedded.configDirectory;
   if (directory === undefined)
     throw new ServerStartError('CONFIG_UNAVAILABLE', ['no source of model configurations: set ETCD_SERVER or INFERFLOW_CONFIG_DIR']);
-  const status: SourceStatus = { state: 'live', since: Date.now(), reason: '', kind: '' };
   return {
-    source: createDirectorySource({ directory }),
+    ...followDirectory(directory, telemetry, logger),
     kind: environment.isSet('INFERFLOW_CONFIG_DIR') ? 'directory' : 'demo',
     canFallBehind: false,
-    status: () => status,
     position: () => null,
     retained: () => noModels,
-    onState: () => undefined,
   };
 }
 

@@ -21,6 +21,8 @@ export interface DirectorySourceOptions {
   readonly pollIntervalMs?: number;
   /** Told about trouble while following, such as the directory being removed; the last snapshot stays. @default a process warning */
   readonly onError?: (error: Error) => void;
+  /** Told when a directory that could not be followed can be again. @default nothing */
+  readonly onRecovered?: () => void;
 }
 
 const DEFAULT_POLL_INTERVAL_MS = 250;
@@ -44,6 +46,7 @@ class DirectorySource implements ConfigSource {
   readonly #models: string;
   readonly #pollIntervalMs: number;
   readonly #onError: (error: Error) => void;
+  readonly #onRecovered: () => void;
   readonly #files: SettledFiles;
   #builder: SnapshotBuilder | null = null;
   #listener: ((snapshot: ConfigSnapshot) => void) | null = null;
@@ -58,12 +61,13 @@ class DirectorySource implements ConfigSource {
   #isBroken = false;
   #isClosed = false;
 
-  constructor({ directory, pollIntervalMs = DEFAULT_POLL_INTERVAL_MS, onError }: DirectorySourceOptions) {
+  constructor({ directory, pollIntervalMs = DEFAULT_POLL_INTERVAL_MS, onError, onRecovered }: DirectorySourceOptions) {
     this.description = `directory ${directory}`;
     this.#directory = directory;
     this.#models = join(directory, 'models');
     this.#pollIntervalMs = pollIntervalMs;
     this.#onError = onError ?? ((error) => process.emitWarning(error));
+    this.#onRecovered = onRecovered ?? (() => undefined);
     this.#files = new SettledFiles(directory);
   }
 
@@ -145,6 +149,7 @@ class DirectorySource implements ConfigSource {
   async #scan(): Promise<void> {
     try {
       if (await this.#files.scan()) this.#isAgainWanted = true;
+      if (this.#isBroken) this.#onRecovered();
       this.#isBroken = false;
     } catch (cause) {
       if (!this.#isBroken) this.#onError(unavailable(`the folder ${this.#models} cannot be followed; the last configuration stays`, cause));
