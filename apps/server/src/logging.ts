@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { ConfigSnapshot } from '@inferflow/config';
 import type { LogTap } from '@inferflow/engine';
 import {
@@ -8,6 +9,7 @@ import {
   type LogStream,
   loadZstd,
   type OverflowPolicy,
+  SchemaArchive,
   SchemaBook,
   SpillDirectory,
   type StreamSettings,
@@ -15,11 +17,13 @@ import {
 } from '@inferflow/logging';
 import { createParquetSink } from '@inferflow/logging/file';
 import { createKafkaSink, type KafkaCompression, type KafkaSasl } from '@inferflow/logging/kafka';
+import { LogTaps } from '@inferflow/logging/scoring';
 import { createStdoutSink } from '@inferflow/logging/stdout';
 import type { Telemetry } from '@inferflow/telemetry';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { ServerLogger } from './logger.js';
+import { createScoringPipeline, scoringHeaders } from './scoring-logging.js';
 
 /** Inference logging of a server. */
 export interface ServerLogging {
@@ -38,12 +42,22 @@ export interface ServerLogging {
  */
 export async function createServerLogging(environment: Environment, telemetry: Telemetry, logger: ServerLogger): Promise<ServerLogging> {
   const schemas = new SchemaBook();
+  const archive = restoreSchemas(environment, schemas, logger);
   const hot: HotSettings = { loggingType: '', isCompressed: false, zstd: null };
   const problems: string[] = [];
   let pipeline: LogPipeline | null = null;
   const lost = (modelConfigId: string, rows: number, reason: string): void => pipeline?.rowsLost(modelConfigId, rows, reason, 'file');
   const streams = await createStreams(environment, logger, hot, lost, problems);
   const always = alwaysRules(environment.list('INFERFLOW_LOG_ALWAYS'), problems);
+  const scoring = await createScoringPipeline(environment, {
+    telemetry,
+    logger,
+    policy: environment.text('INFERFLOW_LOG_POLICY') as OverflowPolicy,
+    always,
+    settings: () => ({ format: 'proto', isCompressed: hot.isCompressed && hot.zstd !== null, zstd: hot.zstd }),
+    createKafka: (brokers) => kafkaSink(environment, brokers, logger, problems),
+    problems,
+  });
   if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
   if (streams.length > 0) {
     pipeline = new LogPipeline({
@@ -55,17 +69,39 @@ export async function createServerLogging(environment: Environment, telemetry: T
     });
   }
   return {
-    tap: pipeline,
+    tap: scoring === null ? pipeline : new LogTaps({ inference: pipeline, scoring, headerNames: scoringHeaders(environment) }),
     schemas,
     applySnapshot(snapshot) {
-      for (const { config } of snapshot.models.values()) if (config !== null) schemas.add(config);
+      for (const { config } of snapshot.models.values()) {
+        if (config === null) continue;
+        const schema = schemas.add(config);
+        archive?.save(schema);
+      }
       applySettings(hot, snapshot, streams.length > 0, logger);
     },
     async close(graceMs) {
-      const isComplete = await pipeline?.close(graceMs);
-      if (isComplete === false) logger.warn({}, 'not every inference log could be delivered; see inferflow_logging_rows_dropped_total');
+      const areComplete = await Promise.all([pipeline?.close(graceMs), scoring?.close(graceMs), archive?.close()]);
+      if (areComplete.includes(false))
+        logger.warn({}, 'not every inference log could be delivered; see inferflow_logging_rows_dropped_total');
     },
   };
+}
+
+/** Log schemas of earlier processes, where the server may keep state. */
+function restoreSchemas(environment: Environment, schemas: SchemaBook, logger: ServerLogger): SchemaArchive | null {
+  const state = environment.text('INFERFLOW_STATE_DIR');
+  if (state === undefined) return null;
+  try {
+    const archive = new SchemaArchive({
+      directory: join(state, 'log-schemas'),
+      onError: (error) => logger.warn({ err: error }, 'a log schema could not be kept or read back'),
+    });
+    archive.restore(schemas);
+    return archive;
+  } catch (error) {
+    logger.warn({ err: error }, 'log schemas are not kept over a restart');
+    return null;
+  }
 }
 
 interface HotSettings {
