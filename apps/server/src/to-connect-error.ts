@@ -7,6 +7,8 @@ import type { GrpcStatus } from '@inferflow/transport';
 
 /** The domain of our `google.rpc.ErrorInfo`; `reason` is the error's code. */
 const errorDomain = 'inferflow';
+/** Where the engine has no better idea. */
+const usualRetryMs = 50;
 
 /** Which status an error of ours becomes. The only place that decides it. */
 function grpcCodeOf(error: EngineError): Code {
@@ -36,8 +38,15 @@ export function toGrpcStatus(error: EngineError): GrpcStatus {
   const message = publicMessage(error);
   const details = [anyPack(ErrorInfoSchema, errorInfo(error))];
   if (error.violations.length > 0) details.push(anyPack(BadRequestSchema, badRequest(error)));
-  if (isWorthRetrying(error)) details.push(anyPack(RetryInfoSchema, retryInfo()));
-  return { code, message, details: toBinary(RpcStatusSchema, create(RpcStatusSchema, { code, message, details })) };
+  if (!isWorthRetrying(error))
+    return { code, message, details: toBinary(RpcStatusSchema, create(RpcStatusSchema, { code, message, details })) };
+  details.push(anyPack(RetryInfoSchema, retryInfo(error)));
+  return {
+    code,
+    message,
+    details: toBinary(RpcStatusSchema, create(RpcStatusSchema, { code, message, details })),
+    ...(error.retryAfterMs > 0 && { retryAfterMs: error.retryAfterMs }),
+  };
 }
 
 /** The form of the generic path: gRPC-Web, Connect, JSON. */
@@ -45,8 +54,9 @@ export function toConnectError(error: EngineError): ConnectError {
   const code = grpcCodeOf(error);
   const details: ConstructorParameters<typeof ConnectError>[3] = [{ desc: ErrorInfoSchema, value: errorInfo(error) }];
   if (error.violations.length > 0) details.push({ desc: BadRequestSchema, value: badRequest(error) });
-  if (isWorthRetrying(error)) details.push({ desc: RetryInfoSchema, value: retryInfo() });
-  return new ConnectError(publicMessage(error), code, undefined, details);
+  if (isWorthRetrying(error)) details.push({ desc: RetryInfoSchema, value: retryInfo(error) });
+  const metadata = error.retryAfterMs > 0 ? { 'retry-after': String(Math.ceil(error.retryAfterMs / 1000)) } : undefined;
+  return new ConnectError(publicMessage(error), code, metadata, details);
 }
 
 /** The same request may succeed a little later; one that is too large never will. */
@@ -67,8 +77,9 @@ function badRequest(error: EngineError): BadRequest {
   return create(BadRequestSchema, { fieldViolations: error.violations.map(({ field, description }) => ({ field, description })) });
 }
 
-function retryInfo() {
-  return create(RetryInfoSchema, { retryDelay: { seconds: 0n, nanos: 50_000_000 } });
+function retryInfo({ retryAfterMs }: EngineError) {
+  const ms = Math.ceil(retryAfterMs > 0 ? retryAfterMs : usualRetryMs);
+  return create(RetryInfoSchema, { retryDelay: { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 } });
 }
 
 function assertNever(value: never): never {

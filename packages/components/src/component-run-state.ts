@@ -40,6 +40,8 @@ export class ComponentRunState implements ComponentRun {
   #matrix: Matrix | null = null;
   #block: Block | null = null;
   #spare: Block | null = null;
+  /** Longest time that it gave a call, in ms; 0 = it made none. */
+  #calledForMs = 0;
   #isRunning = false;
   /** The component said PENDING and has not ended. */
   #isOut = false;
@@ -69,6 +71,11 @@ export class ComponentRunState implements ComponentRun {
   /** What the component wrote, null when there is none. */
   get written(): Block | null {
     return this.#block;
+  }
+
+  /** How long the component's calls were allowed to take at most, in ms; 0 when it made none. Valid until `end`. */
+  get calledForMs(): number {
+    return this.#calledForMs;
   }
 
   get block(): Block {
@@ -104,6 +111,7 @@ export class ComponentRunState implements ComponentRun {
     this.slate = component.scope === 'slate' ? slate : null;
     this.#matrix = component.scope === 'slate' ? (slate?.matrix ?? null) : matrix;
     this.#isRunning = true;
+    this.#calledForMs = 0;
     if (component.scope === 'slate' && slate === null) {
       this.#finish(null);
       return;
@@ -140,6 +148,7 @@ export class ComponentRunState implements ComponentRun {
   }
 
   callDeadline(deadlineMs: number): number {
+    if (deadlineMs > this.#calledForMs) this.#calledForMs = deadlineMs;
     return Math.min(performance.now() + deadlineMs, this.scope.deadline - this.request.reserveMs);
   }
 

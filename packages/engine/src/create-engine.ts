@@ -54,6 +54,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     compat: resolved.compat,
     metrics,
     boundPlansPerModel: resolved.boundPlansPerModel,
+    maxInFlight: resolved.limits.maxInFlight,
   });
   const memory = { pool, idleRuns: resolved.idleRunsPerPlan, idleBudget: new IdleBudget(resolved.idleRuns) };
   const door = new RequestDoor({
@@ -69,6 +70,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const reportCache = cache === null ? null : createCacheReport(telemetry, cache);
   const collect = (): void => {
     telemetry.gauge(Metric.requestsInFlight).set(door.inFlight);
+    for (const [modelConfigId, { plan }] of table.models) {
+      if (plan === null) continue;
+      telemetry.gauge(Metric.requestsWaiting, { model_id: modelConfigId }).set(plan.gate.waiting);
+      telemetry.gauge(Metric.admissionLimit, { model_id: modelConfigId }).set(plan.gate.limit);
+    }
     telemetry.gauge(Metric.poolOutstanding).set(pool.outstandingBytes);
     telemetry.gauge(Metric.poolIdle).set(pool.idleBytes);
     for (const { plan } of table.models.values())

@@ -50,6 +50,8 @@ export interface EngineErrorDetails {
   readonly violations?: readonly Violation[];
   readonly modelConfigId?: string;
   readonly componentName?: string;
+  /** When the same request may succeed, in ms; 0 = nobody knows. */
+  readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
@@ -68,6 +70,8 @@ export class EngineError extends Error {
   readonly modelConfigId: string;
   /** The component the error is about, or ''. */
   readonly componentName: string;
+  /** When the same request may succeed, in ms; 0 = nobody knows, or never. */
+  readonly retryAfterMs: number;
   readonly [brand] = true;
 
   constructor(code: EngineErrorCode, message: string, details: EngineErrorDetails = {}) {
@@ -77,6 +81,7 @@ export class EngineError extends Error {
     this.violations = details.violations ?? [];
     this.modelConfigId = details.modelConfigId ?? '';
     this.componentName = details.componentName ?? '';
+    this.retryAfterMs = details.retryAfterMs ?? 0;
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {

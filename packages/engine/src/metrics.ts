@@ -43,6 +43,8 @@ export interface EngineMetrics {
   /** A Predict call that no plan answers; `modelConfigId` is that of a refused model, '' where there is no such model. */
   unanswerable(method: EngineMethod, modelConfigId: string): void;
   readonly cancelled: Counter;
+  /** Requests whose turn would have come too late. */
+  readonly turnedAway: Counter;
 }
 
 /** Binds the children of an engine. */
@@ -77,6 +79,7 @@ export function createEngineMetrics(telemetry: Telemetry): EngineMetrics {
       }
     },
     cancelled: telemetry.counter(Metric.requestsCancelled),
+    turnedAway: telemetry.counter(Metric.requestsRefused, { reason: 'too-late' }),
   };
 }
 

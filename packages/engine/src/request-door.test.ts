@@ -74,6 +74,7 @@ async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { lo
     compat: false,
     metrics,
     boundPlansPerModel: resolved.boundPlansPerModel,
+    maxInFlight: resolved.limits.maxInFlight,
   });
   table.publish(
     await source.start(

@@ -4,7 +4,7 @@ import type { Caller } from './caller.js';
 import { type BoundPlan, predictKindOf, type RunMemory } from './compile/bind-plan.js';
 import type { EngineMethod } from './engine.js';
 import type { EngineDefaults, EngineLogger } from './engine-options.js';
-import { createRequestError, EngineError } from './errors.js';
+import { createRequestError, type EngineError } from './errors.js';
 import { FailureLog } from './failure-log.js';
 import type { LogTap } from './log-tap.js';
 import { LoggedRun } from './logged-run.js';
@@ -16,6 +16,7 @@ import { InferflowOpener } from './request/open-inferflow.js';
 import { PredictOpener } from './request/open-predict.js';
 import { AnswerWriter } from './respond/answer-writer.js';
 import { RequestRun, type RunObserver } from './run/request-run.js';
+import { internalError } from './run/run-errors.js';
 import { isSampled } from './sampling.js';
 
 /** What the door needs. */
@@ -79,11 +80,7 @@ export class RequestDoor implements RunObserver {
     }
     run.openIndex = this.#open.length;
     this.#open.push(run);
-    try {
-      run.start();
-    } catch (error) {
-      run.abort(internalError(error));
-    }
+    run.start();
   }
 
   #openRun(method: EngineMethod, caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
@@ -102,7 +99,9 @@ export class RequestDoor implements RunObserver {
   #overload(): EngineError | null {
     const { maxInFlight } = this.#services.limits;
     if (this.inFlight <= maxInFlight) return null;
-    return createRequestError('INFERFLOW_ENGINE_OVERLOADED', `${maxInFlight} requests are in flight, the most this engine takes`);
+    return createRequestError('INFERFLOW_ENGINE_OVERLOADED', `${maxInFlight} requests are in flight, the most this engine takes`, {
+      retryAfterMs: 100,
+    });
   }
 
   #takeRun(bound: BoundPlan): RequestRun {
@@ -157,6 +156,7 @@ export class RequestDoor implements RunObserver {
     else if (error.kind === 'deadline_exceeded') bound.plan.metrics.budgetExceeded.add(1);
     const reason =
       error ?? createRequestError('INFERFLOW_ENGINE_CANCELLED', 'the caller cancelled the request', { modelConfigId: run.modelConfigId });
+    if (reason.code === 'INFERFLOW_ENGINE_OVERLOADED') metrics.turnedAway.add(1);
     this.#failureLog?.requestFailed(method, reason, run, caller);
     if (requestEnd.hasSubscribers) {
       requestEnd.publish({
@@ -219,6 +219,7 @@ export class RequestDoor implements RunObserver {
     run.openIndex = -1;
     const { metrics } = run.bound.plan;
     if (!run.close()) metrics.discarded.add(1);
+    run.bound.plan.gate.leave(run, performance.now());
   }
 
   #ended(method: EngineMethod, error: EngineError | null, durationMs: number, caller: Caller | null): void {
@@ -243,9 +244,4 @@ export class RequestDoor implements RunObserver {
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
     for (const run of [...this.#open]) run.abort(aborted);
   }
-}
-
-/** What is wrong is logged; the caller learns only that something is. */
-function internalError(cause: unknown): EngineError {
-  return new EngineError('INFERFLOW_ENGINE_INTERNAL', 'Internal server error', { cause });
 }

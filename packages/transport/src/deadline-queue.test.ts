@@ -78,6 +78,26 @@ function setUp() {
 }
 
 describe('DeadlineQueue', () => {
+  it('reads the sockets once more before it acts on what it finds late', () => {
+    const clock = new FakeClock();
+    const queue = new DeadlineQueue(clock);
+    const [answered, hopeless] = [new Entry(clock), new Entry(clock)];
+    for (const each of [answered, hopeless]) queue.add(each, 10);
+    clock.time = 60;
+    for (const { callback } of clock.timers.splice(0)) callback();
+    clock.endTurn();
+    expect([answered.passed, hopeless.passed, queue.size]).toEqual([[], [], 2]);
+    queue.remove(answered);
+    clock.endTurn();
+    expect([answered.passed, hopeless.passed, queue.size]).toEqual([[], [60], 0]);
+    const closed = new Entry(clock);
+    queue.add(closed, 20);
+    clock.endTurn();
+    queue.close();
+    clock.endTurn();
+    expect([closed.passed, closed.deadlineSlot]).toEqual([[], -1]);
+  });
+
   it('acts within a millisecond after the time, never before it', () => {
     const { clock, queue, entry } = setUp();
     const one = entry();

@@ -29,6 +29,9 @@ const slotCount = 4096;
 const slotMask = slotCount - 1;
 const dueSlot = slotCount;
 const firingSlot = slotCount + 1;
+const lateSlot = slotCount + 2;
+/** An entry that is found so long after its time was found late because the process was busy. */
+const lateByMs = 5;
 const longestTimerMs = 0x7fffffff;
 
 const systemClock: DeadlineClock = {
@@ -44,11 +47,12 @@ const systemClock: DeadlineClock = {
  * alive only while something waits.
  *
  * A timer fires before the sockets of its turn are read. So an entry that is due is acted on at the end of that turn, and an answer
- * which is already in the socket wins.
+ * which is already in the socket wins. When that is long after its time, the process was busy meanwhile: then the sockets are read once
+ * more, for what the other side could not send before it was read.
  */
 export class DeadlineQueue {
   readonly #clock: DeadlineClock;
-  readonly #heads: (DeadlineEntry | null)[] = new Array<DeadlineEntry | null>(slotCount + 2).fill(null);
+  readonly #heads: (DeadlineEntry | null)[] = new Array<DeadlineEntry | null>(slotCount + 3).fill(null);
   /** Lower bound of the due ticks in a slot; slots are shared by ticks that are `slotCount` apart. */
   readonly #earliest = new Float64Array(slotCount).fill(Number.POSITIVE_INFINITY);
   readonly #occupied = new Uint32Array(slotCount >>> 5);
@@ -104,7 +108,7 @@ export class DeadlineQueue {
   /** Drops every entry without telling it. The queue stays unusable. */
   close(): void {
     this.#closed = true;
-    for (let slot = 0; slot <= firingSlot; slot++)
+    for (let slot = 0; slot <= lateSlot; slot++)
       for (let entry: DeadlineEntry | null = this.#head(slot); entry !== null; entry = this.#head(slot)) this.#unlink(entry, slot);
     this.#count = 0;
     if (this.#timer !== null) this.#clock.clearTimer(this.#timer);
@@ -210,12 +214,15 @@ export class DeadlineQueue {
   #turnEnded(): void {
     this.#hasTurnEnd = false;
     // Moved aside first: what a callback adds as already due waits for the next turn instead of keeping this one busy.
+    this.#moveAll(lateSlot, firingSlot);
+    const late = this.#clock.now() - lateByMs;
     let next: DeadlineEntry | null;
     for (let entry: DeadlineEntry | null = this.#head(dueSlot); entry !== null; entry = next) {
       next = entry.deadlineNext;
       this.#unlink(entry, dueSlot);
-      this.#push(entry, firingSlot);
+      this.#push(entry, entry.deadlineAt < late ? lateSlot : firingSlot);
     }
+    if (this.#head(lateSlot) !== null) this.#askTurnEnd();
     try {
       for (let entry: DeadlineEntry | null = this.#head(firingSlot); entry !== null; entry = this.#head(firingSlot)) {
         this.remove(entry);
@@ -227,11 +234,15 @@ export class DeadlineQueue {
   }
 
   #requeueFiring(): void {
-    for (let entry: DeadlineEntry | null = this.#head(firingSlot); entry !== null; entry = this.#head(firingSlot)) {
-      this.#unlink(entry, firingSlot);
-      this.#push(entry, dueSlot);
-    }
+    this.#moveAll(firingSlot, dueSlot);
     this.#askTurnEnd();
+  }
+
+  #moveAll(from: number, to: number): void {
+    for (let entry: DeadlineEntry | null = this.#head(from); entry !== null; entry = this.#head(from)) {
+      this.#unlink(entry, from);
+      this.#push(entry, to);
+    }
   }
 }
 

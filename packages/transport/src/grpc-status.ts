@@ -6,6 +6,8 @@ export interface GrpcStatus {
   readonly message: string;
   /** Bytes of a `google.rpc.Status`, sent as `grpc-status-details-bin`. */
   readonly details?: Uint8Array;
+  /** When the same call may succeed, in ms; sent as `grpc-retry-pushback-ms`, which gRPC clients with a retry policy obey. */
+  readonly retryAfterMs?: number;
 }
 
 // Blanks at either end are encoded too: HTTP/2 peers that check header values drop a field that begins or ends with one.
@@ -55,5 +57,6 @@ export function statusTrailers(status: GrpcStatus): Record<string, string> {
   const details = status.details;
   if (details !== undefined && details.length > 0)
     trailers['grpc-status-details-bin'] = Buffer.from(details.buffer, details.byteOffset, details.byteLength).toString('base64');
+  if (status.retryAfterMs !== undefined) trailers['grpc-retry-pushback-ms'] = String(Math.ceil(status.retryAfterMs));
   return trailers;
 }

@@ -12,6 +12,7 @@ import { type ComponentConfig, FEATURE_INITIALIZER, hasErrors, type ModelConfig,
 import { type ComponentDeclaration, compileTopology, findTopologyProblems, type Topology } from '@inferflow/dag';
 import type { MemoryPool } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
+import { AdmissionGate } from '../admission/admission-gate.js';
 import type { ModelBackends } from '../embed/embedded-backends.js';
 import { createPlanMetrics, type EngineMetrics } from '../metrics.js';
 import { BoundPlans } from './bound-plans.js';
@@ -34,6 +35,8 @@ export interface PlanEnvironment {
   readonly compat: boolean;
   readonly metrics: EngineMetrics;
   readonly boundPlansPerModel: number;
+  /** Most requests of a model that are worked on at once. */
+  readonly maxInFlight: number;
 }
 
 /** A plan, or why there is none. */
@@ -88,6 +91,7 @@ export function compilePlan(config: ModelConfig, environment: PlanEnvironment): 
     extendedFeatures: extendedFeatures(config),
     metrics,
     boundPlans: new BoundPlans(environment.boundPlansPerModel, metrics),
+    gate: new AdmissionGate(environment.maxInFlight),
   };
   return { plan, problems };
 }

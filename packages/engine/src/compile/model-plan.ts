@@ -2,6 +2,7 @@ import type { Component } from '@inferflow/components';
 import type { ComponentConfig, ModelConfig } from '@inferflow/config';
 import type { Topology } from '@inferflow/dag';
 import type { BlockShape } from '@inferflow/matrix';
+import type { AdmissionGate } from '../admission/admission-gate.js';
 import type { PlanMetrics } from '../metrics.js';
 import type { BoundPlans } from './bound-plans.js';
 import type { ColumnTypes } from './column-types.js';
@@ -44,4 +45,6 @@ export interface ModelPlan {
   readonly extendedFeatures: readonly string[];
   readonly metrics: PlanMetrics;
   readonly boundPlans: BoundPlans;
+  /** How many of its requests are worked on at once. */
+  readonly gate: AdmissionGate;
 }

@@ -3,6 +3,7 @@ import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferfl
 import { CellStatus, type Matrix, type Slate } from '@inferflow/matrix';
 import { readUtf8 } from '@inferflow/proto/hot';
 import { CallScope, type DeadlineEntry, deadlines, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
+import { Admission, type GateEntry, GateState } from '../admission/admission-gate.js';
 import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
 import type { EngineMethod } from '../engine.js';
@@ -11,7 +12,7 @@ import { entityHeaders } from '../request/request-schema.js';
 import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
 import { RunBlocks } from './run-blocks.js';
-import { componentFailed, outOfBudget } from './run-errors.js';
+import { componentFailed, internalError, outOfBudget, overloaded } from './run-errors.js';
 
 /** What a run reports to its engine. */
 export interface RunObserver {
@@ -38,7 +39,7 @@ export interface RunStart {
  * One request from its blocks to its answer. Pooled per bound plan: `open`, fill the blocks, `start`, … `close`. It is given back
  * only when nothing outside can reach it any more (see {@link RequestRun.close}).
  */
-export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, RequestInfo {
+export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, GateEntry, RequestInfo {
   readonly bound: BoundPlan;
   readonly scope = new CallScope();
   readonly execution: Execution;
@@ -67,6 +68,10 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   deadlineSlot = -1;
   deadlinePrevious: DeadlineEntry | null = null;
   deadlineNext: DeadlineEntry | null = null;
+  gatePrevious: GateEntry | null = null;
+  gateNext: GateEntry | null = null;
+  gateState: GateState = GateState.outside;
+  beganAt = 0;
   readonly #observer: RunObserver;
   #message: Uint8Array = new Uint8Array(0);
   #trackingId: string | null = null;
@@ -100,14 +105,38 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.#isOpen = true;
   }
 
-  /** Runs the components; the observer hears how it ends, perhaps before this returns. */
+  /** Runs the components, now or when it is their turn; the observer hears how it ends, perhaps before this returns. */
   start(): void {
     const caller = this.caller as Caller;
     caller.scope.attach(this);
     if (!this.#isOpen) return;
     deadlines.add(this, this.deadline - this.reserveMs);
-    if (this.matrix.rowCount === 0) this.#endWithoutRows();
-    else this.execution.start(this);
+    if (this.matrix.rowCount === 0) {
+      this.#endWithoutRows();
+      return;
+    }
+    const { gate } = this.bound.plan;
+    const admission = gate.enter(this, performance.now());
+    if (admission === Admission.begin) this.begin();
+    else if (admission === Admission.refuse) this.turnedAway(gate.retryAfterMs);
+  }
+
+  // GateEntry
+
+  get answerBy(): number {
+    return this.deadline - this.reserveMs;
+  }
+
+  begin(): void {
+    try {
+      this.execution.start(this);
+    } catch (error) {
+      this.abort(internalError(error));
+    }
+  }
+
+  turnedAway(retryAfterMs: number): void {
+    this.#refuse(overloaded(this.modelConfigId, retryAfterMs));
   }
 
   /** No target: nothing is asked of anybody. */
@@ -155,7 +184,10 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     const isBusy = failure !== null && this.states[index]?.busy === true;
     const status = failure === null ? OutcomeStatus.ok : isBusy ? OutcomeStatus.abandoned : OutcomeStatus.failed;
     this.outcomes.ended(index, status, 0, now);
-    this.#observer.componentEnded(this, index, failure, this.outcomes.durationMs(index));
+    const durationMs = this.outcomes.durationMs(index);
+    const calledFor = this.states[index]?.calledForMs ?? 0;
+    if (calledFor > 0) this.bound.plan.gate.called(this, index, durationMs, calledFor, now);
+    this.#observer.componentEnded(this, index, failure, durationMs);
     this.execution.finish(index, failure === null);
   }
 
@@ -164,6 +196,10 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   /** The budget less its reserve is used up: what runs is ended as `deadline`, what has not begun will not, and the answer leaves. */
   deadlinePassed(): void {
     if (!this.#isOpen) return;
+    if (this.gateState === GateState.waiting) {
+      this.turnedAway(this.bound.plan.gate.retryAfterMs);
+      return;
+    }
     this.execution.stop();
     this.#cancelComponents('deadline');
     const now = performance.now();

@@ -1,5 +1,5 @@
 import type { Failure } from '@inferflow/components';
-import { createRequestError, type EngineError } from '../errors.js';
+import { createRequestError, EngineError } from '../errors.js';
 
 /** A component whose `on_failure` is `fail` has failed. */
 export function componentFailed(modelConfigId: string, componentName: string, failure: Failure | null): EngineError {
@@ -13,6 +13,19 @@ export function componentFailed(modelConfigId: string, componentName: string, fa
   }
   const text = failure === null ? 'it did not say why' : `${failure.reason}: ${failure.message}`;
   return createRequestError('INFERFLOW_ENGINE_COMPONENT_FAILED', `component "${componentName}" failed: ${text}`, details);
+}
+
+/** So many requests wait that this one's turn would come too late. */
+export function overloaded(modelConfigId: string, retryAfterMs: number): EngineError {
+  return createRequestError('INFERFLOW_ENGINE_OVERLOADED', 'more requests wait than can be answered within the deadline of this one', {
+    modelConfigId,
+    retryAfterMs,
+  });
+}
+
+/** A defect. What is wrong is logged; the caller learns only that something is. */
+export function internalError(cause: unknown): EngineError {
+  return new EngineError('INFERFLOW_ENGINE_INTERNAL', 'Internal server error', { cause });
 }
 
 /** No time is left to send an answer. */

@@ -4,6 +4,7 @@ import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { CallQueue } from './call-queue.js';
 import { deliverFailure } from './deliver.js';
+import { loopClock } from './loop-clock.js';
 import { CallState, type UnaryCall, type Upstream } from './unary-call.js';
 
 /** Bounds of an upstream. */
@@ -60,7 +61,8 @@ export class CallLedger {
       this.failLater(call, createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#name} is closed`));
       return false;
     }
-    if (call.deadline <= performance.now()) {
+    const now = performance.now();
+    if (call.deadline <= now) {
       this.failLater(call, createFailure('deadline', GrpcCode.DEADLINE_EXCEEDED, 'the deadline had passed before the call was started'));
       return false;
     }
@@ -71,6 +73,8 @@ export class CallLedger {
       return false;
     }
     call.heldBytes = byteLength;
+    call.admittedAt = now;
+    call.idleAtStart = loopClock.idleMs(now);
     this.#heldBytes += byteLength;
     call.callState = CallState.WAITING;
     this.waiting.push(call);

@@ -1,10 +1,11 @@
 import type { ScopeEnd, ScopeLink } from '../call-scope.js';
-import type { DeadlineEntry } from '../deadline-queue.js';
+import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import type { CallHead } from '../grpc-head.js';
 import type { Connection } from './connection.js';
 import { deliverFailure } from './deliver.js';
+import { loopClock } from './loop-clock.js';
 
 /** Writes a message of known length. */
 export interface BodyWriter {
@@ -25,6 +26,9 @@ export interface Upstream {
   /** Connects and tells whether calls can be answered within the time given. */
   ready?(timeoutMs: number): Promise<boolean>;
 }
+
+/** Below this part of a call's time, our own work is no excuse. */
+const leastOwnShare = 0.25;
 
 /** Where a call is in its life. */
 export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5 } as const;
@@ -77,6 +81,10 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   /** @internal Request bytes counted against the upstream's bound. */
   heldBytes = 0;
   /** @internal */
+  admittedAt = 0;
+  /** @internal How long the loop had waited for events when the call was admitted; −1 once its deadline was moved. */
+  idleAtStart = 0;
+  /** @internal */
   retries = 0;
   /** @internal */
   replays = 0;
@@ -109,7 +117,25 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   deadlinePassed(): void {
     const upstream = this.upstream;
     if (upstream === null) return;
+    const ownMs = this.#ownMs();
+    if (ownMs > 0) {
+      this.idleAtStart = -1;
+      deadlines.add(this, performance.now() + ownMs);
+      return;
+    }
     upstream.cancel(this, 'deadline');
     deliverFailure(this, createFailure('deadline', GrpcCode.DEADLINE_EXCEEDED, 'the deadline of the call passed before an answer came'));
+  }
+
+  /**
+   * Time of the call that this process was at work, and so neither wrote the request nor read the answer: the peer is not charged for
+   * it. Once, and not where it is little beside the time the peer had.
+   */
+  #ownMs(): number {
+    if (this.idleAtStart < 0) return 0;
+    const now = performance.now();
+    const passedMs = now - this.admittedAt;
+    const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);
+    return ownMs > passedMs * leastOwnShare ? Math.min(ownMs, passedMs) : 0;
   }
 }

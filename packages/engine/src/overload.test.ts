@@ -1,0 +1,104 @@
+import { create } from '@bufbuild/protobuf';
+import { createObjectSource } from '@inferflow/config';
+import { PointWiseRequestSchema } from '@inferflow/proto';
+import { describe, expect, it } from 'vitest';
+import { createEngine } from './create-engine.js';
+import type { EngineError } from './errors.js';
+import { featureComponent, modelComponent, modelConfig } from './testing/model-config.js';
+
+const config = modelConfig({
+  features: [featureComponent('f_item', { fp32_m: ['DataTypeFP32', 'price'] })],
+  models: [modelComponent('ranker', { x: ['FP32', 'it:fp32_m:price'] }, { model: 'same' })],
+  waits: { ranker: ['f_item'] },
+  answer: ['item', 'score'],
+});
+
+/** An engine whose feature store works through its calls one after the other, each for so long; it has 200 ms for each. */
+function engineWithStoreOf(callMs: number) {
+  let free = Promise.resolve();
+  return createEngine({
+    configSource: createObjectSource({ m: config }),
+    featureStore: async ({ keys, signal }) => {
+      const mine = free;
+      let done = () => {};
+      free = new Promise((resolve) => {
+        done = resolve;
+      });
+      await mine;
+      for (const until = performance.now() + callMs; !signal.aborted && performance.now() < until; );
+      // Timers and the answers of others get their turn.
+      setImmediate(done);
+      return keys.map(() => ({ price: 3 }));
+    },
+    models: { same: ({ x }) => Array.from(x?.data as Float32Array) },
+    featureCacheBytes: 0,
+    shareFetches: false,
+  });
+}
+
+const ask = (id: string) => create(PointWiseRequestSchema, { modelConfigId: 'm', targets: [{ id }] });
+
+describe('an engine under more requests than it can answer', () => {
+  it('defaults nothing because of a queue of its own: what is begun has its upstreams for itself', async () => {
+    const engine = await engineWithStoreOf(1.5);
+    for (let turn = 0; turn < 20; turn++) await engine.inferPointWise(ask('warm'));
+    // All at once, their calls would take 384 ms.
+    const answers = await Promise.all(Array.from({ length: 256 }, (_, at) => engine.inferPointWise(ask(`i${at}`), { deadlineMs: 20_000 })));
+    expect(answers.filter(({ targetScores }) => targetScores[0]?.error !== '')).toHaveLength(0);
+    expect(engine.inFlight).toBe(0);
+    await engine.close();
+  });
+
+  it('refuses early, with a hint, what would be too late; what it takes is answered in time', async () => {
+    const engine = await engineWithStoreOf(2);
+    const answered: number[] = [];
+    const refused: EngineError[] = [];
+    const refusedAfter: number[] = [];
+    let withError = 0;
+    const send = async (at: number) => {
+      const started = performance.now();
+      try {
+        const answer = await engine.inferPointWise(ask(`i${at}`), { deadlineMs: 400 });
+        if (answer.targetScores[0]?.error === '') answered.push(performance.now() - started);
+        else withError++;
+      } catch (error) {
+        refused.push(error as EngineError);
+        refusedAfter.push(performance.now() - started);
+      }
+    };
+    const all: Promise<void>[] = [];
+    // Three times what the store can do.
+    for (const until = performance.now() + 1500; performance.now() < until; ) {
+      for (let at = 0; at < 15; at++) all.push(send(at));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await Promise.all(all);
+    expect(answered.length).toBeGreaterThan(20);
+    expect(refused.length).toBeGreaterThan(20);
+    // A machine that stands still for a moment may cost some of them their time; hardly any answer rests on defaults.
+    expect(withError).toBeLessThan((answered.length + refused.length) / 10);
+    const early = refused.filter(({ code }) => code === 'INFERFLOW_ENGINE_OVERLOADED');
+    expect(early.length).toBeGreaterThan(refused.length / 2);
+    for (const { kind, retryAfterMs } of early) expect([kind, retryAfterMs > 0]).toEqual(['resource_exhausted', true]);
+    refusedAfter.sort((a, b) => a - b);
+    expect(refusedAfter[refusedAfter.length >> 1]).toBeLessThan(300);
+    await engine.close();
+  });
+
+  it('lets go of what its caller cancels while it waits', async () => {
+    const engine = await engineWithStoreOf(5);
+    const controller = new AbortController();
+    const all = Array.from({ length: 100 }, (_, at) =>
+      engine
+        .inferPointWise(ask(`i${at}`), at >= 60 ? { signal: controller.signal } : {})
+        .then(() => 'ok')
+        .catch((error: EngineError) => error.kind),
+    );
+    controller.abort();
+    const ends = await Promise.all(all);
+    expect(ends.slice(0, 60).every((end) => end === 'ok')).toBe(true);
+    expect(ends.slice(60).every((end) => end === 'cancelled')).toBe(true);
+    expect(engine.inFlight).toBe(0);
+    await engine.close();
+  });
+});
