@@ -4,8 +4,12 @@ import { parseGrpcTimeout } from '../grpc-head.js';
 import type { GrpcStatus } from '../grpc-status.js';
 import { NodeCall, type NodeCallHost, refuseStream } from './node-call.js';
 import type { RefusalReason } from './one-port-options.js';
+import { retryLater } from './retry-later.js';
 import type { HotMethod } from './server-call.js';
 import { SessionGuard } from './session-guard.js';
+
+/** When a caller that was refused for want of room may come again. */
+const busyRetryMs = 100;
 
 interface Refusal {
   readonly reason: RefusalReason;
@@ -67,12 +71,12 @@ function refusalOf(host: NodeCallHost, method: HotMethod, headers: IncomingHttpH
   if (load.hotInFlight >= options.maxInFlight)
     return {
       reason: 'in-flight',
-      status: { code: GrpcCode.RESOURCE_EXHAUSTED, message: `the server works on ${options.maxInFlight} calls, the most it takes` },
+      status: retryLater(GrpcCode.RESOURCE_EXHAUSTED, `the server works on ${options.maxInFlight} calls, the most it takes`, busyRetryMs),
     };
   if (load.heldBytes >= options.maxHeldBytes)
     return {
       reason: 'held-bytes',
-      status: { code: GrpcCode.RESOURCE_EXHAUSTED, message: 'the server holds as many request and answer bytes as it may' },
+      status: retryLater(GrpcCode.RESOURCE_EXHAUSTED, 'the server holds as many request and answer bytes as it may', busyRetryMs),
     };
   if (timeoutMs <= load.lagMs(now))
     return {
