@@ -178,7 +178,12 @@ describe('refused requests', () => {
           ],
         }),
       /data_type 77/,
-      ['target_input_schema[0].data_type', 'target_input_schema[1].data_type', 'target_input_schema[1].vector_dim'],
+      [
+        'target_input_schema[0].data_type',
+        'target_input_schema[1].data_type',
+        'target_input_schema[1].vector_dim',
+        'targets[0].feature_values',
+      ],
     ],
     [
       'id lists and value lists of other lengths',
@@ -192,6 +197,39 @@ describe('refused requests', () => {
         }),
       /has 1 values; it needs one per row, 3/,
       ['entities[0].features[0].ids_feature_value', 'entities[1].ids'],
+    ],
+    [
+      'a schema and values that are wrong: both at once',
+      () =>
+        point({
+          modelConfigId: 'typed',
+          targetInputSchema: [
+            { name: 'v', dataType: 99 },
+            { name: 'w', dataType: DataType.FP32 },
+          ],
+          contextFeatures: [{ name: 'c', dataType: DataType.FP64, value: new Uint8Array(3) }],
+          targets: [
+            { id: 'a', featureValues: [new Uint8Array(1), new Uint8Array(3)] },
+            { id: 'b', featureValues: [] },
+          ],
+        }),
+      /data_type 99/,
+      ['target_input_schema[0].data_type', 'targets[0].feature_values[1]', 'targets[1].feature_values', 'context_features[0].value'],
+    ],
+    [
+      'a slate schema and slate values that are wrong: both at once',
+      () =>
+        slate({
+          modelConfigId: 'typed',
+          targets: [a],
+          slateInputSchema: [
+            { name: 's', dataType: DataType.FP32 },
+            { name: 's', dataType: DataType.FP32 },
+          ],
+          slates: [{ targetIndices: [5], featureValues: [new Uint8Array(2), new Uint8Array(4)] }],
+        }),
+      /out-of-range target index=5/,
+      ['slates[0].target_indices[0]', 'slate_input_schema[1].name', 'slates[0].feature_values[0]'],
     ],
     [
       'names used twice in the text API',

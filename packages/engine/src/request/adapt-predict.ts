@@ -1,7 +1,7 @@
 import type { Block } from '@inferflow/matrix';
 import {
   FeatureScan,
-  type IndexList,
+  IndexList,
   isValidUtf8,
   PredictKind,
   type PredictRequestScan,
@@ -10,7 +10,7 @@ import {
   placeTarget,
 } from '@inferflow/proto/hot';
 import { markProvided, putBroadcastBytes } from './request-blocks.js';
-import type { PredictTables, ValueCheck } from './request-schema.js';
+import type { PredictTables, RequestSchema, ValueCheck } from './request-schema.js';
 import type { Violations } from './violations.js';
 
 const feature = new FeatureScan();
@@ -87,14 +87,51 @@ export function adaptContext(
   for (let index = 0; index < contexts.count; index++) {
     if (!feature.readContext(message, contexts.start(index), contexts.end(index))) return false;
     putBroadcastBytes(block, tables.contextSlots[index] as number, message, feature.valueStart, feature.valueEnd);
-    const check = tables.contextChecks?.[index];
-    if (check === undefined) continue;
-    const length = feature.valueEnd - feature.valueStart;
-    const place = `context_features[${index}].value`;
-    if (!fits(check, length)) violations.add(place, widthText(place, check, length));
-    else if (!canBeKey(check, message, feature.valueStart, length)) violations.add(place, keyText(place, check));
+    checkContext(message, index, tables, violations);
   }
   return true;
+}
+
+/** The context feature that was just read. */
+function checkContext(message: Uint8Array, index: number, tables: PredictTables, violations: Violations): void {
+  const check = tables.contextChecks?.[index];
+  if (check === undefined) return;
+  const length = feature.valueEnd - feature.valueStart;
+  const place = `context_features[${index}].value`;
+  if (!fits(check, length)) violations.add(place, widthText(place, check, length));
+  else if (!canBeKey(check, message, feature.valueStart, length)) violations.add(place, keyText(place, check));
+}
+
+/** The values of a request that is refused for its schema already: one refusal tells all. Not for the hot path; what is malformed ends it. */
+export function checkValues(
+  message: Uint8Array,
+  scan: PredictRequestScan,
+  kind: PredictKind,
+  { rows, slates, predict }: RequestSchema,
+  checksCounts: boolean,
+  violations: Violations,
+): void {
+  if (predict === null) return;
+  const { valueWords, targetChecks, slateWords, slateChecks } = predict;
+  const words = new Int32Array(2 * Math.max(rows.length, slates?.length ?? 0));
+  const indices = new IndexList();
+  for (let row = 0; targetChecks !== null && row < scan.targets.count; row++) {
+    const values = placeTarget(message, scan.targets.start(row), scan.targets.end(row), words.fill(0), 0, ID_WORD, valueWords);
+    if (values < 0) return;
+    checkRow(message, 'targets', row, values, words, 0, valueWords, targetChecks, checksCounts, violations);
+  }
+  const field = kind === PredictKind.pairWise ? 'pairs' : 'slates';
+  for (let row = 0; slates !== null && slateChecks !== null && row < scan.slates.count; row++) {
+    indices.clear();
+    const values = placeSlate(message, scan.slates.start(row), scan.slates.end(row), kind, indices, words.fill(0), 0, slateWords);
+    if (values < 0) return;
+    checkRow(message, field, row, values, words, 0, slateWords, slateChecks, checksCounts, violations);
+  }
+  const contexts = scan.contextFeatures;
+  for (let index = 0; index < contexts.count; index++) {
+    if (!feature.readContext(message, contexts.start(index), contexts.end(index))) return;
+    checkContext(message, index, predict, violations);
+  }
 }
 
 /** Pairs and slates may name only targets that exist. */

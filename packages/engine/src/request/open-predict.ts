@@ -5,13 +5,13 @@ import type { ModelPlan } from '../compile/model-plan.js';
 import type { EngineMethod } from '../engine.js';
 import { EngineError } from '../errors.js';
 import type { RequestRun } from '../run/request-run.js';
-import { adaptContext, adaptSlates, adaptTargets, checkIndices } from './adapt-predict.js';
+import { adaptContext, adaptSlates, adaptTargets, checkIndices, checkValues } from './adapt-predict.js';
 import { budgetOf } from './budget.js';
 import { checkPredictLimits, checkSlateTargets } from './check-limits.js';
 import { findPlan, malformedRequest } from './find-model.js';
 import { headerFlagsOf, keyHead, type OpenServices, putHeaderEntities } from './open-services.js';
 import { addPredictKey, parsePredictSchema } from './predict-schema.js';
-import type { PredictTables } from './request-schema.js';
+import type { PredictTables, RequestSchema } from './request-schema.js';
 import { SchemaKey } from './schema-key.js';
 import { Violations } from './violations.js';
 
@@ -122,13 +122,13 @@ export class PredictOpener {
     const schema = parsePredictSchema(method, settings, message, this.#scan, headers, schemaViolations);
     if (schema === null) return malformedRequest(method, 'schema', plan.modelConfigId);
     const bound = schemaViolations.count > 0 ? null : bindPlan(plan, schema, this.#services.memory, schemaViolations);
-    if (bound === null) return this.#refusal(plan, kind, message);
+    if (bound === null) return this.#refusal(plan, schema, kind, message);
     plan.boundPlans.add(key, bound);
     return bound;
   }
 
-  /** What the original would have said goes first; then what is wrong with the schema. */
-  #refusal(plan: ModelPlan, kind: PredictKind, message: Uint8Array): EngineError {
+  /** What the original would have said goes first; then what is wrong with the schema, then with values. */
+  #refusal(plan: ModelPlan, schema: RequestSchema, kind: PredictKind, message: Uint8Array): EngineError {
     const violations = this.#violations;
     violations.clear();
     this.#checkCounts(kind, violations);
@@ -142,6 +142,7 @@ export class PredictOpener {
     }
     if (targets.count > 0) checkIndices(kind, indices, offsets, slates.count, targets.count, violations);
     violations.addAll(this.#schemaViolations);
+    checkValues(message, this.#scan, kind, schema, !plan.compat, violations);
     return violations.toError(plan.modelConfigId);
   }
 
