@@ -77,6 +77,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     }
     telemetry.gauge(Metric.poolOutstanding).set(pool.outstandingBytes);
     telemetry.gauge(Metric.poolIdle).set(pool.idleBytes);
+    telemetry.gauge(Metric.poolAbandoned).set(pool.abandonedBytes);
     for (const { plan } of table.models.values())
       for (const { bindings } of plan?.boundPlans.all ?? []) plan?.metrics.countLateEnds(bindings);
     reportCache?.();

@@ -40,4 +40,36 @@ describe('memory of requests', () => {
     await engine.close();
     await telemetry.close();
   });
+
+  it('is not counted as in use for ever when a component ignores its deadline, late writes included', async () => {
+    const telemetry = createTelemetry({ prometheus: true, statsd: null });
+    const late: (() => void)[] = [];
+    const engine = await createEngine({
+      configSource: createObjectSource({ m: modelConfig({ plugins: [plugin('c', 'stuck', 'v', 'a')], answer: ['item', 'a'] }) }),
+      registry: registryOf({
+        stuck: (run) =>
+          new Promise<void>((resolve) => {
+            late.push(() => {
+              // A bulk writer that goes on: the heap of its block grows beyond what the pool gave it.
+              run.block.reserveHeap(1 << 20);
+              resolve();
+            });
+          }),
+      }),
+      telemetry,
+    });
+    const gauge = async (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(await telemetry.prometheusText())?.[1]);
+    const before = await gauge('inferflow_memory_pool_outstanding_bytes');
+    const request = create(PointWiseRequestSchema, { modelConfigId: 'm', targetInputSchema: [{ name: 'v' }], targets: [{ id: 't' }] });
+    await Promise.all(Array.from({ length: 20 }, () => engine.inferPointWise(request, { deadlineMs: 100 })));
+    expect(await gauge('inferflow_memory_pool_outstanding_bytes')).toBe(before);
+    const abandoned = await gauge('inferflow_memory_pool_abandoned_bytes');
+    expect(abandoned).toBeGreaterThanOrEqual(20 * 4096);
+    for (const write of late) write();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await gauge('inferflow_memory_pool_outstanding_bytes')).toBe(before);
+    expect(await gauge('inferflow_memory_pool_abandoned_bytes')).toBe(abandoned);
+    await engine.close();
+    await telemetry.close();
+  });
 });

@@ -197,6 +197,21 @@ describe('MemoryPool', () => {
     expect(pool.idleBytes).toBe(4096);
   });
 
+  it('lets go of memory that may still be written to, without ever reusing it', () => {
+    const pool = new MemoryPool();
+    const block = Block.create(pool, createBlockShape([{ name: 'text', type: DataType.String }]), 1);
+    const { memory } = block;
+    block.abandon();
+    expect([pool.outstanding, pool.outstandingBytes, pool.abandoned, pool.abandonedBytes]).toEqual([0, 0, 1, 4096]);
+    expect(pool.acquire(1)).not.toBe(memory);
+    // A late writer goes on undisturbed, even beyond the room it had, and an old holder may release.
+    block.setBytes(0, 0, new Uint8Array(9000), 0, 9000, CellStatus.fresh);
+    expect(block.cellLength(0, 0)).toBe(9000);
+    block.release(pool);
+    pool.release(memory);
+    expect([pool.outstanding, pool.abandoned, pool.strayReleases, pool.idleBytes]).toEqual([1, 1, 0, 0]);
+  });
+
   it('stays within its bound and never hands out the same memory twice', () => {
     const pool = new MemoryPool({ maxIdleBytes: 8192 });
     const pieces = Array.from({ length: 5 }, () => pool.acquire(4096));

@@ -1,7 +1,7 @@
 import type { BlockShape } from './block-shape.js';
 import { CellStatus, cellStatusCount } from './cell-status.js';
 import { MatrixError } from './errors.js';
-import type { Memory, MemoryPool } from './memory-pool.js';
+import { type Memory, MemoryPool } from './memory-pool.js';
 
 /** What a block needs beside its rows. */
 export interface BlockOptions {
@@ -89,10 +89,20 @@ export class Block {
   /** Gives the memory back. Nothing may read the block afterwards. */
   release(pool: MemoryPool): void {
     if (this.#pool === null) throw new MatrixError('INFERFLOW_MATRIX_RELEASED', 'a block is released twice');
+    const isAbandoned = this.#pool === uncounted;
     this.#pool = null;
     this.#externalHeap = null;
     this.#externalHeapView = null;
-    pool.release(this.memory);
+    if (!isAbandoned) pool.release(this.memory);
+  }
+
+  /**
+   * Leaves the memory to the garbage collector instead of giving it back: a writer that is late may still use the block, and what it needs
+   * from here on is no longer counted. Nobody else may.
+   */
+  abandon(): void {
+    this.#pool?.abandon(this.memory);
+    if (this.#pool !== null) this.#pool = uncounted;
   }
 
   /** False after `release`. */
@@ -293,6 +303,9 @@ export class Block {
     );
   }
 }
+
+/** Where blocks that were abandoned grow. Keeps nothing. */
+const uncounted = new MemoryPool({ maxIdleBytes: 0 });
 
 function align4(position: number): number {
   return (position + 3) & ~3;

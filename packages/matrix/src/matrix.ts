@@ -88,6 +88,11 @@ export class Matrix {
     this.onReleased?.(this);
   }
 
+  /** For a request that is over while somebody may still write: the blocks are left to the garbage collector, and nothing is ever reused. */
+  abandon(): void {
+    for (const block of this.blocks) if (block !== null && !block.isShared && block.isOpen) block.abandon();
+  }
+
   /** References held; 0 = released. */
   get references(): number {
     return this.#references;

@@ -12,6 +12,8 @@ class PooledMemory implements Memory {
   readonly words: Int32Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
   isOut = true;
+  /** Left to the garbage collector: a late writer may still reach it. */
+  isLeft = false;
 
   constructor(byteLength: number) {
     const buffer = new ArrayBuffer(byteLength);
@@ -32,7 +34,8 @@ const largestShift = 22; // 4 MiB
 
 /**
  * Memory in powers of two from 4 KiB to 4 MiB, reused and bounded. Larger pieces are made to measure and never kept.
- * `outstanding` is the leak counter: after the last request it is zero.
+ * `outstanding` is the leak counter: after the last request it is zero. Memory that somebody may still write to when its request is over
+ * is not reused and not counted as outstanding either: see {@link MemoryPool.abandon}.
  */
 export class MemoryPool {
   /** Pieces handed out and not yet released. */
@@ -41,6 +44,10 @@ export class MemoryPool {
   outstandingBytes = 0;
   /** Bytes waiting for reuse. */
   idleBytes = 0;
+  /** Pieces ever left to the garbage collector. */
+  abandoned = 0;
+  /** Bytes of these. */
+  abandonedBytes = 0;
   /** Pieces ever made; does not grow once the pool is warm. */
   created = 0;
   /** Releases of memory that was not out: a bug of the holder. The memory is left alone. */
@@ -72,18 +79,33 @@ export class MemoryPool {
   /** Gives memory back. The caller must not touch it afterwards. */
   release(memory: Memory): void {
     const piece = memory as PooledMemory; // only acquire() makes Memory objects
+    if (piece.isLeft) return;
     if (!piece.isOut) {
       this.strayReleases++;
       return;
     }
-    const byteLength = piece.bytes.byteLength;
-    piece.isOut = false;
-    this.outstanding--;
-    this.outstandingBytes -= byteLength;
+    const byteLength = this.#takeBack(piece);
     const shift = classOf(byteLength);
     if (shift > largestShift || this.idleBytes + byteLength > this.#maxIdleBytes) return;
     this.#idle[shift - smallestShift]?.push(piece);
     this.idleBytes += byteLength;
+  }
+
+  /** Leaves memory to the garbage collector: its holder does not need it any more, but somebody may still write to it. A later release does nothing. */
+  abandon(memory: Memory): void {
+    const piece = memory as PooledMemory; // only acquire() makes Memory objects
+    if (!piece.isOut) return;
+    piece.isLeft = true;
+    this.abandoned++;
+    this.abandonedBytes += this.#takeBack(piece);
+  }
+
+  #takeBack(piece: PooledMemory): number {
+    const byteLength = piece.bytes.byteLength;
+    piece.isOut = false;
+    this.outstanding--;
+    this.outstandingBytes -= byteLength;
+    return byteLength;
   }
 
   /** Forgets all idle memory. */

@@ -229,6 +229,10 @@ const shapes = {
     'Pooled memory in use, by requests in flight and by constants of models; without requests it is always the same.',
   ),
   poolIdle: gauge('inferflow_memory_pool_idle_bytes', 'Pooled memory that waits for reuse.'),
+  poolAbandoned: gauge(
+    'inferflow_memory_pool_abandoned_bytes',
+    'Pooled memory left to the garbage collector since start, because a component that ignored its deadline could still write to it.',
+  ),
   cells: counter('inferflow_cells_total', 'Cells stored, by component and status.', { labels: [...componentLabels, 'status'] }),
   rowFaults: counter('inferflow_row_faults_total', 'Rows whose score does not rest on real inputs, by reason.', {
     labels: [...componentLabels, 'reason'],

@@ -289,6 +289,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     for (let index = 0; index < this.states.length; index++) if (this.states[index]?.busy === true) isBusy = true;
     if (isBusy) {
       runs.abandoned++;
+      this.blocks.abandon();
       return false;
     }
     for (let index = 0; index < this.states.length; index++) this.states[index]?.end();

@@ -70,6 +70,12 @@ export class RunBlocks {
     this.slateSet = rowsOfSlates(this.slate);
   }
 
+  /** Somebody may still write: the memory is never reused, and not counted as in use any more. */
+  abandon(): void {
+    this.matrix.abandon();
+    if (this.#slateMatrix !== null && this.#slateMatrix.references > 0) this.#slateMatrix.abandon();
+  }
+
   /** Gives back this run's references. */
   close(): void {
     this.matrix.release();
