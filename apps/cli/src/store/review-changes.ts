@@ -6,7 +6,6 @@ import {
   hasErrors,
   type ModelConfig,
   type Problem,
-  parseModelConfig,
   parseServiceConfig,
   planChange,
   readDocument,
@@ -29,6 +28,8 @@ export interface ReviewedModel {
   /** As it would be written. */
   readonly document: unknown;
   readonly problems: readonly Problem[];
+  /** Those that what etcd has does not have. */
+  readonly newProblems: readonly Problem[];
   readonly changes: readonly ConfigChange[];
   /** What a person should know besides. */
   readonly notes: readonly string[];
@@ -60,7 +61,7 @@ export function checkInput({ modelConfigId, value, problem }: Pick<InputModel, '
 export function reviewModel(input: InputModel, stored: StoredModels, to: Dialect | undefined): ReviewedModel {
   const { modelConfigId, file } = input;
   const { config, problems } = checkInput(input);
-  const base = { modelConfigId, file, problems };
+  const base = { modelConfigId, file, problems, newProblems: problems };
   if (config === null) return { ...base, action: 'refused', config, document: null, changes: [], notes: [] };
   const { document, losses } = convertModel(config, to ?? 'documented');
   const notes = losses.map(({ message }) => message);
@@ -70,9 +71,10 @@ export function reviewModel(input: InputModel, stored: StoredModels, to: Dialect
   if (before === undefined) return { ...base, action: 'added', config, document, changes: [], notes };
   if (before.form === 'parts') notes.push('its three keys become one');
   const read = readDocument(before.document);
-  const old = 'problem' in read ? null : parseModelConfig(modelConfigId, read.value).config;
+  const { config: old, problems: oldProblems } =
+    'problem' in read ? { config: null, problems: [] } : checkInput({ modelConfigId, value: read.value });
   if (old === null) {
-    notes.push('what etcd holds now cannot be read; servers go on with the version before it');
+    notes.push('servers refuse what etcd holds now, so there is nothing to compare with; they go on with the version before it');
     return { ...base, action: 'changed', config, document, changes: [], notes };
   }
   const isSame = sameMeaning(old, config);
@@ -83,8 +85,10 @@ export function reviewModel(input: InputModel, stored: StoredModels, to: Dialect
       'etcd holds it in the deployed dialect, and this writes the documented one, which the Go service cannot read: use --to deployed while one reads these keys',
     );
   }
+  const known = new Set(oldProblems.map(({ code, message }) => `${code} ${message}`));
+  const newProblems = problems.filter(({ code, message }) => !known.has(`${code} ${message}`));
   const changes = isSame ? [] : [...planChange(old, config), ...logSchemaChanges(old, config)];
-  return { ...base, action: isSame ? 'respelled' : 'changed', config, document, changes, notes };
+  return { ...base, action: isSame ? 'respelled' : 'changed', config, document, newProblems, changes, notes };
 }
 
 /** Compares service settings with what etcd has; null if nothing changes. */

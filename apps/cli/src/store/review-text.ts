@@ -12,8 +12,8 @@ const words = {
 
 /** A review for people. */
 export function reviewText(models: readonly ReviewedModel[], settings: ReviewedSettings | null): string {
-  const texts = models.map(({ modelConfigId, action, problems, changes, notes }) => {
-    const shown = action === 'refused' ? problems : problems.filter(({ severity }) => severity !== 'hint');
+  const texts = models.map(({ modelConfigId, action, problems, newProblems, changes, notes }) => {
+    const shown = action === 'refused' ? problems : newProblems.filter(({ severity }) => severity !== 'hint');
     const counted = problems.length === 0 ? '' : ` (${countText(problems)})`;
     const lines = changes.map((change) => {
       const impact = change.impact === 'plain' ? '' : `  [${change.impact}]`;
