@@ -7,9 +7,18 @@ import { rankedRows, renderTable } from '../apps/cli/dist/index.js';
 import { createLogger, createServer, readEnvironment, ServerStartError } from '../apps/server/dist/index.js';
 import { createNodeInferflowClient } from '../packages/client/dist/node/index.js';
 
-const once = process.argv.includes('--once');
+const { once, unknown } = readArguments(process.argv.slice(2));
+if (unknown.length > 0) {
+  console.error(`npm start does not know ${unknown.join(' ')}; it takes --once (answer one request and exit). Settings are environment variables:
+  APP_PORT=9000 npm start        all of them: docs/reference/environment.md, or node apps/cli/dist/main.js env`);
+  process.exit(2);
+}
 const requestFile = 'examples/movies/requests/rank-drama.json';
 const readJson = (path) => JSON.parse(readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8'));
+
+function readArguments(given) {
+  return { once: given.includes('--once'), unknown: given.filter((each) => each !== '--once') };
+}
 
 const isFree = (port) =>
   new Promise((resolve) => {
@@ -40,22 +49,24 @@ try {
   if (!answer.targets.some((target) => typeof target.values[columns.at(-1)] === 'number'))
     throw new Error(`no film got a score: ${answer.targets[0].error}`);
   const ranked = rankedRows(columns, answer.targets);
-  const url = `http://localhost:${server.port}`;
+  // With --once nothing serves afterwards: the lines are for the next `npm start`.
+  const port = once ? '8085' : server.port;
+  const url = `http://localhost:${port}`;
   console.log(`\n${request.modelConfigId}: ${answer.targets.length} films, best first\n`);
   console.log(renderTable(ranked.columns, ranked.rows));
   const outcomes = answer.quality?.components.map((component) => `${component.name} ${component.status}`).join(', ');
   console.log(`\ncomponents: ${outcomes}`);
   console.log(`
-Serving on ${url} (gRPC, gRPC-Web, Connect, HTTP). Try:
+${once ? `Run "npm start" and it keeps serving on ${url}` : `Serving on ${url}`} (gRPC, gRPC-Web, Connect, HTTP). Try:
 
-  node apps/cli/dist/main.js infer ${requestFile} -s localhost:${server.port}
+  node apps/cli/dist/main.js infer ${requestFile} -s localhost:${port}
 
   curl -s ${url}/Predict/InferPointWise -H 'content-type: application/json' -d @examples/movies/requests/rank-drama.connect.json
 
   npx buf curl --http2-prior-knowledge --protocol grpc ${url}/Predict/InferPointWise -d @examples/movies/requests/rank-drama.connect.json
 
-  metrics: ${url}/metrics    readiness: ${url}/health/ready
-`);
+  metrics: ${url}/metrics    readiness: ${url}/health/ready    what is where: ${url}/
+${once ? '' : '\nCtrl-C stops it.\n'}`);
   if (once) {
     await server.shutdown();
     process.exit(0);

@@ -8,8 +8,8 @@ const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'inferflow-start-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function start(env: Readonly<Record<string, string>> = {}) {
-  const done = spawnSync(process.execPath, ['scripts/start.mjs', '--once'], {
+function start(env: Readonly<Record<string, string>> = {}, args: readonly string[] = ['--once']) {
+  const done = spawnSync(process.execPath, ['scripts/start.mjs', ...args], {
     cwd: root,
     encoding: 'utf8',
     timeout: 60_000,
@@ -30,6 +30,16 @@ describe.runIf(existsSync(join(root, 'apps/server/dist/index.js')))('npm start -
     expect(scores.every((score) => score > 0 && score < 1)).toBe(true);
     expect(scores).toEqual(scores.toSorted((a, b) => b - a));
     expect(out).toMatch(/curl -s http:\S+\/Predict\/InferPointWise[\s\S]*buf curl[\s\S]*\/metrics/);
+  });
+
+  it('points at the server that serves, not at the one that is gone', () => {
+    const { out } = start();
+    expect(out).toContain('Run "npm start" and it keeps serving on http://localhost:8085');
+    expect(new Set(out.match(/localhost:\d+/g))).toEqual(new Set(['localhost:8085']));
+  });
+
+  it('does not ignore what it does not know', () => {
+    expect(start({}, ['--port', '9000'])).toMatchObject({ code: 2, out: '', error: expect.stringContaining('APP_PORT=9000 npm start') });
   });
 
   it('exits non-zero when there is no answer, with the reason', () => {
