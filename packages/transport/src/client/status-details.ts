@@ -8,14 +8,19 @@ export interface StatusDetail {
 }
 
 const detailsField = 3;
+/** Two bytes make a detail: a peer must not buy a list of tens of thousands with one header. */
+const mostDetails = 100;
 
-/** Details of a `grpc-status-details-bin` value, base64 of a `google.rpc.Status`. Never throws: what cannot be read is left out. */
+/**
+ * Details of a `grpc-status-details-bin` value, base64 of a `google.rpc.Status`: the first hundred, of a value that the limit on header
+ * blocks (64 KiB) bounds. Never throws: what cannot be read is left out.
+ */
 export function parseStatusDetails(value: string | null): StatusDetail[] {
   const details: StatusDetail[] = [];
   if (value === null || value === '') return details;
   try {
-    const reader = new BinaryReader(new Uint8Array(Buffer.from(value, 'base64')));
-    while (reader.pos < reader.len) {
+    const reader = new BinaryReader(new Uint8Array(Buffer.from(firstOf(value), 'base64')));
+    while (reader.pos < reader.len && details.length < mostDetails) {
       const [field, wireType] = reader.tag();
       if (field === detailsField && wireType === WireType.LengthDelimited) details.push(parseAny(reader.bytes()));
       else reader.skip(wireType, field);
@@ -24,6 +29,12 @@ export function parseStatusDetails(value: string | null): StatusDetail[] {
     // A peer may send anything; the status itself is in the other trailers.
   }
   return details;
+}
+
+/** Values of a header that came more than once are joined with commas. */
+function firstOf(value: string): string {
+  const comma = value.indexOf(',');
+  return comma < 0 ? value : value.slice(0, comma);
 }
 
 /** A `google.protobuf.Any`: type URL, then value. */
