@@ -151,6 +151,10 @@ describe('inferPointWise', () => {
           ],
           cells: { fresh: 1, failed: 1 },
           inputsDefaulted: [{ component: 'ranker', count: 3 }],
+          absentColumns: [
+            { component: 'ranker', columns: ['price', 'age'] },
+            { component: '', columns: ['note'] },
+          ],
           configHash: request.options?.includeConfigHash ? 'abc' : '',
         },
       }),
@@ -168,6 +172,7 @@ describe('inferPointWise', () => {
       ],
       cells: { provided: 0, fresh: 1, cached: 0, stale: 0, defaulted: 0, missing: 0, null: 0, failed: 1, skipped: 0 },
       inputsDefaulted: { ranker: 3 },
+      absentColumns: { ranker: ['price', 'age'], '': ['note'] },
       configHash: 'abc',
     });
   });

@@ -21,6 +21,11 @@ export interface Quality {
   readonly cells: CellQuality;
   /** Model input cells filled with a default, by component; components without any are absent. */
   readonly inputsDefaulted: Readonly<Record<string, number>>;
+  /**
+   * Columns that no component of the model writes and the request did not send, by the component that reads them; '' = the answer
+   * itself. All their cells are missing: models worked with defaults there.
+   */
+  readonly absentColumns: Readonly<Record<string, readonly string[]>>;
   /** Hash of the configuration that answered; null unless it was asked for. */
   readonly configHash: string | null;
 }
@@ -39,6 +44,7 @@ export function toQuality(message: QualityMessage | undefined): Quality | null {
     })),
     cells: plainCellCounts(message.cells),
     inputsDefaulted: Object.fromEntries(message.inputsDefaulted.map((entry) => [entry.component, entry.count])),
+    absentColumns: Object.fromEntries(message.absentColumns.map(({ component, columns }) => [component, columns])),
     configHash: message.configHash === '' ? null : message.configHash,
   };
 }
