@@ -288,6 +288,13 @@ export const envTable = [
     meaning:
       'File that always holds what `GET /config` answers: which version of each model serves, and why. Replaced by rename; workers but the first add `.worker-<number>`.',
   },
+  {
+    name: 'INFERFLOW_SERVERS',
+    kind: 'list',
+    default: '',
+    section: 'Configuration',
+    meaning: 'Servers that `inferflow status` asks, comma separated; a server itself does nothing with it.',
+  },
 
   {
     name: 'EXTERNAL_SERVICE_ONFS_FS_HOST',
