@@ -273,10 +273,13 @@ export class EtcdCluster {
   }
 }
 
-/** Starts a cluster and waits until it answers. */
+/**
+ * Starts a cluster and waits until it answers.
+ * @param options.relayPeer gives the port under which the others are to call a member, for that of its peer port: something in between
+ */
 export async function startEtcd(
   directory,
-  { version, members = 1, tls = false, auth = false, tokenTtl, compact, flags = [], isDetached = true } = {},
+  { version, members = 1, tls = false, auth = false, tokenTtl, compact, flags = [], isDetached = true, relayPeer } = {},
 ) {
   const found = findEtcd(version) ?? installEtcd(version ?? '3.6');
   const place = resolve(directory);
@@ -288,6 +291,9 @@ export async function startEtcd(
   // Over TLS by name: newer releases of Node refuse a TLS server name that is an address, and the etcd3 library always sends one.
   const client = (member) => `${scheme}://${tls ? 'localhost' : '127.0.0.1'}:${ports[member]}`;
   const peer = (member) => `${scheme}://127.0.0.1:${ports[members + member]}`;
+  const relays = [];
+  for (let member = 0; member < members; member++) relays.push((await relayPeer?.(ports[members + member])) ?? ports[members + member]);
+  const advertised = (member) => `${scheme}://127.0.0.1:${relays[member]}`;
   const indices = Array.from({ length: members }, (_, index) => index);
   const file = (name) => join(place, 'tls', name);
   const isOld = found.version.startsWith('3.4.');
@@ -301,8 +307,8 @@ export async function startEtcd(
       arguments: [
         ...['--name', `m${member}`, '--data-dir', join(place, `m${member}`)],
         ...['--listen-client-urls', client(member), '--advertise-client-urls', client(member)],
-        ...['--listen-peer-urls', peer(member), '--initial-advertise-peer-urls', peer(member)],
-        ...['--initial-cluster', indices.map((index) => `m${index}=${peer(index)}`).join(','), '--initial-cluster-state', 'new'],
+        ...['--listen-peer-urls', peer(member), '--initial-advertise-peer-urls', advertised(member)],
+        ...['--initial-cluster', indices.map((index) => `m${index}=${advertised(index)}`).join(','), '--initial-cluster-state', 'new'],
         // Elections are fast on purpose. Data need not survive a power cut.
         ...['--heartbeat-interval', '50', '--election-timeout', '500', '--log-level', 'warn'],
         ...(isOld ? ['--logger', 'zap'] : ['--unsafe-no-fsync']),

@@ -43,6 +43,7 @@ export async function randomFaults(world, seconds) {
 
   const heal = async () => {
     world.cut('pass');
+    world.peers?.isolate([]);
     for (const member of cluster.state.members.keys()) {
       cluster.signal(member, 'SIGCONT');
       if (!cluster.isRunning(member)) await cluster.restart(member);
@@ -65,6 +66,11 @@ export async function randomFaults(world, seconds) {
       const member = Math.floor(Math.random() * cluster.state.members.length);
       await heal();
       cluster.signal(member, 'SIGSTOP');
+    },
+    async () => {
+      if (alone) return;
+      await heal();
+      world.peers.isolate([Math.floor(Math.random() * cluster.state.members.length)]);
     },
   ];
 

@@ -7,6 +7,7 @@ import { environmentFor } from './fault-fakes.mjs';
 import { IdleThread } from './idle-thread.mjs';
 import { startLeanFakes } from './lean-fakes.mjs';
 import { settle, startLoad } from './load.mjs';
+import { PeerProxies } from './peer-proxies.mjs';
 import { startServer } from './server-process.mjs';
 import { until } from './suite-run.mjs';
 import { freshRequest, modelConfig, PATH } from './workload.mjs';
@@ -35,8 +36,20 @@ export class EtcdWorld {
     { version, members = 1, tls = false, auth = false, tokenTtl, env = {}, models = {}, user, load = true, nodeArguments = [] },
   ) {
     this.run = run;
-    this.cluster = await startEtcd(`${run.directory()}/etcd`, { version, members, tls, auth, tokenTtl, isDetached: false });
+    // What members say to each other goes through relays, where it can be told who says it.
+    this.peers = members > 1 && !tls ? new PeerProxies() : null;
+    if (this.peers !== null) run.defer(() => this.peers.stop());
+    this.cluster = await startEtcd(`${run.directory()}/etcd`, {
+      version,
+      members,
+      tls,
+      auth,
+      tokenTtl,
+      isDetached: false,
+      ...(this.peers !== null && { relayPeer: (port) => this.peers.add(port) }),
+    });
     run.defer(() => this.cluster.stop());
+    await this.peers?.learn(this.cluster);
     this.writer = new EtcdWriter(this.cluster);
     run.defer(() => this.writer.close());
     this.idle = new IdleThread();
@@ -107,6 +120,12 @@ export class EtcdWorld {
     return { code: status, ...(body.startsWith('{') ? JSON.parse(body) : {}) };
   }
 
+  /** What `/config` says of a model. */
+  async model(id, server = this.server) {
+    const { status, body } = await server.get('/config');
+    return status === 200 ? JSON.parse(body).models.find((model) => model.id === id) : undefined;
+  }
+
   async isState(state, withinMs = 10_000, server = this.server) {
     let last;
     const isIt = await until(
@@ -145,5 +164,6 @@ export class EtcdWorld {
     this.writer.close();
     await this.idle.stop();
     await this.cluster.stop();
+    await this.peers?.stop();
   }
 }

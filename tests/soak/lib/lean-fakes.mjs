@@ -39,6 +39,11 @@ export class LeanService {
   }
 
   #call(stream) {
+    // Questions about a model are not what is counted here.
+    if (/GRPCInferenceService\/(?!ModelInfer$)/.test(stream.header(':path'))) {
+      stream.fail(12, 'this model server infers and no more');
+      return;
+    }
     this.calls++;
     this.open++;
     this.onCall?.(this.service.describe(stream.msg));
