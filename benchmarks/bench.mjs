@@ -1,205 +1,165 @@
-// npm run bench [-- --workload W1,W5] [--seconds 1] [--cycles 6] [--outstanding 16,64] [--server "<command>"] [--json FILE] …
+// npm run bench [-- --workload W1,W5] [--outstanding 16,64] [--seconds 1] [--cycles 6] [--server "name=<command>"] [--prototypes DIR]
+//                [--latency 2,5] [--rate 200] [--check] [--save-baseline] [--json FILE] …                        (see README.md)
 //
-// CPU per request of the stock server beside the same flow written straightforwardly on connect-node and protobuf-es, on the same
+// CPU per request of the stock server beside the same flow written straightforwardly on connect-node and on grpc-js, on the same
 // requests, fakes and configuration, in one run: all servers are up, loads are short and taken in turn, ratios are medians of the ratios
 // of neighbouring loads. Every answer that is checked is checked bit by bit, before and after the load.
-import { execFile } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { connect, requestHead } from './lib/h2net.mjs';
-import { freePort, start, stop, usage, waitForPort } from './lib/processes.mjs';
-import { check, expected, modelConfig, PATHS, request, WORKLOADS } from './lib/workloads.mjs';
+import { checkBaseline, printGate, printTable, ratiosOfRun, saveBaseline } from './lib/report.mjs';
+import { lastLines, load, measure, startFakes, startServer, stop, verify } from './lib/servers.mjs';
+import { modelConfig, request, WORKLOADS } from './lib/workloads.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    workload: { type: 'string', default: 'W1,W2,W3,W4,W5' },
+    workload: { type: 'string', default: 'W1,W1g4,W1v,W2,W3,W4,W5,W6' },
     outstanding: { type: 'string', default: '16,64' },
     seconds: { type: 'string', default: '1' },
     cycles: { type: 'string', default: '6' },
     latency: { type: 'string', default: '0,0' },
     rate: { type: 'string' },
-    server: { type: 'string' },
-    share: { type: 'boolean', default: false },
+    'no-half': { type: 'boolean', default: false },
+    'no-sharing': { type: 'boolean', default: false },
+    only: { type: 'string' },
+    server: { type: 'string', multiple: true, default: [] },
+    prototypes: { type: 'string' },
+    check: { type: 'boolean', default: false },
+    'save-baseline': { type: 'boolean', default: false },
+    baseline: { type: 'string', default: fileURLToPath(new URL('baseline.json', import.meta.url)) },
     json: { type: 'string' },
   },
 });
-const here = fileURLToPath(new URL('.', import.meta.url));
-const root = join(here, '..');
 const work = mkdtempSync(join(tmpdir(), 'inferflow-bench-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
-const serverCore = cpus().length > 1 ? 0 : null;
-const loadCore = cpus().length > 1 ? 1 : null;
-const path = PATHS.predict;
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
-const quartile = (values, share) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
+const seconds = Number(options.seconds);
+const distinctSeeds = Array.from({ length: 48 }, (_, seed) => seed + 1);
+const [storeMs, modelMs] = options.latency.split(',').map(Number);
 
-function environmentOf(workload, port, ports) {
-  return {
-    APP_NAME: workload.app,
-    APP_ENV: 'bench',
-    APP_PORT: port,
-    APP_LOG_LEVEL: 'ERROR',
-    EXTERNAL_SERVICE_ONFS_FS_HOST: '127.0.0.1',
-    EXTERNAL_SERVICE_ONFS_FS_PORT: ports.onfs,
-    EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 200,
-    EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE: 50,
-    EXTERNAL_SERVICE_PREDATOR_PORT: ports.model,
-    EXTERNAL_SERVICE_PREDATOR_DEADLINE: 200,
-    NUMERIX_CLIENT_V1_HOST: '127.0.0.1',
-    NUMERIX_CLIENT_V1_PORT: ports.numerix,
-    NUMERIX_CLIENT_V1_DEADLINE_MS: 5000,
-    METRIC_SAMPLING_RATE: 1,
-    TELEGRAF_HOST: '127.0.0.1',
-    TELEGRAF_PORT: ports.udp,
+/** Servers of a workload, the reference first. */
+function commandsFor(workload) {
+  const ours = 'node apps/server/dist/main.js';
+  const isSimple = workload.comps.length === 1 && !workload.cache && !workload.logging;
+  const all = {
+    connect: { command: 'node benchmarks/competitors/connect.mjs' },
+    'grpc-js': { command: 'node benchmarks/competitors/grpc-js.mjs' },
+    // The prototypes know one feature component and one model.
+    ...(options.prototypes && isSimple && { hybrid: { command: `node ${resolve(options.prototypes, 'proto-server.mjs')} hybrid` } }),
+    ...Object.fromEntries(options.server.map((text, at) => named(text, at))),
+    inferflow: { command: ours, env: { INFERFLOW_SHARE_FETCHES: 0 } },
+    ...(!options['no-sharing'] && { 'inferflow, sharing': { command: ours, env: { INFERFLOW_SHARE_FETCHES: 1 } } }),
   };
+  const wanted = options.only?.split(',');
+  return Object.entries(all).filter(([name]) => wanted === undefined || wanted.includes(name));
 }
 
-async function startFakes(latency) {
-  const child = start(loadCore, process.execPath, [join(here, 'fakes.mjs'), ...latency.split(',')], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  const { ports } = await new Promise((resolve) => child.once('message', resolve));
-  const stats = () =>
-    new Promise((resolve) => {
-      child.once('message', (message) => resolve(message.stats));
-      child.send('stats');
-    });
-  return { child, ports, mark: () => child.send('mark'), stats };
+function named(text, at) {
+  const parts = /^([\w-]+)=(.*)$/.exec(text);
+  return [parts?.[1] ?? `server ${at + 1}`, { command: parts?.[2] ?? text, env: { INFERFLOW_SHARE_FETCHES: 0 } }];
 }
 
-async function startServer(name, command, workload, fakes, files, extra) {
-  const port = await freePort();
-  const log = join(work, `${name}.log`);
-  const descriptor = openSync(log, 'w');
-  const env = {
-    PATH: process.env.PATH,
-    ...environmentOf(workload, port, fakes.ports),
-    INFERFLOW_CONFIG_DIR: files.directory,
-    BENCH_MODEL_CONFIG: files.config,
-    ...extra,
-  };
-  const child = start(serverCore, '/bin/sh', ['-c', `exec ${command}`], {
-    cwd: root,
-    stdio: ['ignore', descriptor, descriptor],
-    env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
-  });
-  closeSync(descriptor);
-  try {
-    await waitForPort(port, child);
-  } catch (error) {
-    throw new Error(`${name}: ${error.message}\n${readFileSync(log, 'utf8').slice(-2000)}`);
-  }
-  return { name, child, port, log, samples: new Map() };
-}
-
-async function verify(server, workload, times) {
-  const connection = await connect(server.port);
-  const right = expected(workload);
-  for (let turn = 0; turn < times; turn++) {
-    const answer = await new Promise((resolve, reject) =>
-      connection.call(requestHead(path, `127.0.0.1:${server.port}`), request(workload, 'predict'), (error, bytes) =>
-        error ? reject(error) : resolve(Buffer.from(bytes)),
-      ),
-    );
-    check(workload, 'predict', answer, right);
-  }
-}
-
-function load(server, body, mode, amount, seconds) {
-  const args = [join(here, 'lib/load.mjs'), String(server.port), path, body, mode, String(amount), String(seconds)];
-  const pinned = loadCore !== null;
-  return new Promise((resolve, reject) => {
-    execFile(
-      pinned ? 'taskset' : process.execPath,
-      pinned ? ['-c', String(loadCore), process.execPath, ...args] : args,
-      { timeout: 120_000 },
-      (error, output) => (error ? reject(error) : resolve(JSON.parse(output))),
-    );
-  });
-}
-
-async function measure(server, fakes, body, mode, amount) {
-  const [before, countsBefore] = [usage(server.child.pid), await fakes.stats()];
-  const result = await load(server, body, mode, amount, Number(options.seconds));
-  const [after, countsAfter] = [usage(server.child.pid), await fakes.stats()];
-  return { ...result, cpu: (after.cpu - before.cpu) / result.requests, rss: after.rss, wrongTensors: countsAfter.odd - countsBefore.odd };
-}
-
-function print(workload, key, servers) {
-  console.log(
-    `\n${workload.name}, ${key}\n\n| server | CPU µs/request | quartiles | cheaper than connect | quartiles | req/s | p50 ms | p99 ms | p99.9 ms | RSS MiB | failed / wrong tensors |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|`,
-  );
-  const reference = servers.find((server) => server.name === 'connect')?.samples.get(key);
-  for (const server of servers) {
-    const samples = server.samples.get(key);
-    const of = (field) => samples.map((sample) => sample[field]);
-    const ratios = reference?.map((sample, index) => sample.cpu / samples[index].cpu);
-    const format = (value, digits = 1) => value.toFixed(digits);
-    const sum = (field) => of(field).reduce((total, value) => total + value, 0);
-    console.log(
-      `| ${server.name} | ${format(median(of('cpu')))} | ${format(quartile(of('cpu'), 0.25))}–${format(quartile(of('cpu'), 0.75))} | ${ratios ? `×${format(median(ratios))} | ${format(quartile(ratios, 0.25))}–${format(quartile(ratios, 0.75))}` : '– | –'} | ${format(median(of('rps')), 0)} | ${format(median(of('p50')) / 1000, 2)} | ${format(median(of('p99')) / 1000, 2)} | ${format(median(of('p999')) / 1000, 2)} | ${format(median(of('rss')) / 1048576, 0)} | ${sum('failed')} / ${sum('wrongTensors')} |`,
-    );
-  }
-}
-
-const commands = {
-  connect: 'node benchmarks/competitors/connect.mjs',
-  inferflow: 'node apps/server/dist/main.js',
-  ...(options.server && { other: options.server }),
-};
-const everything = [];
-for (const name of options.workload.split(',')) {
-  const workload = WORKLOADS[name];
-  if (workload === undefined) throw new Error(`unknown workload ${name}; there are ${Object.keys(WORKLOADS).join(', ')}`);
-  const directory = join(work, name);
+function writeFiles(workload) {
+  const directory = join(work, workload.name);
   mkdirSync(join(directory, 'models'), { recursive: true });
   const config = modelConfig(workload);
-  const files = { directory, config: join(work, `${name}.json`) };
+  const file = (name) => join(work, `${workload.name}.${name}`);
   writeFileSync(join(directory, 'models', `${encodeURIComponent(workload.modelId)}.json`), JSON.stringify(config));
-  writeFileSync(files.config, JSON.stringify({ [workload.modelId]: config }));
-  const body = join(work, `${name}.bin`);
-  writeFileSync(body, request(workload, 'predict'));
-  const fakes = await startFakes(options.latency);
+  if (workload.logging)
+    writeFileSync(join(directory, 'services.json'), JSON.stringify({ v2_logging_type: 'proto', compression_enabled: false }));
+  writeFileSync(file('json'), JSON.stringify({ [workload.modelId]: config }));
+  writeBodies(file('same'), workload, [0]);
+  writeBodies(file('distinct'), workload, distinctSeeds);
+  return { work, directory, config: file('json'), same: file('same'), distinct: file('distinct') };
+}
+
+/** Messages one after the other, each with its length in front. */
+function writeBodies(path, workload, seeds) {
+  const parts = seeds.flatMap((seed) => {
+    const message = request(workload, 'predict', seed);
+    const head = Buffer.alloc(4);
+    head.writeUInt32LE(message.length);
+    return [head, message];
+  });
+  writeFileSync(path, Buffer.concat(parts));
+}
+
+async function run(name) {
+  const workload = WORKLOADS[name];
+  if (workload === undefined) throw new Error(`unknown workload ${name}; there are ${Object.keys(WORKLOADS).join(', ')}`);
+  const files = writeFiles(workload);
+  const fakes = await startFakes(storeMs, modelMs);
   const servers = [];
-  for (const [server, command] of Object.entries(commands)) {
-    servers.push(
-      await startServer(
-        server,
-        command,
-        workload,
-        fakes,
-        files,
-        server === 'inferflow' ? { INFERFLOW_SHARE_FETCHES: options.share ? 1 : 0 } : {},
-      ),
-    );
-  }
-  for (const server of servers) await verify(server, workload, 3);
+  for (const [server, how] of commandsFor(workload)) servers.push(await startServer(server, how, workload, fakes, files));
+  for (const server of servers) await verify(server, workload, [0, 0, ...distinctSeeds]);
   fakes.mark();
-  for (const server of servers) await load(server, body, 'closed', 16, 2);
-  const loads = [
-    ...options.outstanding.split(',').map((amount) => ['closed', Number(amount), `${amount} outstanding`]),
-    ...(options.rate ? [['open', Number(options.rate), `${options.rate} requests/s`]] : []),
-  ];
+  for (const server of servers) await load(server, files.same, 'closed', 16, 2);
+
+  const ours = ({ name: server }) => server.startsWith('inferflow');
+  const outstanding = options.outstanding.split(',').filter(Boolean).map(Number);
+  const loads = outstanding.map((amount) => ({ key: `${amount} outstanding`, mode: 'closed', amount: () => amount, body: files.same }));
+  if (!options['no-half'] && outstanding.length > 0)
+    loads.push({
+      key: 'half load (open loop at half of its best rate)',
+      mode: 'open',
+      amount: (server) => Math.max(10, server.best / 2),
+      body: files.same,
+    });
+  if (!options['no-sharing'])
+    loads.push({
+      key: '64 outstanding, 48 requests with distinct keys',
+      mode: 'closed',
+      amount: () => 64,
+      body: files.distinct,
+      isFor: ours,
+    });
+  if (options.rate !== undefined)
+    loads.push({ key: `${options.rate} requests/s (open loop)`, mode: 'open', amount: () => Number(options.rate), body: files.same });
+
   for (let cycle = 0; cycle < Number(options.cycles); cycle++) {
-    for (const [mode, amount, key] of loads) {
-      for (let turn = 0; turn < servers.length; turn++) {
-        const server = servers[(turn + cycle) % servers.length];
-        const sample = await measure(server, fakes, body, mode, amount);
+    for (const { key, mode, amount, body, isFor = () => true } of loads) {
+      const chosen = servers.filter(isFor);
+      for (let turn = 0; turn < chosen.length; turn++) {
+        const server = chosen[(turn + cycle) % chosen.length];
+        const sample = await measure(server, fakes, body, mode, amount(server), seconds);
+        if (mode === 'closed') server.best = Math.max(server.best, sample.rps);
         server.samples.set(key, [...(server.samples.get(key) ?? []), sample]);
       }
     }
   }
-  for (const server of servers) await verify(server, workload, 2);
-  for (const [, , key] of loads) print(workload, key, servers);
-  everything.push({
-    workload: name,
-    servers: servers.map((server) => ({ name: server.name, samples: Object.fromEntries(server.samples) })),
-  });
+  for (const server of servers) {
+    try {
+      await verify(server, workload, [0, 0]);
+    } catch (error) {
+      throw new Error(`${name}, ${server.name}: ${error.message} after the load\n${lastLines(server)}`);
+    }
+  }
+  for (const { key } of loads) printTable(name, key, servers);
+  printGate(
+    name,
+    loads.map(({ key }) => key),
+    servers,
+  );
   for (const server of servers) await stop(server.child);
   await stop(fakes.child);
+  return { workload: name, servers: servers.map((server) => ({ name: server.name, samples: Object.fromEntries(server.samples) })) };
 }
-if (options.json) writeFileSync(options.json, JSON.stringify({ node: process.version, options, results: everything }, null, 1));
-process.exit(0);
+
+console.log(
+  `Node ${process.version}, ${options.cycles} cycles of ${seconds} s, store ${storeMs} ms, model ${modelMs} ms; servers in turn on one core, load and fakes on another`,
+);
+const results = [];
+for (const name of options.workload.split(',')) results.push(await run(name));
+if (options.json) writeFileSync(options.json, JSON.stringify({ node: process.version, options, results }, null, 1));
+const ratios = ratiosOfRun(results);
+if (options['save-baseline'])
+  saveBaseline(options.baseline, ratios, {
+    node: process.version,
+    seconds,
+    cycles: Number(options.cycles),
+    date: new Date().toISOString().slice(0, 10),
+  });
+const worse = options.check ? checkBaseline(options.baseline, ratios) : [];
+if (worse.length > 0) console.error(`\nworse than the baseline by more than 15 %: ${worse.join('; ')}`);
+process.exit(worse.length > 0 ? 1 : 0);

@@ -1,11 +1,17 @@
-// node load.mjs <port> <path> <body file> closed <outstanding> <seconds> | open <requests per second> <seconds>
+// node load.mjs <port> <path> <file of messages> closed <outstanding> <seconds> | open <requests per second> <seconds>
 // Load on a minimal HTTP/2 client (a few microseconds a request), 4 connections (1 for one outstanding request). Prints one JSON line;
-// latencies are microseconds. Open loop: Poisson arrivals, sent when they are due whatever is outstanding, latency from the due time.
+// latencies are microseconds. The file holds messages, each behind its length (u32 LE), sent in turn. Open loop: Poisson arrivals, sent when they are due whatever is outstanding, latency from the due time.
 import { readFileSync } from 'node:fs';
 import { connect, requestHead } from './h2net.mjs';
 
 const [, , port, path, file, mode, amount, seconds] = process.argv;
-const message = readFileSync(file);
+const contents = readFileSync(file);
+const messages = [];
+for (let at = 0; at < contents.length; ) {
+  const length = contents.readUInt32LE(at);
+  messages.push(contents.subarray(at + 4, at + 4 + length));
+  at += 4 + length;
+}
 const head = requestHead(path, `127.0.0.1:${port}`);
 const count = mode === 'closed' && Number(amount) === 1 ? 1 : 4;
 const connections = await Promise.all(
@@ -15,12 +21,13 @@ const latencies = [];
 let failed = 0;
 let bytes = 0;
 let outstanding = 0;
+let sent = 0;
 const started = performance.now();
 const end = started + Number(seconds) * 1000;
 
 function send(index, due, then) {
   outstanding++;
-  connections[index % count].call(head, message, (error, answer) => {
+  connections[index % count].call(head, messages[sent++ % messages.length], (error, answer) => {
     outstanding--;
     latencies.push((performance.now() - due) * 1000);
     if (error) failed++;

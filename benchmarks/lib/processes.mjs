@@ -68,21 +68,26 @@ export async function waitForPort(port, child, timeoutMs = 20_000) {
   throw new Error('nothing listens on the port');
 }
 
-/** CPU microseconds (all threads, nanosecond counters of the scheduler) and resident bytes of a process and its children. */
+/** CPU microseconds (all threads; `cpu` from nanosecond counters of the scheduler, `user` and `system` from ticks) and resident bytes of a process and its children. */
 export function usage(pid) {
   let cpu = 0;
+  let user = 0;
+  let system = 0;
   let rss = 0;
   for (const each of tree(pid)) {
     try {
       const stat = readFileSync(`/proc/${each}/stat`, 'latin1');
-      rss += Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[21]) * 4096;
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      user += Number(fields[11]) * 10_000;
+      system += Number(fields[12]) * 10_000;
+      rss += Number(fields[21]) * 4096;
       for (const thread of readdirSync(`/proc/${each}/task`))
         cpu += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'latin1').split(' ')[0]) / 1000;
     } catch {
       // The process ended meanwhile.
     }
   }
-  return { cpu, rss };
+  return { cpu, user, system, rss };
 }
 
 function tree(root) {

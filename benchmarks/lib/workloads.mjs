@@ -30,8 +30,9 @@ for (const [k, w] of Object.entries(WORKLOADS)) { w.name = k; w.modelId = 'bench
 
 // ---- key columns of a row
 const NSELLER = 40, NCAT = 12;
-export const targetIds = w => range(w.targets, i => id('catalog', i));
-export function keyOf(w, col, i) { return col === 'catalog_id' ? id('catalog', i) : col === 'user_id' ? id('user', 7) : col === 'seller_id' ? id('seller', i % NSELLER) : id('category', i % NCAT); }
+// `seed` gives a request of the same shape with other keys.
+export const targetIds = (w, seed = 0) => range(w.targets, i => id('catalog', seed * w.targets + i));
+export function keyOf(w, col, i, seed = 0) { return col === 'catalog_id' ? id('catalog', seed * w.targets + i) : col === 'user_id' ? id('user', 7 + seed) : col === 'seller_id' ? id('seller', seed * NSELLER + i % NSELLER) : id('category', seed * NCAT + i % NCAT); }
 
 // ---- feature values: a hash of entity, key, group, feature, element: exact in FP32, in [-1, 1)
 function hash(s) { let h = 0x811c9dc5; for (let i = 0; i < s.length; i++) h = Math.imul(h ^ s.charCodeAt(i), 0x01000193); h ^= h >>> 16; h = Math.imul(h, 0x85ebca6b); h ^= h >>> 13; h = Math.imul(h, 0xc2b2ae35); return (h ^ h >>> 16) >>> 0; }
@@ -39,8 +40,8 @@ export const dims = feature => { const m = /^v(\d+)_/.exec(feature); return m ? 
 export function values(entity, key, grp, feature) { const n = dims(feature), f = new Float32Array(n); for (let k = 0; k < n; k++) f[k] = (hash(`${entity}|${key}|${grp}:${feature}|${k}`) >>> 8) / 8388608 - 1; return f; }
 // ---- the model: weights by position, so that a misplaced or missing value changes the score
 export function scoreRow(x) { let s = 0; for (let j = 0; j < x.length; j++) s += x[j] * (j % 7 + 1); return Math.fround(s / x.length); }
-export function expected(w) { // [{score, score2, final}] per row
-  const cache = new Map(), vec = (c, i) => { const key = keyOf(w, c.col, i), k = c.label + key; let v = cache.get(k); if (!v) cache.set(k, v = c.featureGroups.flatMap(g => g.features.flatMap(f => [...values(c.label, key, g.label, f)]))); return v; };
+export function expected(w, seed = 0) { // [{score, score2, final}] per row
+  const cache = new Map(), vec = (c, i) => { const key = keyOf(w, c.col, i, seed), k = c.label + key; let v = cache.get(k); if (!v) cache.set(k, v = c.featureGroups.flatMap(g => g.features.flatMap(f => [...values(c.label, key, g.label, f)]))); return v; };
   return range(w.targets, i => { const r = {}; for (const m of w.models) r[m.score] = scoreRow(Float32Array.from(m.from.flatMap(l => vec(w.comps.find(c => c.label === l), i)))); if (w.numerix) r[w.numerix.score] = Math.fround(Object.values(w.numerix.vars).reduce((a, b) => a * r[b], 1)); return r; });
 }
 
@@ -64,27 +65,27 @@ export function modelConfig(w, { batch = 500, deadline = 5000 } = {}) {
 // ---- requests and answers
 const DT_STRING = 14;
 export const PATHS = { predict: '/Predict/InferPointWise', rms: '/Inferflow/RetrieveModelScore' };
-export function request(w, api) {
-  const ids = targetIds(w), extra = w.comps.map(c => c.col).filter(c => c !== 'catalog_id');
+export function request(w, api, seed = 0) {
+  const ids = targetIds(w, seed), extra = w.comps.map(c => c.col).filter(c => c !== 'catalog_id');
   if (api === 'rms') return join([
-    bytes(1, join([bytes(1, 'catalog_id'), ids.map(x => bytes(2, x))])), extra.map(col => bytes(1, join([bytes(1, col), (col === 'user_id' ? [keyOf(w, col, 0)] : range(w.targets, i => keyOf(w, col, i))).map(x => bytes(2, x))]))),
+    bytes(1, join([bytes(1, 'catalog_id'), ids.map(x => bytes(2, x))])), extra.map(col => bytes(1, join([bytes(1, col), (col === 'user_id' ? [keyOf(w, col, 0, seed)] : range(w.targets, i => keyOf(w, col, i, seed))).map(x => bytes(2, x))]))),
     bytes(2, w.modelId), bytes(3, 'trk-0001')]);
   const per = extra.filter(c => c !== 'user_id');
-  return join([bytes(1, w.modelId), bytes(2, 'trk-0001'), extra.includes('user_id') ? bytes(3, join([bytes(1, 'user_id'), bytes(2, keyOf(w, 'user_id', 0)), int(3, DT_STRING)])) : [],
-    per.map(c => bytes(4, join([bytes(1, c), int(2, DT_STRING)]))), ids.map((x, i) => bytes(5, join([bytes(1, x), per.map(c => bytes(2, keyOf(w, c, i)))])))]);
+  return join([bytes(1, w.modelId), bytes(2, 'trk-0001'), extra.includes('user_id') ? bytes(3, join([bytes(1, 'user_id'), bytes(2, keyOf(w, 'user_id', 0, seed)), int(3, DT_STRING)])) : [],
+    per.map(c => bytes(4, join([bytes(1, c), int(2, DT_STRING)]))), ids.map((x, i) => bytes(5, join([bytes(1, x), per.map(c => bytes(2, keyOf(w, c, i, seed)))])))]);
 }
 // throws unless every row of the answer has the right id and bit-exact scores
-export function check(w, api, m, exp = expected(w)) {
+export function check(w, api, m, exp = expected(w), seed = 0) {
   const bad = (i, what) => { throw new Error(`wrong answer, row ${i}: ${what}`); };
   if (api === 'rms') {
     const rows = all(m, 1).map(r => all(r, 1).map(b => b.toString())); if (rows.length !== w.targets + 1) bad(-1, rows.length + ' rows');
     if (rows[0].join() !== w.response.join()) bad(0, rows[0]);
-    rows.slice(1).forEach((r, i) => { if (r[0] !== id('catalog', i)) bad(i, r[0]); w.response.slice(1).forEach((c, k) => { if (r[k + 1] === '' || Math.fround(Number(r[k + 1])) !== exp[i][c]) bad(i, `${c} ${r[k + 1]} != ${exp[i][c]}`); }); });
+    rows.slice(1).forEach((r, i) => { if (r[0] !== id('catalog', seed * w.targets + i)) bad(i, r[0]); w.response.slice(1).forEach((c, k) => { if (r[k + 1] === '' || Math.fround(Number(r[k + 1])) !== exp[i][c]) bad(i, `${c} ${r[k + 1]} != ${exp[i][c]}`); }); });
     return;
   }
   const schema = all(m, 1).map(b => str(b, 1)), rows = all(m, 2); if (rows.length !== w.targets) bad(-1, rows.length + ' rows'); if (schema.join() !== w.response.join()) bad(-1, 'schema ' + schema);
   if (all(m, 3).some(b => b.length)) bad(-1, 'request_error ' + str(m, 3));
-  rows.forEach((r, i) => { const o = all(r, 2); if (o.length !== w.response.length) bad(i, o.length + ' values'); if (o[0].toString() !== id('catalog', i)) bad(i, 'id ' + o[0]); w.response.slice(1).forEach((c, k) => { const b = o[k + 1]; if (b.length !== 4 || b.readFloatLE(0) !== exp[i][c]) bad(i, `${c} ${b.length === 4 ? b.readFloatLE(0) : b.toString('hex')} != ${exp[i][c]}`); }); });
+  rows.forEach((r, i) => { const o = all(r, 2); if (o.length !== w.response.length) bad(i, o.length + ' values'); if (o[0].toString() !== id('catalog', seed * w.targets + i)) bad(i, 'id ' + o[0]); w.response.slice(1).forEach((c, k) => { const b = o[k + 1]; if (b.length !== 4 || b.readFloatLE(0) !== exp[i][c]) bad(i, `${c} ${b.length === 4 ? b.readFloatLE(0) : b.toString('hex')} != ${exp[i][c]}`); }); });
 }
 // calls to the fakes that one request must make, with the feature-store batch size of the server
 export function calls(w, fsBatch) { const uniq = c => new Set(range(w.targets, i => keyOf(w, c.col, i))).size; return { onfs: w.cache ? 0 : w.comps.reduce((n, c) => n + Math.ceil(uniq(c) / fsBatch), 0), model: w.models.length, numerix: w.numerix ? 1 : 0 }; }

@@ -1,0 +1,97 @@
+// Tables, and the comparison with a stored baseline.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
+export const median = (values) => quantile(values, 0.5);
+export const quantile = (values, share) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+};
+/** Ratios of neighbouring loads. */
+export const ratiosOf = (reference, samples) => samples.map((sample, at) => reference[at].cpu / sample.cpu);
+const format = (value, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
+
+const columns = [
+  'server', 'CPU µs/request', 'quartiles', 'user + system', 'times cheaper', 'quartiles', 'req/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'RSS MiB', 'GC %', 'calls store/model', 'failed / wrong tensors',
+]; // biome-ignore format: one line per thought
+
+/** One table: a workload under one load, every server that had it; times cheaper than the first. */
+export function printTable(workload, key, servers) {
+  const measured = servers.filter((server) => server.samples.has(key));
+  const reference = measured[0];
+  if (reference === undefined) return;
+  console.log(`\n### ${workload}, ${key} (times cheaper than ${reference.name})\n`);
+  console.log(`| ${columns.join(' | ')} |\n|---|${'--:|'.repeat(columns.length - 1)}`);
+  for (const server of measured) {
+    const samples = server.samples.get(key);
+    const of = (field) => samples.map((sample) => sample[field]);
+    const sum = (field) => of(field).reduce((total, value) => total + value, 0);
+    const ratios = ratiosOf(reference.samples.get(key), samples);
+    const cells = [
+      server.name,
+      format(median(of('cpu'))),
+      `${format(quantile(of('cpu'), 0.25))}–${format(quantile(of('cpu'), 0.75))}`,
+      `${format(median(of('user')), 0)} + ${format(median(of('system')), 0)}`,
+      server === reference ? '1' : format(median(ratios), 2),
+      server === reference ? '' : `${format(quantile(ratios, 0.25), 2)}–${format(quantile(ratios, 0.75), 2)}`,
+      format(median(of('rps')), 0),
+      format(median(of('p50')) / 1000, 2),
+      format(median(of('p99')) / 1000, 2),
+      format(median(of('p999')) / 1000, 2),
+      format(median(of('rss')) / 1048576, 0),
+      format(median(of('gcShare')) * 100),
+      `${format(median(of('storeCalls')), 2)}/${format(median(of('modelCalls')), 2)}`,
+      `${sum('failed')} / ${sum('wrongTensors')}`,
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
+  }
+}
+
+/** How much dearer than `hybrid` the server may be, where that prototype takes part. */
+const gates = { W1: 1.6, W2: 1.75, W5: 1.45 };
+
+/** Prints whether the gates of a workload hold; nothing without the prototype. */
+export function printGate(workload, keys, servers) {
+  const limit = gates[workload];
+  const ours = servers.find(({ name }) => name === 'inferflow');
+  const prototype = servers.find(({ name }) => name === 'hybrid');
+  if (limit === undefined || ours === undefined || prototype === undefined) return;
+  for (const key of keys) {
+    if (!ours.samples.has(key) || !prototype.samples.has(key)) continue;
+    const ratio = 1 / median(ratiosOf(prototype.samples.get(key), ours.samples.get(key)));
+    console.log(`\ngate ${workload}, ${key}: ×${format(ratio, 2)} of hybrid, limit ×${limit}: ${ratio <= limit ? 'holds' : 'BROKEN'}`);
+  }
+}
+
+/** The ratios that a baseline keeps: ours against connect, per workload and load. */
+export function ratiosOfRun(results) {
+  const ratios = {};
+  for (const { workload, servers } of results) {
+    const ours = servers.find(({ name }) => name === 'inferflow');
+    const reference = servers.find(({ name }) => name === 'connect');
+    if (ours === undefined || reference === undefined) continue;
+    for (const [key, samples] of Object.entries(ours.samples)) {
+      if (!/^\d+ outstanding$/.test(key) || reference.samples[key] === undefined) continue;
+      ratios[`${workload}, ${key}`] = Number(median(ratiosOf(reference.samples[key], samples)).toFixed(2));
+    }
+  }
+  return ratios;
+}
+
+/** Compares with the stored ratios; returns what is more than 15 % worse. */
+export function checkBaseline(file, ratios) {
+  const stored = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).ratios : {};
+  const worse = [];
+  console.log('\n### Against the baseline (times cheaper than connect)\n\n| load | baseline | now | |\n|---|--:|--:|---|');
+  for (const [key, now] of Object.entries(ratios)) {
+    const before = stored[key];
+    const isWorse = before !== undefined && now < before * 0.85;
+    if (isWorse) worse.push(key);
+    console.log(`| ${key} | ${before ?? '–'} | ${now} | ${before === undefined ? 'new' : isWorse ? 'WORSE by more than 15 %' : 'ok'} |`);
+  }
+  return worse;
+}
+
+export function saveBaseline(file, ratios, conditions) {
+  const stored = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).ratios : {};
+  writeFileSync(file, `${JSON.stringify({ conditions, ratios: { ...stored, ...ratios } }, null, 2)}\n`);
+}

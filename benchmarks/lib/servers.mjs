@@ -1,0 +1,152 @@
+// Servers under test and the fakes they call: how they are started, asked, measured.
+import { execFile } from 'node:child_process';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { connect, requestHead } from './h2net.mjs';
+import { freePort, sleep, start, stop, usage, waitForPort } from './processes.mjs';
+import { check, expected, PATHS, request } from './workloads.mjs';
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+const serverCore = cpus().length > 1 ? 0 : null;
+const loadCore = cpus().length > 1 ? 1 : null;
+const path = PATHS.predict;
+
+/** Feature store, model server, expression service, Kafka and StatsD in one process. */
+export async function startFakes(storeMs, modelMs) {
+  const child = start(loadCore, process.execPath, [join(here, 'fakes.mjs'), String(storeMs), String(modelMs)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const { ports } = await new Promise((resolve) => child.once('message', resolve));
+  const stats = () =>
+    new Promise((resolve) => {
+      child.once('message', (message) => resolve(message.stats));
+      child.send('stats');
+    });
+  return { child, ports, mark: () => child.send('mark'), stats };
+}
+
+/** What every server gets, whoever wrote it. */
+function environmentOf(workload, port, ports) {
+  return {
+    APP_NAME: workload.app,
+    APP_ENV: 'bench',
+    APP_PORT: port,
+    APP_LOG_LEVEL: 'ERROR',
+    EXTERNAL_SERVICE_ONFS_FS_HOST: '127.0.0.1',
+    EXTERNAL_SERVICE_ONFS_FS_PORT: ports.onfs,
+    EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 200,
+    EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE: 50,
+    EXTERNAL_SERVICE_PREDATOR_PORT: ports.model,
+    EXTERNAL_SERVICE_PREDATOR_DEADLINE: 200,
+    NUMERIX_CLIENT_V1_HOST: '127.0.0.1',
+    NUMERIX_CLIENT_V1_PORT: ports.numerix,
+    NUMERIX_CLIENT_V1_DEADLINE_MS: 5000,
+    METRIC_SAMPLING_RATE: 1,
+    TELEGRAF_HOST: '127.0.0.1',
+    TELEGRAF_PORT: ports.udp,
+    ...(workload.logging && { KAFKA_BOOTSTRAP_SERVERS: `127.0.0.1:${ports.kafka}`, KAFKA_LOGGING_TOPIC: 'inferflow_inference_logs' }),
+  };
+}
+
+/** Starts a server and waits until it listens. `files`: { directory, config, work }. */
+export async function startServer(name, { command, env: extra = {} }, workload, fakes, files) {
+  const port = await freePort();
+  const log = join(files.work, `${name.replace(/\W+/g, '-')}.log`);
+  const gcFile = join(files.work, `${name.replace(/\W+/g, '-')}.gc`);
+  const descriptor = openSync(log, 'w');
+  const env = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    ...environmentOf(workload, port, fakes.ports),
+    INFERFLOW_CONFIG_DIR: files.directory,
+    BENCH_MODEL_CONFIG: files.config,
+    BENCH_GC_FILE: gcFile,
+    NODE_OPTIONS: `--import=${pathToFileURL(join(here, 'lib/gc-probe.mjs')).href}`,
+    ...(process.env.BENCH_CACHE && { BENCH_CACHE: process.env.BENCH_CACHE }),
+    ...extra,
+  };
+  const child = start(serverCore, '/bin/sh', ['-c', `exec ${command}`], {
+    cwd: join(here, '..'),
+    stdio: ['ignore', descriptor, descriptor],
+    env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
+  });
+  closeSync(descriptor);
+  const server = { name, child, port, log, gcFile, samples: new Map(), best: 0 };
+  try {
+    await waitForPort(port, child);
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}\n${lastLines(server)}`);
+  }
+  return server;
+}
+
+export const lastLines = (server) => readFileSync(server.log, 'utf8').slice(-2000);
+
+/** Asks and compares bit by bit; throws when anything is wrong. */
+export async function verify(server, workload, seeds) {
+  const connection = await connect(server.port);
+  for (const seed of seeds) {
+    const answer = await new Promise((resolve, reject) =>
+      connection.call(requestHead(path, `127.0.0.1:${server.port}`), request(workload, 'predict', seed), (error, bytes) =>
+        error ? reject(error) : resolve(Buffer.from(bytes)),
+      ),
+    );
+    check(workload, 'predict', answer, expected(workload, seed), seed);
+  }
+}
+
+/** Runs the load generator; see lib/load.mjs. */
+export function load(server, body, mode, amount, seconds) {
+  const args = [join(here, 'lib/load.mjs'), String(server.port), path, body, mode, String(amount), String(seconds)];
+  const pinned = loadCore !== null;
+  return new Promise((resolve, reject) => {
+    execFile(
+      pinned ? 'taskset' : process.execPath,
+      pinned ? ['-c', String(loadCore), process.execPath, ...args] : args,
+      { timeout: 120_000 },
+      (error, output) => (error ? reject(error) : resolve(JSON.parse(output))),
+    );
+  });
+}
+
+/** Microseconds that garbage collection has paused the server so far; NaN when it is no Node process. */
+async function gcPauses(server) {
+  rmSync(server.gcFile, { force: true });
+  process.kill(server.child.pid, 'SIGUSR2');
+  for (let turn = 0; turn < 25; turn++) {
+    await sleep(10);
+    try {
+      const text = readFileSync(server.gcFile, 'utf8');
+      if (text !== '') return Number(text);
+    } catch {
+      // Not written yet.
+    }
+  }
+  return Number.NaN;
+}
+
+/** One short load with what it cost. */
+export async function measure(server, fakes, body, mode, amount, seconds) {
+  const gcBefore = server.hasGc === false ? Number.NaN : await gcPauses(server);
+  server.hasGc = !Number.isNaN(gcBefore);
+  const [before, countsBefore] = [usage(server.child.pid), await fakes.stats()];
+  const result = await load(server, body, mode, amount, seconds);
+  const [after, countsAfter] = [usage(server.child.pid), await fakes.stats()];
+  const gc = server.hasGc ? (await gcPauses(server)) - gcBefore : Number.NaN;
+  const cpu = after.cpu - before.cpu;
+  return {
+    ...result,
+    cpu: cpu / result.requests,
+    user: (after.user - before.user) / result.requests,
+    system: (after.system - before.system) / result.requests,
+    gcShare: gc / cpu,
+    rss: after.rss,
+    wrongTensors: countsAfter.odd - countsBefore.odd,
+    storeCalls: (countsAfter.onfs - countsBefore.onfs) / result.requests,
+    modelCalls: (countsAfter.model - countsBefore.model) / result.requests,
+  };
+}
+
+export { stop };
