@@ -65,6 +65,7 @@ describe('FailureLog', () => {
         message: 'the service is not available',
         requestId: 'req-7',
         modelConfigId: 'm',
+        configHash: engine.snapshot.models.get('m')?.hash,
         method: 'InferPointWise',
         component: 'f',
         reason: 'unavailable',

@@ -44,15 +44,24 @@ const levelOf: Readonly<Record<EngineErrorKind, 'info' | 'warn' | 'error' | null
  */
 export class FailureLog {
   readonly #logger: EngineLogger;
+  readonly #configHashOf: (modelConfigId: string) => string | undefined;
   readonly #now: () => number;
   #tokens = LINES_PER_SECOND;
   #filledAt: number;
   /** Lines left out since the last one. */
   #suppressed = 0;
 
-  /** @param now milliseconds; only differences count */
-  constructor(logger: EngineLogger, now: () => number = () => performance.now()) {
+  /**
+   * @param configHashOf hash of the config that serves a model, for requests that were refused before they had one
+   * @param now milliseconds; only differences count
+   */
+  constructor(
+    logger: EngineLogger,
+    configHashOf: (modelConfigId: string) => string | undefined = () => undefined,
+    now: () => number = () => performance.now(),
+  ) {
     this.#logger = logger;
+    this.#configHashOf = configHashOf;
     this.#now = now;
     this.#filledAt = now();
   }
@@ -83,9 +92,11 @@ export class FailureLog {
     if (level === null) return;
     if (level !== 'error' && !(run === null ? Math.random() * 100 < DEFAULT_PERCENT : this.#isDrawn(run, null))) return;
     if (!this.#mayWrite()) return;
+    const modelConfigId = run?.modelConfigId ?? error.modelConfigId;
     const fields = {
       requestId: run?.requestId ?? requestIdOf(caller?.header('x-request-id'), ''),
-      modelConfigId: run?.modelConfigId ?? error.modelConfigId,
+      modelConfigId,
+      configHash: run?.bound.plan.config.hash ?? this.#configHashOf(modelConfigId ?? ''),
       method,
       component: error.componentName,
       reason: error.code,
@@ -108,6 +119,7 @@ export class FailureLog {
     const fields = {
       requestId: run.requestId,
       modelConfigId: run.modelConfigId,
+      configHash: run.bound.plan.config.hash,
       method: run.method,
       component: failure.componentName,
       reason: failure.reason,

@@ -52,7 +52,8 @@ export class RequestDoor implements RunObserver {
 
   constructor(services: DoorServices) {
     this.#services = services;
-    this.#failureLog = services.logger === null ? null : new FailureLog(services.logger);
+    this.#failureLog =
+      services.logger === null ? null : new FailureLog(services.logger, (id) => services.table.get(id)?.entry.config?.hash);
     const opening = { ...services, takeRun: (bound: BoundPlan) => this.#takeRun(bound) };
     this.#predict = new PredictOpener(opening);
     this.#inferflow = new InferflowOpener(opening);
