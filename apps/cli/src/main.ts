@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import('./import/import-command.js')).createImportCommand(),
   export: async () => (await import('./import/export-command.js')).createExportCommand(),
   decode: async () => (await import('./decode-command.js')).createDecodeCommand(),
+  replay: async () => (await import('./replay-command.js')).createReplayCommand(),
   env: async () => (await import('./env-command.js')).createEnvCommand(),
 };
 
