@@ -165,9 +165,10 @@ export class Kafka {
     await Promise.all(this.ports.map((_, broker) => this.stop(broker, graceSeconds)));
   }
 
-  topic(name, partitions = 1, replicas = 1) {
+  topic(name, partitions = 1, replicas = 1, settings = []) {
     const args = ['--bootstrap-server', this.brokers, '--create', '--if-not-exists', '--topic', name];
-    const shape = ['--partitions', String(partitions), '--replication-factor', String(replicas)];
+    const own = settings.flatMap((setting) => ['--config', setting]);
+    const shape = ['--partitions', String(partitions), '--replication-factor', String(replicas), ...own];
     execFileSync('java', [...javaOptions(128), '-cp', join(this.lib, '*'), 'org.apache.kafka.tools.TopicCommand', ...args, ...shape], {
       stdio: 'ignore',
     });
@@ -207,8 +208,11 @@ async function freePorts(count) {
   return [...found];
 }
 
-/** Starts brokers in an empty folder. */
-export async function startKafka(directory, { version = '4.3', brokers = 1, secure = false, set = [] } = {}) {
+/**
+ * Starts brokers in an empty folder.
+ * @param options.advertise given the plain ports, the ports that clients are sent to instead: something in between, such as a slow relay
+ */
+export async function startKafka(directory, { version = '4.3', brokers = 1, secure = false, set = [], advertise = null } = {}) {
   const lib = installKafka(version);
   const folder = resolve(directory);
   mkdirSync(folder, { recursive: true });
@@ -218,10 +222,21 @@ export async function startKafka(directory, { version = '4.3', brokers = 1, secu
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A');
   writeFileSync(join(folder, 'cluster.json'), JSON.stringify({ lib, ports, tls: secure ? join(folder, 'tls') : null }));
   const kafka = new Kafka(folder);
+  const relays = advertise === null ? null : await advertise(ports.map(([plain]) => plain));
   for (let broker = 0; broker < brokers; broker++) {
     const home = join(folder, `b${broker}`);
     mkdirSync(home, { recursive: true });
-    writeFileSync(join(home, 'server.properties'), propertiesOf(exact(version), folder, broker, ports, secure, set));
+    writeFileSync(
+      join(home, 'server.properties'),
+      propertiesOf(
+        exact(version),
+        folder,
+        broker,
+        ports,
+        secure,
+        relays === null ? set : [...set, `advertised.listeners=PLAINTEXT://127.0.0.1:${relays[broker]}`],
+      ),
+    );
     const scram = secure
       ? ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((name) => ['--add-scram', `${name}=[name=inferflow,password=inferflow-secret]`])
       : [];

@@ -15,7 +15,7 @@ import {
   type StreamSettings,
   type Zstd,
 } from '@inferflow/logging';
-import { createParquetSink } from '@inferflow/logging/file';
+import { createParquetSink, type ParquetSinkOptions } from '@inferflow/logging/file';
 import { createKafkaSink, type KafkaCompression, type KafkaSasl } from '@inferflow/logging/kafka';
 import { LogTaps } from '@inferflow/logging/scoring';
 import { createStdoutSink } from '@inferflow/logging/stdout';
@@ -46,8 +46,11 @@ export async function createServerLogging(environment: Environment, telemetry: T
   const hot: HotSettings = { loggingType: '', isCompressed: false, zstd: null };
   const problems: string[] = [];
   let pipeline: LogPipeline | null = null;
-  const lost = (modelConfigId: string, rows: number, reason: string): void => pipeline?.rowsLost(modelConfigId, rows, reason, 'file');
-  const streams = await createStreams(environment, logger, hot, lost, problems);
+  const files: FileReports = {
+    onWritten: (modelConfigId, rows) => pipeline?.rowsWritten(modelConfigId, rows, 'file'),
+    onLost: (modelConfigId, rows, reason) => pipeline?.rowsLost(modelConfigId, rows, reason, 'file'),
+  };
+  const streams = await createStreams(environment, logger, hot, files, problems);
   const always = alwaysRules(environment.list('INFERFLOW_LOG_ALWAYS'), problems);
   const scoring = await createScoringPipeline(environment, {
     telemetry,
@@ -104,6 +107,8 @@ function restoreSchemas(environment: Environment, schemas: SchemaBook, logger: S
   }
 }
 
+type FileReports = Required<Pick<ParquetSinkOptions, 'onWritten' | 'onLost'>>;
+
 interface HotSettings {
   loggingType: StreamSettings['format'] | '';
   isCompressed: boolean;
@@ -136,7 +141,7 @@ async function createStreams(
   environment: Environment,
   logger: ServerLogger,
   hot: HotSettings,
-  lost: (modelConfigId: string, rows: number, reason: string) => void,
+  files: FileReports,
   problems: string[],
 ): Promise<LogStream[]> {
   const streams: LogStream[] = [];
@@ -180,7 +185,7 @@ async function createStreams(
       directory,
       fileBytes: environment.number('INFERFLOW_LOG_FILE_BYTES'),
       intervalMs: environment.number('INFERFLOW_LOG_FILE_INTERVAL_MS'),
-      onLost: lost,
+      ...files,
       onError: (error) => logger.error({ err: error }, 'a Parquet file of inference logs could not be written'),
     });
     streams.push(ownFormat(sink, 'arrow', queueBytes, memoryPolicy));

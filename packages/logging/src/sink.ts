@@ -21,6 +21,8 @@ export interface LogSink {
   readonly name: string;
   /** Most bytes of record values in a batch. */
   readonly maxBatchBytes: number;
+  /** true: rows count as delivered when the sink tells its owner, not when it takes them over. */
+  readonly saysWhatIsWritten?: boolean;
   /** Never rejects: failures are part of the answer. */
   deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery>;
   /** Writes out what it holds back and frees everything, within about `graceMs`. Nothing is delivered afterwards. */

@@ -6,8 +6,10 @@ export class CutProxy {
   mode = 'pass';
   #sockets = new Set();
 
-  constructor(targetPort) {
+  /** @param delayMs how long every piece takes, in both directions */
+  constructor(targetPort, delayMs = 0) {
     this.targetPort = targetPort;
+    this.delayMs = delayMs;
   }
 
   async start() {
@@ -50,7 +52,11 @@ export class CutProxy {
         other.destroy();
       });
       one.on('data', (chunk) => {
-        if (!other.destroyed) other.write(chunk);
+        const pass = () => {
+          if (!other.destroyed) other.write(chunk);
+        };
+        if (this.delayMs > 0) setTimeout(pass, this.delayMs);
+        else pass();
       });
       if (this.mode === 'hang') one.pause();
     }

@@ -11,13 +11,18 @@ export class ValueSlab {
 
   /** Bytes that nobody else writes, with whatever was in them. */
   take(length: number): Uint8Array {
-    if (length > largestShared) return Buffer.allocUnsafeSlow(length);
+    if (length > largestShared) return rawBytes(length);
     if (this.#used + length > this.#piece.length) {
-      this.#piece = Buffer.allocUnsafeSlow(slabBytes);
+      this.#piece = rawBytes(slabBytes);
       this.#used = 0;
     }
     const start = this.#used;
     this.#used = start + length;
     return this.#piece.subarray(start, this.#used);
   }
+}
+
+/** Not cleared, and no `Buffer`, whose `slice` would not copy. */
+function rawBytes(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -31,11 +31,12 @@ export interface ParquetFilesOptions {
   readonly now: () => number;
 }
 
-/** Rows that could not be written. */
-export interface LostFile {
+/** What became of the rows of a file. */
+export interface ClosedFile {
   readonly modelConfigId: string;
   readonly rows: number;
-  readonly reason: string;
+  /** Why they are lost; null: they are on disk. */
+  readonly reason: string | null;
   readonly detail: string;
 }
 
@@ -71,8 +72,8 @@ export class ParquetFiles {
     this.#options = options;
   }
 
-  /** Takes the rows of a record; returns what was lost when a full file could not be written. */
-  append(record: FileRecord): readonly LostFile[] {
+  /** Takes the rows of a record; returns the files that were full. */
+  append(record: FileRecord): readonly ClosedFile[] {
     const file = this.#fileFor(record);
     const log = parseLog(record.message);
     const blob = log.blobs[0];
@@ -91,20 +92,20 @@ export class ParquetFiles {
     file.rows += cells?.rowCount ?? 0;
     file.bytes += record.message.length;
     this.#bytes += record.message.length;
-    const lost: LostFile[] = [];
-    if (file.bytes >= this.#options.fileBytes) this.#close(file, lost);
+    const closed: ClosedFile[] = [];
+    if (file.bytes >= this.#options.fileBytes) this.#close(file, closed);
     // All open files together stay within twice the size of one.
     while (this.#bytes > this.#options.fileBytes * 2)
-      this.#close([...this.#open.values()].sort((a, b) => b.bytes - a.bytes)[0] as OpenFile, lost);
-    return lost;
+      this.#close([...this.#open.values()].sort((a, b) => b.bytes - a.bytes)[0] as OpenFile, closed);
+    return closed;
   }
 
   /** Closes files that have been open long enough, or all. */
-  flush(all: boolean): readonly LostFile[] {
-    const lost: LostFile[] = [];
+  flush(all: boolean): readonly ClosedFile[] {
+    const closed: ClosedFile[] = [];
     const oldest = this.#options.now() - this.#options.intervalMs;
-    for (const file of [...this.#open.values()]) if (all || file.openedAt <= oldest) this.#close(file, lost);
-    return lost;
+    for (const file of [...this.#open.values()]) if (all || file.openedAt <= oldest) this.#close(file, closed);
+    return closed;
   }
 
   #fileFor({ modelConfigId, createdAtMs, schema }: FileRecord): OpenFile {
@@ -120,7 +121,7 @@ export class ParquetFiles {
     return file;
   }
 
-  #close(file: OpenFile, lost: LostFile[]): void {
+  #close(file: OpenFile, closed: ClosedFile[]): void {
     this.#open.delete(`${file.folder} ${file.schema.configHash}`);
     this.#bytes -= file.bytes;
     if (file.rows === 0) return;
@@ -138,6 +139,7 @@ export class ParquetFiles {
         closeSync(fd);
       }
       renameSync(temporary, join(folder, `${name}.parquet`));
+      closed.push({ modelConfigId: file.modelConfigId, rows: file.rows, reason: null, detail: '' });
     } catch (error) {
       try {
         unlinkSync(temporary);
@@ -145,7 +147,7 @@ export class ParquetFiles {
         // It was never made.
       }
       const { code, message } = error as NodeJS.ErrnoException;
-      lost.push({
+      closed.push({
         modelConfigId: file.modelConfigId,
         rows: file.rows,
         reason: code === 'ENOSPC' ? 'disk_full' : 'file_failed',

@@ -97,9 +97,15 @@ describe('createParquetSink', () => {
 
   it('closes files by size', async () => {
     const directory = folder();
-    const sink = await createParquetSink({ directory, useThread: false, fileBytes: 1000 });
+    let written = 0;
+    const onWritten = (_: string, rows: number): void => {
+      written += rows;
+    };
+    const sink = await createParquetSink({ directory, useThread: false, fileBytes: 1000, onWritten });
     for (let turn = 0; turn < 6; turn++) await sink.deliver('t', messages());
+    expect(written).toBeGreaterThan(0);
     await sink.close(1000);
+    expect(written).toBe(12);
     const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.parquet'));
     expect(files.length).toBeGreaterThan(2);
     const rows = (await Promise.all(files.map((name) => rowsIn(join(directory, name))))).flat();

@@ -5,7 +5,7 @@ import { LoggingError } from '../errors.js';
 import type { LogMessage } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
 import { openParquetFiles } from './open-parquet-files.js';
-import type { FileRecord, LostFile } from './parquet-files.js';
+import type { ClosedFile, FileRecord } from './parquet-files.js';
 import type { WorkerInput, WorkerOutput } from './parquet-worker.js';
 
 /** Options of {@link createParquetSink}. */
@@ -18,20 +18,22 @@ export interface ParquetSinkOptions {
   readonly intervalMs?: number;
   /** Whether a thread of its own writes the files; without one, writing holds the event loop. @default true */
   readonly useThread?: boolean;
+  /** Told about rows that are on disk. */
+  readonly onWritten?: (modelConfigId: string, rows: number) => void;
   /** Told about rows of a file that could not be written. */
   readonly onLost?: (modelConfigId: string, rows: number, reason: string) => void;
   readonly onError?: (error: Error) => void;
 }
 
-/** Something that takes records and says what was lost since. */
+/** Something that takes records and says which files were closed since. */
 interface FileWriter {
-  append(records: readonly FileRecord[]): Promise<readonly LostFile[]>;
-  close(): Promise<readonly LostFile[]>;
+  append(records: readonly FileRecord[]): Promise<readonly ClosedFile[]>;
+  close(): Promise<readonly ClosedFile[]>;
 }
 
 /**
- * Parquet files with one typed column per feature, for people and query engines. "Delivered" means that the writer holds the rows;
- * they are on disk when their file is closed, by size or time or `close`. What a file loses is told to `onLost`.
+ * Parquet files with one typed column per feature, for people and query engines. "Delivered" means on disk, in a file under its final
+ * name: it is closed by size or time or `close`, and then told to `onWritten`, or to `onLost` when it could not be written.
  * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING, INFERFLOW_LOGGING_OPTIONS_INVALID
  */
 export async function createParquetSink(options: ParquetSinkOptions): Promise<LogSink> {
@@ -51,30 +53,44 @@ export async function createParquetSink(options: ParquetSinkOptions): Promise<Lo
       { cause: error },
     );
   }
-  const report = (lost: readonly LostFile[]): void => {
-    for (const { modelConfigId, rows, reason, detail } of lost) {
-      options.onLost?.(modelConfigId, rows, reason);
-      options.onError?.(new Error(detail));
+  // Rows that the writer holds, by model.
+  const held = new Map<string, number>();
+  const report = (closed: readonly ClosedFile[]): void => {
+    for (const { modelConfigId, rows, reason, detail } of closed) {
+      held.set(modelConfigId, (held.get(modelConfigId) ?? 0) - rows);
+      if (reason === null) options.onWritten?.(modelConfigId, rows);
+      else {
+        options.onLost?.(modelConfigId, rows, reason);
+        options.onError?.(new Error(detail));
+      }
     }
+  };
+  const forget = (error: Error): void => {
+    options.onError?.(error);
+    for (const [modelConfigId, rows] of held) if (rows > 0) options.onLost?.(modelConfigId, rows, 'file_failed');
+    held.clear();
   };
   // Fails early and clearly when a library is missing.
   const local = await openParquetFiles(settings);
   const writer: FileWriter =
-    options.useThread === false ? inlineWriter(local, settings.intervalMs, report) : threadWriter(settings, report, options.onError);
+    options.useThread === false ? inlineWriter(local, settings.intervalMs, report) : threadWriter(settings, report, forget);
   return {
     name: 'file',
     maxBatchBytes: 4 << 20,
+    saysWhatIsWritten: true,
     async deliver(_, batch): Promise<Delivery> {
+      const records = batch.map(fileRecord).filter((record) => record !== null);
+      for (const { modelConfigId, rowCount } of records) held.set(modelConfigId, (held.get(modelConfigId) ?? 0) + rowCount);
       try {
-        report(await writer.append(batch.map(fileRecord).filter((record) => record !== null)));
+        report(await writer.append(records));
         return { isDelivered: true };
-      } catch (error) {
-        options.onError?.(error as Error);
-        return { isDelivered: false, reason: 'file_failed', isRetriable: false };
+      } catch {
+        // Counted with all that the writer held.
+        return { isDelivered: true };
       }
     },
     async close(graceMs) {
-      const closed = writer.close().then(report, (error: unknown) => options.onError?.(error as Error));
+      const closed = writer.close().then(report, forget);
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, Math.max(graceMs, 5000)).unref())]);
     },
   };
@@ -88,7 +104,7 @@ function fileRecord({ modelConfigId, rowCount, value, messageStart, messageLengt
 function inlineWriter(
   files: Awaited<ReturnType<typeof openParquetFiles>>,
   intervalMs: number,
-  report: (lost: readonly LostFile[]) => void,
+  report: (closed: readonly ClosedFile[]) => void,
 ): FileWriter {
   const timer = setInterval(() => report(files.flush(false)), Math.max(50, Math.min(1000, intervalMs / 4))).unref();
   return {
@@ -100,30 +116,42 @@ function inlineWriter(
   };
 }
 
-function threadWriter(settings: object, report: (lost: readonly LostFile[]) => void, onError: ParquetSinkOptions['onError']): FileWriter {
-  const worker = new Worker(new URL('./parquet-worker.js', import.meta.url), { workerData: settings });
-  worker.unref();
-  const waiting = new Map<number, { resolve(lost: readonly LostFile[]): void; reject(error: Error): void }>();
+const pauseMs = 2000;
+
+/** Writes on a thread. One that dies takes the rows it holds with it; the next batch starts another, not more often than every 2 s. */
+function threadWriter(settings: object, report: (closed: readonly ClosedFile[]) => void, forget: (error: Error) => void): FileWriter {
+  const waiting = new Map<number, { resolve(closed: readonly ClosedFile[]): void; reject(error: Error): void }>();
+  let worker: Worker | null = null;
+  let startedAt = Number.NEGATIVE_INFINITY;
   let nextId = 1;
-  let failure: Error | null = null;
-  const fail = (error: Error): void => {
-    failure ??= error;
-    onError?.(error);
+  const fail = (dead: Worker, error: Error): void => {
+    if (worker !== dead) return;
+    worker = null;
+    forget(error);
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
-  worker.on('message', ({ id, lost }: WorkerOutput) => {
-    if (id === 0) return report(lost);
-    waiting.get(id)?.resolve(lost);
-    waiting.delete(id);
-  });
-  worker.on('error', fail);
-  worker.on('exit', () => {
-    if (waiting.size > 0) fail(new Error('the thread that writes log files ended'));
-  });
-  const ask = (input: WorkerInput, transfer: ArrayBuffer[]): Promise<readonly LostFile[]> =>
+  const start = (): Worker => {
+    const started = new Worker(new URL('./parquet-worker.js', import.meta.url), { workerData: settings });
+    startedAt = performance.now();
+    started.unref();
+    started.on('message', ({ id, closed }: WorkerOutput) => {
+      if (id === 0) return report(closed);
+      waiting.get(id)?.resolve(closed);
+      waiting.delete(id);
+    });
+    started.on('error', (error) => fail(started, error));
+    started.on('exit', () => fail(started, new Error('the thread that writes log files ended')));
+    return started;
+  };
+  const ask = (input: WorkerInput, transfer: ArrayBuffer[]): Promise<readonly ClosedFile[]> =>
     new Promise((resolve, reject) => {
-      if (failure !== null) return reject(failure);
+      if (worker === null && performance.now() - startedAt < pauseMs) {
+        const error = new Error('the thread that writes log files has just ended');
+        forget(error);
+        return reject(error);
+      }
+      worker ??= start();
       waiting.set(input.id, { resolve, reject });
       worker.postMessage(input, transfer);
     });
@@ -133,6 +161,13 @@ function threadWriter(settings: object, report: (lost: readonly LostFile[]) => v
         { kind: 'append', id: nextId++, records },
         records.map(({ message }) => message.buffer as ArrayBuffer),
       ),
-    close: () => ask({ kind: 'close', id: nextId++ }, []),
+    async close() {
+      if (worker === null) return [];
+      const ending = worker;
+      const closed = await ask({ kind: 'close', id: nextId++ }, []);
+      // Its end is no failure.
+      if (worker === ending) worker = null;
+      return closed;
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openParquetFiles } from './open-parquet-files.js';
-import type { FileRecord, LostFile, ParquetFiles } from './parquet-files.js';
+import type { ClosedFile, FileRecord, ParquetFiles } from './parquet-files.js';
 
 /** What the thread that writes files is asked. */
 export type WorkerInput =
@@ -8,26 +8,26 @@ export type WorkerInput =
   | { readonly kind: 'close'; readonly id: number };
 
 /** What it answers. */
-export type WorkerOutput = { readonly id: number; readonly lost: readonly LostFile[] };
+export type WorkerOutput = { readonly id: number; readonly closed: readonly ClosedFile[] };
 
 const port = parentPort;
 if (port !== null) {
   const files: ParquetFiles = await openParquetFiles(workerData);
   const timer = setInterval(
     () => {
-      const lost = files.flush(false);
-      if (lost.length > 0) port.postMessage({ id: 0, lost } satisfies WorkerOutput);
+      const closed = files.flush(false);
+      if (closed.length > 0) port.postMessage({ id: 0, closed } satisfies WorkerOutput);
     },
     Math.max(50, Math.min(1000, workerData.intervalMs / 4)),
   );
   port.on('message', (input: WorkerInput) => {
     if (input.kind === 'append') {
-      const lost: LostFile[] = [];
+      const closed: ClosedFile[] = [];
       for (const record of input.records) {
         try {
-          lost.push(...files.append(record));
+          closed.push(...files.append(record));
         } catch (error) {
-          lost.push({
+          closed.push({
             modelConfigId: record.modelConfigId,
             rows: record.rowCount,
             reason: 'file_failed',
@@ -35,11 +35,11 @@ if (port !== null) {
           });
         }
       }
-      port.postMessage({ id: input.id, lost } satisfies WorkerOutput);
+      port.postMessage({ id: input.id, closed } satisfies WorkerOutput);
       return;
     }
     clearInterval(timer);
-    port.postMessage({ id: input.id, lost: files.flush(true) } satisfies WorkerOutput);
+    port.postMessage({ id: input.id, closed: files.flush(true) } satisfies WorkerOutput);
     port.close();
   });
 }

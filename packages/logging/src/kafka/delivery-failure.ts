@@ -37,6 +37,8 @@ const waiting: Readonly<Record<string, string>> = {
   SASL_AUTHENTICATION_FAILED: 'authentication_failed',
   NOT_ENOUGH_REPLICAS: 'not_enough_replicas',
   NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'not_enough_replicas',
+  GROUP_LOAD_IN_PROGRESS: 'broker_starting',
+  GROUP_COORDINATOR_NOT_AVAILABLE: 'broker_starting',
   LEADER_NOT_AVAILABLE: 'leader_moved',
   NOT_LEADER_FOR_PARTITION: 'leader_moved',
   FENCED_LEADER_EPOCH: 'leader_moved',

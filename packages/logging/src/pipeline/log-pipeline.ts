@@ -193,6 +193,10 @@ export class LogPipeline {
   readonly rowsLost = (modelConfigId: string, rows: number, reason: string, sink: string): void =>
     this.#dropRows(modelConfigId, rows, reason, sink);
 
+  /** Rows that a sink has in its sense of delivered, after it had taken them over. */
+  readonly rowsWritten = (modelConfigId: string, rows: number, sink: string): void =>
+    this.#count(Metric.loggingRowsDelivered, modelConfigId, sink, rows);
+
   /** Whether everything handed over has been encoded and delivered, spilled or dropped. */
   get isIdle(): boolean {
     return !this.#hasWork() && this.#streams.every(({ queue }) => queue.isEmpty);
@@ -311,7 +315,9 @@ export class LogPipeline {
       clock,
       observer: {
         dropped: (message, reason) => this.#dropRows(message.modelConfigId, message.rowCount, reason, sink.name),
-        delivered: (_, messages, mayRepeat) => this.#delivered(sink.name, messages, mayRepeat),
+        delivered: (_, messages, mayRepeat) => {
+          if (sink.saysWhatIsWritten !== true) this.#delivered(sink.name, messages, mayRepeat);
+        },
         failed: (topic, reason) =>
           this.#telemetry.counter(Metric.loggingDeliveryFailures, { sink: sink.name, topic, reason, ...this.#kind }).add(1),
         spilled: (message) => this.#count(Metric.loggingRowsSpilled, message.modelConfigId, '', message.rowCount),
