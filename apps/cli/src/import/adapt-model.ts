@@ -55,7 +55,8 @@ function dropUnfetchedGroups(component: Fields, adaptations: Adaptation[]): void
   const isEmpty = (group: Fields): boolean => listOf(member(group, 'features'), true).length === 0;
   if (first === undefined || !isEmpty(first) || others.every(isEmpty)) return;
   request[name] = [];
-  const message = 'its first feature group is empty, so the Go service fetched nothing; the other groups are left out';
+  const message =
+    'its first feature group is empty, so the Go service fetched nothing; the other groups are left out (answers announce their empty columns as text now)';
   adaptations.push({ id: 'E10', component: textOf(member(component, 'component')), message });
 }
 
