@@ -1,3 +1,4 @@
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import type { OnePortListener } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { ServerLoad } from './server-load.js';
@@ -15,6 +16,7 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
       load.coldInFlight--;
     });
     if ('shouldKeepAlive' in response && isDraining()) response.shouldKeepAlive = false;
+    if ('stream' in request) boundRequest(request, response as Http2ServerResponse, options);
     if (load.coldInFlight <= options.maxColdInFlight || unbounded.has(request.method ?? '')) options.listener(request, response);
     else {
       options.onRefused?.('in-flight', 'other');
@@ -22,6 +24,32 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
       request.resume();
     }
   };
+}
+
+/**
+ * What HTTP/1.1 has in Node's own server: a request of HTTP/2 that does not arrive in time is given up, and so is the rest of one that was
+ * answered before it was read. Otherwise a caller could hold places for ever. A stream whose answer has begun may stay open.
+ */
+function boundRequest(request: Http2ServerRequest, response: Http2ServerResponse, options: ResolvedOnePortOptions): void {
+  const { stream } = request;
+  const timer = setTimeout(() => {
+    if (!isArriving(stream) || response.headersSent) return;
+    options.onRefused?.('receive-timeout', 'other');
+    stream.close(constants.NGHTTP2_CANCEL);
+  }, options.receiveTimeoutMs);
+  timer.unref();
+  const stop = () => clearTimeout(timer);
+  request.once('end', stop);
+  response.once('close', stop);
+  stream.once('finish', () => {
+    if (isArriving(stream)) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+}
+
+/** Whether the caller has not ended its side. */
+function isArriving(stream: ServerHttp2Stream): boolean {
+  const state = stream.destroyed ? undefined : stream.state?.state;
+  return state === constants.NGHTTP2_STREAM_STATE_OPEN || state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
 }
 
 /** The part that both kinds of response share; their overloads do not unify. */

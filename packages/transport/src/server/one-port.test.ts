@@ -407,6 +407,33 @@ describe('createOnePort: hot calls', () => {
 });
 
 describe('createOnePort: connections', () => {
+  it('gives up requests of HTTP/2 that do not arrive, and the rest of those that were answered unread', async () => {
+    const answered = (request: { readonly headers: http.IncomingHttpHeaders }) => request.headers['x-answer'] !== undefined;
+    const port = await serve({
+      receiveTimeoutMs: 100,
+      listener: (request, response) => {
+        request.once('data', () => {
+          if (!answered(request)) return;
+          (response as http.ServerResponse).end('enough');
+        });
+      },
+    });
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    const send = async (event: string, headers: http2.OutgoingHttpHeaders) => {
+      const stream = session.request({ ':method': 'POST', ':path': '/cold', ...headers });
+      stream.on('error', () => {});
+      stream.resume().write(Buffer.alloc(3_000_000));
+      await new Promise((resolve) => stream.once(event, resolve));
+      return stream.rstCode;
+    };
+    expect(await send('close', {})).toBe(http2.constants.NGHTTP2_CANCEL);
+    expect(refusals).toEqual(['receive-timeout']);
+    await send('end', { 'x-answer': '1' });
+    await until(() => servers.at(-1)!.inFlight === 0);
+    expect(refusals).toHaveLength(1);
+    session.destroy();
+  });
+
   it('closes sockets that stay silent, and slow HTTP/1.1 headers', async () => {
     const port = await serve({ handshakeTimeoutMs: 100 });
     const socket = net.connect(port, '127.0.0.1');
