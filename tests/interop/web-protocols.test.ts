@@ -60,6 +60,22 @@ describe('compressed gRPC', () => {
   });
 });
 
+describe('a deadline that passes', () => {
+  it('is DEADLINE_EXCEEDED or an answer over Connect, never a cancelled call', async () => {
+    const codes = new Set<string>();
+    for (const timeout of ['0', '0', '1', '1', '1', '1', '1', '1', '2', '2', '2', '2']) {
+      const response = await fetch(`${server.url}/Predict/InferPointWise`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'connect-timeout-ms': timeout },
+        body: JSON.stringify(toJson(PointWiseRequestSchema, sumRequest())),
+      });
+      codes.add(((await response.json()) as { code?: string }).code ?? 'answered');
+    }
+    expect([...codes].filter((code) => code !== 'deadline_exceeded' && code !== 'answered')).toEqual([]);
+    expect(codes).toContain('deadline_exceeded');
+  });
+});
+
 describe('a browser of another origin', () => {
   const preflight = (from: string, path = '/Predict/InferPointWise') =>
     fetchHead('OPTIONS', path, {

@@ -17,7 +17,7 @@ class TranscodedCaller implements Caller {
     this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#onAbort = () => this.scope.end('cancelled');
+    this.#onAbort = () => this.scope.end(isLate(call) ? 'deadline' : 'cancelled');
     call.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -50,9 +50,18 @@ class TranscodedCaller implements Caller {
 /** Runs one request given as bytes; the answer's bytes belong to the caller. Rejects with EngineError. */
 export function transcode(door: RequestDoor, method: EngineMethod, message: Uint8Array, call: CallInfo): Promise<Uint8Array> {
   if (call.signal?.aborted === true) {
+    if (isLate(call)) {
+      const text = 'the deadline of the request had passed when it arrived';
+      return Promise.reject(createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', text));
+    }
     return Promise.reject(createRequestError('INFERFLOW_ENGINE_CANCELLED', 'the call was cancelled before it began'));
   }
   return new Promise((resolve, reject) => door.begin(method, new TranscodedCaller(call, resolve, reject), message));
+}
+
+/** Whether the time of a call is up: who aborts it then does so for that reason. Timers of others may be a moment early. */
+function isLate({ deadline }: CallInfo): boolean {
+  return performance.now() >= deadline - 2;
 }
 
 /** An embedder's options as what surrounds a call. */
