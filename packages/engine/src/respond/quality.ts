@@ -2,6 +2,7 @@ import { OutcomeStatus } from '@inferflow/dag';
 import { CellStatus, type Matrix } from '@inferflow/matrix';
 import { ComponentStatus, cellCountFields, putUtf8, type QualityWriter, utf8Size } from '@inferflow/proto/hot';
 import { TargetBlock } from '../compile/model-plan.js';
+import { failureText } from '../failure-text.js';
 import type { RequestRun } from '../run/request-run.js';
 
 /** Status codes in the field order of `CellCounts`. */
@@ -44,7 +45,7 @@ export function reasonOf(run: RequestRun, index: number): Uint8Array | null {
   const because = run.skippedBecause[index] as number;
   if (because >= 0) return encode(`dependency: ${run.bound.plan.components[because]?.name ?? ''} failed`);
   const failure = run.failures[index] ?? firstFault(run, index);
-  if (failure !== null) return encode(`${failure.reason}: ${failure.message}`);
+  if (failure !== null) return encode(failureText(failure));
   if (run.outcomes.status(index) !== OutcomeStatus.skipped) return null;
   return run.states[index] === null ? noSlates : noRows;
 }

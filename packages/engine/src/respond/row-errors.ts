@@ -2,6 +2,7 @@ import type { Failure, RowFaults } from '@inferflow/components';
 import type { Slate } from '@inferflow/matrix';
 import { DefaultedRow } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
+import { failureText } from '../failure-text.js';
 import type { RequestRun } from '../run/request-run.js';
 import type { UnreadableTexts } from './fill-cells.js';
 
@@ -102,7 +103,7 @@ function addFaultyTargets(slates: RowTexts, targets: RowTexts, { offsets, target
 }
 
 function textOf(name: string, failure: Failure): string {
-  return `${name}: ${failure.reason}: ${failure.message}`;
+  return `${name}: ${failureText(failure)}`;
 }
 
 class RowTexts {

@@ -1,5 +1,6 @@
 import type { Failure } from '@inferflow/components';
 import { createRequestError, EngineError } from '../errors.js';
+import { boundedMessage, failureText } from '../failure-text.js';
 
 /** A component whose `on_failure` is `fail` has failed. */
 export function componentFailed(modelConfigId: string, componentName: string, failure: Failure | null): EngineError {
@@ -7,11 +8,11 @@ export function componentFailed(modelConfigId: string, componentName: string, fa
   if (failure?.reason === 'deadline') {
     return createRequestError(
       'INFERFLOW_ENGINE_DEADLINE_EXCEEDED',
-      `component "${componentName}" did not end in time: ${failure.message}`,
+      `component "${componentName}" did not end in time: ${boundedMessage(failure.message)}`,
       details,
     );
   }
-  const text = failure === null ? 'it did not say why' : `${failure.reason}: ${failure.message}`;
+  const text = failure === null ? 'it did not say why' : failureText(failure);
   return createRequestError('INFERFLOW_ENGINE_COMPONENT_FAILED', `component "${componentName}" failed: ${text}`, details);
 }
 
