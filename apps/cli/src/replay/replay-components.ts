@@ -9,7 +9,10 @@ import {
   createRegistry,
   type Registry,
   readColumns,
+  readTensor,
   routeSeed,
+  type TensorInput,
+  type TensorReadOptions,
   writeColumns,
 } from '@inferflow/components';
 import { type FeatureComponentConfig, type NumerixComponentConfig, type PredatorComponentConfig, scoreColumnType } from '@inferflow/config';
@@ -74,7 +77,8 @@ interface LoggedScores {
   readonly componentName: string;
   readonly scope: 'target' | 'slate';
   readonly columns: readonly ColumnSpec[];
-  readonly inputs: readonly string[];
+  /** What the model would be given. */
+  readonly tensors: readonly TensorReadOptions[];
   /** Why the logged outputs say nothing about this request at all; '' = they may. */
   whyUnknown(entry: ReplayEntry): string;
 }
@@ -93,7 +97,7 @@ function loggedModel(config: PredatorComponentConfig, entries: ReplayEntries): C
           return { name, type: scoreColumnType(dataType, dims).dataType, width };
         }),
       ),
-      inputs: [...new Set(config.inputs.flatMap((input) => input.features))],
+      tensors: config.inputs.map(({ features: columns, dataType, shape }) => ({ columns, type: dataType, shape })),
       whyUnknown({ request }) {
         const logged = request.components.find(({ name }) => name === config.componentName)?.calls?.modelName ?? '';
         const share = chooseRoute(config.endpoints, seed, request.head.routeHash);
@@ -111,7 +115,7 @@ function loggedExpression(config: NumerixComponentConfig, entries: ReplayEntries
       componentName: config.componentName,
       scope: config.scope,
       columns: [{ name: config.scoreColumn, type: config.dataType }],
-      inputs: [...new Set(config.variables.map(({ column }) => column))],
+      tensors: [{ columns: config.variables.map(({ column }) => column), type: 'FP32', shape: [config.variables.length] }],
       whyUnknown: () => '',
     },
     entries,
@@ -119,13 +123,20 @@ function loggedExpression(config: NumerixComponentConfig, entries: ReplayEntries
 }
 
 function loggedScores(plan: LoggedScores, entries: ReplayEntries): Component {
-  const { componentName, scope, columns, inputs } = plan;
+  const { componentName, scope, columns, tensors } = plan;
+  const inputs = [...new Set(tensors.flatMap((tensor) => tensor.columns))];
   return component({
-    reads: { inputs: readColumns(inputs) },
+    reads: {
+      inputs: readColumns(inputs),
+      ...Object.fromEntries(tensors.map((tensor, index) => [`tensor${index}`, readTensor(tensor)])),
+    },
     writes: { scores: writeColumns(columns) },
     scope,
     execute(run) {
       const entry = entries.of(run.request);
+      // Only to count the inputs that would be filled with defaults.
+      const given: Readonly<Record<string, unknown>> = run.reads;
+      for (let index = 0; index < tensors.length; index++) (given[`tensor${index}`] as TensorInput).prepare();
       const unknown = new Set<number>();
       const whole = plan.whyUnknown(entry);
       const rows = run.writes.scores.block.rowCount;

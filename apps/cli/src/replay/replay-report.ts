@@ -9,7 +9,7 @@ export interface ReplayLimits {
   /** Mean of Kendall's τ over requests. */
   readonly minTau?: number;
   readonly minOverlap?: number;
-  /** Rows with a cell that newly is a default or missing, percent of any column's rows. */
+  /** Rows with a cell that newly is a default or missing, percent of any column's rows; and inputs newly filled with defaults. */
   readonly maxDefaultedPercent?: number;
   /** Rows whose scores the log cannot tell, percent. */
   readonly maxUnknownPercent?: number;
@@ -143,7 +143,10 @@ function limitResults(model: ModelReport, limits: ReplayLimits): readonly LimitR
     [
       'max-defaulted',
       limits.maxDefaultedPercent,
-      worst(model.columns.map((column) => percent(column.newly_defaulted + column.newly_without, column.rows))),
+      worst([
+        ...model.columns.map((column) => percent(column.newly_defaulted + column.newly_without, column.rows)),
+        ...model.defaulted_inputs.map(({ logged, now }) => percent(Math.max(now - logged, 0), model.rows)),
+      ]),
       true,
     ],
     ['max-unknown', limits.maxUnknownPercent, worst(model.scores.map(({ unknown, rows }) => percent(unknown, rows))), true],
