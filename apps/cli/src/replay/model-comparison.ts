@@ -97,7 +97,8 @@ export class ModelComparison {
     if (this.loggedHashes.size < 100) this.loggedHashes.add(request.head.configHash);
     for (const [component, reason] of entry.unknownReasons) this.unknownReasons.set(component, reason);
     this.#compareColumns(entry, details, record.matrix);
-    this.#compareInputs(request, details);
+    // A score that is not known is a default to what reads it: that says nothing about the candidate.
+    if (entry.unknownRows.size + entry.unknownSlates.size === 0) this.#compareInputs(request, details);
     const scores = scoreColumns(request, 'target');
     for (const column of scores) this.#compareScores(entry, column, 'target');
     for (const column of scoreColumns(request, 'slate')) this.#compareScores(entry, column, 'slate');
