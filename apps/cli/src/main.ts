@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   lint: async () => (await import('./lint-command.js')).createLintCommand(),
   convert: async () => (await import('./convert-command.js')).createConvertCommand(),
   graph: async () => (await import('./graph-command.js')).createGraphCommand(),
+  'explain-plan': async () => (await import('./explain-plan-command.js')).createExplainPlanCommand(),
   plan: async () => (await import('./plan-command.js')).createPlanCommand(),
   push: async () => (await import('./store/push-command.js')).createPushCommand(),
   pull: async () => (await import('./store/pull-command.js')).createPullCommand(),

@@ -96,6 +96,8 @@ export interface PlanMetrics extends BindMetrics {
   answered(method: EngineMethod, batchSize: number, durationMs: number): void;
   readonly budgetExceeded: Counter;
   readonly discarded: Counter;
+  /** Time of answered requests in this process. */
+  readonly self: Histogram;
   component(name: string): PlanComponentMetrics;
   /** Counts the late ends that components have had since the last time. */
   countLateEnds(bindings: readonly (ComponentBinding | null)[]): void;
@@ -156,6 +158,7 @@ export function createPlanMetrics(engine: EngineMetrics, config: ModelConfig, ba
     },
     budgetExceeded: telemetry.counter(Metric.budgetExceeded, model),
     discarded: telemetry.counter(Metric.runsDiscarded, model),
+    self: telemetry.histogram(Metric.selfTime, model),
     component,
     countLateEnds(bindings) {
       for (const binding of bindings) {

@@ -214,6 +214,11 @@ const shapes = {
 
   // Our own: requests and runs.
   requestsInFlight: gauge('inferflow_requests_in_flight', 'Requests being answered now.'),
+  selfTime: histogram(
+    'inferflow_self_seconds',
+    'Time of answered requests spent in this process: waiting for their turn included, waiting for upstreams not.',
+    { labels: ['model_id'], bucketsMs: INNER_MS },
+  ),
   requestsWaiting: gauge('inferflow_requests_waiting', 'Requests that wait for their turn, of those in flight.', { labels: ['model_id'] }),
   admissionLimit: gauge('inferflow_admission_limit', 'Requests of a model that are worked on at once at most; adapts to its upstreams.', {
     labels: ['model_id'],

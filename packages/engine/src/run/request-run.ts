@@ -2,7 +2,7 @@ import { ComponentRunState, createFailure, type Failure, type RequestInfo, type 
 import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferflow/dag';
 import { CellStatus, type Matrix, type Slate } from '@inferflow/matrix';
 import { readUtf8 } from '@inferflow/proto/hot';
-import { CallScope, type DeadlineEntry, deadlines, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
+import { CallScope, type DeadlineEntry, deadlines, delivery, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
 import { Admission, type GateEntry, GateState } from '../admission/admission-gate.js';
 import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
@@ -79,6 +79,11 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   #routeHash = -1;
   #errorDraw = -1;
   #isOpen = false;
+  /** Code of the request is running now. */
+  #isWorking = false;
+  /** Work of the request that is done, ms, and since when there is more of it; waiting for upstreams is none. */
+  #selfMs = 0;
+  #workSince = 0;
 
   constructor(bound: BoundPlan, observer: RunObserver) {
     this.bound = bound;
@@ -103,6 +108,9 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.scope.reset(start.deadline);
     this.blocks.open(start.message, start.rowCount, start.slateCount);
     this.#isOpen = true;
+    this.#isWorking = true;
+    this.#selfMs = 0;
+    this.#workSince = start.startedAt;
   }
 
   /** Runs the components, now or when it is their turn; the observer hears how it ends, perhaps before this returns. */
@@ -133,6 +141,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     } catch (error) {
       this.abort(internalError(error));
     }
+    this.#pause();
   }
 
   turnedAway(retryAfterMs: number): void {
@@ -180,6 +189,8 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
 
   componentEnded(index: number, failure: Failure | null): void {
     const now = performance.now();
+    const isWoken = !this.#isWorking;
+    if (isWoken) this.#resume(now);
     this.failures[index] = failure;
     const isBusy = failure !== null && this.states[index]?.busy === true;
     const status = failure === null ? OutcomeStatus.ok : isBusy ? OutcomeStatus.abandoned : OutcomeStatus.failed;
@@ -189,6 +200,24 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     if (calledFor > 0) this.bound.plan.gate.called(this, index, durationMs, calledFor, now);
     this.#observer.componentEnded(this, index, failure, durationMs);
     this.execution.finish(index, failure === null);
+    if (isWoken) this.#pause();
+  }
+
+  /** Time that this process has spent on the request up to now, in ms: waiting for its turn included, waiting for upstreams not. */
+  selfMs(now: number): number {
+    return this.#selfMs + (this.#isWorking ? now - this.#workSince : 0);
+  }
+
+  /** What an upstream answered is work from the moment it was handed over. */
+  #resume(now: number): void {
+    this.#isWorking = true;
+    this.#workSince = delivery.since > 0 ? delivery.since : now;
+  }
+
+  #pause(): void {
+    if (!this.#isOpen || !this.#isWorking) return;
+    this.#isWorking = false;
+    this.#selfMs += performance.now() - this.#workSince;
   }
 
   // DeadlineEntry and ScopeLink
@@ -200,9 +229,10 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
       this.turnedAway(this.bound.plan.gate.retryAfterMs);
       return;
     }
+    const now = performance.now();
+    if (!this.#isWorking) this.#resume(now);
     this.execution.stop();
     this.#cancelComponents('deadline');
-    const now = performance.now();
     let failedBy = -1;
     for (let index = 0; index < this.states.length; index++) {
       if (this.outcomes.status(index) === OutcomeStatus.pending) this.#endUnstarted(index, now);
