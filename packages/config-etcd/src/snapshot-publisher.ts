@@ -164,9 +164,13 @@ export class SnapshotPublisher {
     const now = layout.read(entries);
     this.#retain(now);
     const documents = await this.#prepare(this.#merge(now), forgotten);
-    if (this.#isClosed) return;
     const service = now.service ?? this.#retainedService;
-    deliver({ snapshot: this.#build(documents, service), documents, service, ignoredKeys: now.ignoredKeys });
+    // With thousands of models either of these takes a while: they get turns of their own.
+    await this.#pause();
+    if (this.#isClosed) return;
+    const snapshot = this.#build(documents, service);
+    await this.#pause();
+    if (!this.#isClosed) deliver({ snapshot, documents, service, ignoredKeys: now.ignoredKeys });
   }
 
   /**

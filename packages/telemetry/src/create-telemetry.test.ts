@@ -97,6 +97,19 @@ describe('createTelemetry', () => {
     expect(found.get('inferflow_telemetry_failure_total{reason="overflow"}')).toBeGreaterThan(996);
   });
 
+  it('gives a scrape of thousands of children whole', async () => {
+    const telemetry = createTelemetry({ maxChildrenPerMetric: 5000 });
+    for (let model = 0; model < 3000; model++) telemetry.counter('loggingSent', { model_id: `m${model}` }).add(model + 1);
+    const text = await telemetry.prometheusText();
+    const lines = text.split('\n').filter((line) => line.includes('model_id='));
+    expect(lines).toHaveLength(3000);
+    expect(new Set(lines).size).toBe(3000);
+    expect(lines[2999]).toMatch(/\{model_id="m2999"\} 3000$/);
+    expect(text.match(/^# (HELP|TYPE) /gm)?.length).toBe(2 * (text.match(/^# HELP /gm)?.length ?? 0));
+    expect(new Set(text.match(/^# HELP \S+/gm)).size).toBe(text.match(/^# HELP \S+/gm)?.length);
+    expect(text).not.toContain('\n\n\n');
+  });
+
   it('makes room when a label value is forgotten', async () => {
     const telemetry = createTelemetry({ maxChildrenPerMetric: 1 });
     telemetry.counter('loggingSent', { model_id: 'gone' }).add(5);

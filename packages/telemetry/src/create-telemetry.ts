@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Metric as PromClientMetric, Registry } from 'prom-client';
 import type { MetricFamilies } from './combine-metrics.js';
 import { TelemetryError, TelemetryErrorCode } from './errors.js';
@@ -62,6 +63,16 @@ export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
     throw optionInvalid('statsd.port', statsd.port, 'a port number');
   return new BoundTelemetry(options.prometheus ?? true, statsd, maxChildrenPerMetric, options.random ?? Math.random);
 }
+
+/** What prom-client's types leave out, and what was registered. */
+interface TextRegistry {
+  getMetricsAsArray(): readonly PrometheusMetric[];
+  getMetricsAsString(metric: { get(): unknown }): Promise<string>;
+}
+
+/** A scrape of thousands of models is put together in slices, between which requests are answered. */
+const SLICE_MS = 8;
+const PORTION_SAMPLES = 500;
 
 class BoundTelemetry implements Telemetry {
   readonly contentType: string;
@@ -143,7 +154,22 @@ class BoundTelemetry implements Telemetry {
   async prometheusText(): Promise<string> {
     if (!this.#isPrometheus) return '';
     this.#collect();
-    return this.#registry.metrics();
+    const texts: string[] = [];
+    let end = performance.now() + SLICE_MS;
+    const registry = this.#registry as unknown as TextRegistry;
+    for (const metric of registry.getMetricsAsArray()) {
+      let text = '';
+      for (const portion of metric.portions(PORTION_SAMPLES)) {
+        const lines = await registry.getMetricsAsString(portion);
+        // Of the later portions without the two lines of the head.
+        text += text === '' ? lines : lines.slice(lines.indexOf('\n', lines.indexOf('\n') + 1));
+        if (performance.now() < end) continue;
+        await nextTurn();
+        end = performance.now() + SLICE_MS;
+      }
+      texts.push(text);
+    }
+    return `${texts.join('\n\n')}\n`;
   }
 
   async prometheusFamilies(): Promise<MetricFamilies> {

@@ -28,6 +28,15 @@ export class PrometheusMetric {
     this.#samples = samples;
   }
 
+  /** The same as `get` in portions, each a metric of its own to the registry; one at least. */
+  *portions(most: number): IterableIterator<{ get(): ReturnType<PrometheusMetric['get']> }> {
+    const samples = this.#samples();
+    for (let from = 0; from === 0 || from < samples.length; from += most) {
+      const values = samples.slice(from, from + most);
+      yield { get: async () => ({ name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values }) };
+    }
+  }
+
   async get() {
     return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: this.#samples() };
   }

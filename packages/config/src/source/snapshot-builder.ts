@@ -216,10 +216,21 @@ class FrozenMap<K, V> extends Map<K, V> {
   }
 }
 
+/** Digests of ids and hashes are added up: a change of one model among thousands costs no look at the others. */
+const digests = new WeakMap<ModelEntry, bigint>();
+
 function snapshotHash(models: ReadonlyMap<string, ModelEntry>, service: ConfigSnapshot['service']): string {
-  const serving = [...models.values()].flatMap(({ modelConfigId, config }) => (config === null ? [] : [[modelConfigId, config.hash]]));
-  serving.sort(([left = ''], [right = '']) => (left < right ? -1 : 1));
-  return contentHash(JSON.stringify([serving, service.loggingType, service.compressionEnabled]));
+  let sum = 0n;
+  for (const entry of models.values()) {
+    if (entry.config === null) continue;
+    let digest = digests.get(entry);
+    if (digest === undefined) {
+      digest = BigInt(`0x${contentHash(JSON.stringify([entry.modelConfigId, entry.config.hash]))}`);
+      digests.set(entry, digest);
+    }
+    sum += digest;
+  }
+  return contentHash(JSON.stringify([sum.toString(16), service.loggingType, service.compressionEnabled]));
 }
 
 function isSameMap(left: ReadonlyMap<string, ModelEntry>, right: ReadonlyMap<string, ModelEntry>): boolean {
