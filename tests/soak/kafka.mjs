@@ -152,6 +152,7 @@ async function randomFaults(run, plan, kafka, fakes, models, brokers) {
     KAFKA_V2_LOG_TOPIC: random,
     INFERFLOW_LOG_SPILL_BYTES: 4 << 20,
     KAFKA_COMPRESSION: 'gzip',
+    INFERFLOW_LOG_THREAD: brokers > 1,
   });
   const load = startLoad(server.port, { outstanding: 8 });
   await settle(load);

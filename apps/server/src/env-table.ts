@@ -672,6 +672,14 @@ export const envTable = [
     meaning: 'Longest time a Parquet file stays open; rows are on disk when it is closed.',
   },
   {
+    name: 'INFERFLOW_LOG_THREAD',
+    kind: 'boolean',
+    default: 'false',
+    section: 'Inference log',
+    meaning:
+      'true encodes inference logs on a thread of their own: for Arrow, Parquet, zstd and many columns. If the thread dies, what it had is counted as dropped (`encode_thread_ended`), and encoding goes on without it.',
+  },
+  {
     name: 'INFERFLOW_LOG_STDOUT',
     kind: 'boolean',
     default: 'false',

@@ -3,6 +3,7 @@ import type { ConfigSnapshot } from '@inferflow/config';
 import type { LogTap } from '@inferflow/engine';
 import {
   type AlwaysLogRules,
+  EncodeThread,
   LogPipeline,
   LogSampling,
   type LogSink,
@@ -69,6 +70,7 @@ export async function createServerLogging(environment: Environment, telemetry: T
       telemetry,
       sampling: new LogSampling({ rules: always }),
       captureBytes: environment.number('INFERFLOW_LOG_QUEUE_BYTES'),
+      thread: environment.boolean('INFERFLOW_LOG_THREAD') ? createEncodeThread(logger) : null,
     });
   }
   return {
@@ -105,6 +107,13 @@ function restoreSchemas(environment: Environment, schemas: SchemaBook, logger: S
     logger.warn({ err: error }, 'log schemas are not kept over a restart');
     return null;
   }
+}
+
+function createEncodeThread(logger: ServerLogger): EncodeThread {
+  return new EncodeThread({
+    onEnded: (error) =>
+      logger.error({ err: error }, 'the thread that encodes inference logs ended; they are encoded on the main thread now'),
+  });
 }
 
 type FileReports = Required<Pick<ParquetSinkOptions, 'onWritten' | 'onLost'>>;

@@ -13,4 +13,5 @@ export type { LoggedComponent, LoggedModel, LoggedResponse } from './schema/logg
 export { SchemaArchive, type SchemaArchiveOptions } from './schema/schema-archive.js';
 export { SchemaBook, type SchemaBookOptions, schemaAnswer } from './schema/schema-book.js';
 export type { Delivery, LogSink, LostRows } from './sink.js';
+export { EncodeThread, type EncodeThreadOptions, type TaskOwner, type ThreadChannel } from './thread/encode-thread.js';
 export { loadZstd, type Zstd } from './zstd.js';

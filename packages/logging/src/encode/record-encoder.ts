@@ -68,7 +68,8 @@ export class RecordEncoder {
   readonly #entities = new GrowingBytes();
   readonly #features = new GrowingBytes(1 << 16);
   readonly #column = new GrowingBytes();
-  readonly #slab = new ValueSlab();
+  readonly #slabs = new Map<string, ValueSlab>();
+  #slabBytes: number | undefined = undefined;
   readonly #programs = new WeakMap<object, WeakMap<LogSchema, CellProgram>>();
 
   constructor(observer: EncodeObserver) {
@@ -101,6 +102,22 @@ export class RecordEncoder {
       this.#features.reset();
       this.#entities.reset();
     }
+  }
+
+  /** Values from now on share no memory with those before: those may be handed to another thread. */
+  startAfresh(slabBytes: number): void {
+    this.#slabs.clear();
+    this.#slabBytes = slabBytes;
+  }
+
+  #slabOf(topic: string): ValueSlab {
+    let slab = this.#slabs.get(topic);
+    if (slab === undefined) {
+      if (this.#slabs.size >= 64) this.#slabs.clear();
+      slab = new ValueSlab(this.#slabBytes);
+      this.#slabs.set(topic, slab);
+    }
+    return slab;
   }
 
   #programFor(record: LoggedRecord, schema: LogSchema): CellProgram {
@@ -176,7 +193,7 @@ export class RecordEncoder {
         continue;
       }
       const parts = partsOf(task);
-      const envelope = openEnvelope(headOf(task), logSize(parts, content), this.#slab);
+      const envelope = openEnvelope(headOf(task), logSize(parts, content), this.#slabOf(task.topic));
       const { value } = envelope;
       let at = putLogHead(value, envelope.messageStart, parts);
       for (let row = first; row < end; row++) at = putEntity(value, at, ids, row);
@@ -241,12 +258,12 @@ export class RecordEncoder {
       at = putBytes(target, at, features.bytes, 0, features.end);
       return putLogTail(target, at, parts);
     };
-    if (zstd === null) return this.#done(task, putEnvelope(headOf(task), size, put, this.#slab), rowCount);
+    if (zstd === null) return this.#done(task, putEnvelope(headOf(task), size, put, this.#slabOf(task.topic)), rowCount);
     const plain = new Uint8Array(size);
     put(plain, 0);
     const frame = zstd.compress(plain);
     const putFrame = (target: Uint8Array, start: number): number => putBytes(target, start, frame, 0, frame.length);
-    this.#done(task, putEnvelope(headOf(task), frame.length, putFrame, this.#slab), rowCount);
+    this.#done(task, putEnvelope(headOf(task), frame.length, putFrame, this.#slabOf(task.topic)), rowCount);
   }
 
   #done({ record, schema, topic, format, createdAtMs }: EncodeTask, envelope: Envelope, rowCount: number): void {

@@ -6,6 +6,7 @@ import { type LoggedPlan, type LoggedRecord, type LoggedRequest, parentEntityOf 
 import { LogSampling } from '../sampling.js';
 import { SchemaBook } from '../schema/schema-book.js';
 import type { LogSink } from '../sink.js';
+import type { EncodeThread, TaskOwner } from '../thread/encode-thread.js';
 import type { Zstd } from '../zstd.js';
 import { type OverflowPolicy, type QueueClock, SinkQueue } from './sink-queue.js';
 import type { SpillDirectory } from './spill-directory.js';
@@ -50,6 +51,8 @@ export interface LogPipelineOptions {
   /** @default InferflowLog records */
   readonly createEncoder?: (observer: EncodeObserver) => LogEncoder;
   readonly schemas?: SchemaBook;
+  /** Encodes on a thread of its own while that is up, else here. InferflowLog records only. The pipeline closes it. */
+  readonly thread?: EncodeThread | null;
   /** Bytes of requests that wait to be encoded; beyond them by the policy of the first stream, spill counting as drop-newest. @default 64 MiB */
   readonly captureBytes?: number;
   /** Longest time the event loop is held, in ms. @default 1.5 */
@@ -58,6 +61,13 @@ export interface LogPipelineOptions {
   readonly clock?: QueueClock;
   /** Wall clock in ms since 1970. @default Date.now */
   readonly now?: () => number;
+}
+
+interface Stream {
+  readonly stream: LogStream;
+  readonly queue: SinkQueue;
+  /** Where the thread's records go. */
+  readonly owner: TaskOwner;
 }
 
 interface Captured {
@@ -81,7 +91,8 @@ const systemClock: QueueClock = {
 export class LogPipeline {
   readonly schemas: SchemaBook;
   readonly #sampling: LogSampling;
-  readonly #streams: readonly { readonly stream: LogStream; readonly queue: SinkQueue }[];
+  readonly #streams: readonly Stream[];
+  readonly #thread: EncodeThread | null;
   readonly #telemetry: Telemetry;
   readonly #captured: Captured[] = [];
   readonly #captureLimit: number;
@@ -109,7 +120,11 @@ export class LogPipeline {
     this.#captureLimit = options.captureBytes ?? 64 << 20;
     this.#sliceMs = options.sliceMs ?? 1.5;
     this.#now = options.now ?? Date.now;
-    this.#streams = options.streams.map((stream) => ({ stream, queue: this.#createQueue(stream, options.clock ?? systemClock) }));
+    this.#thread = options.createEncoder === undefined ? (options.thread ?? null) : null;
+    this.#streams = options.streams.map((stream) => {
+      const queue = this.#createQueue(stream, options.clock ?? systemClock);
+      return { stream, queue, owner: this.#ownerOf(stream.sink.name, queue) };
+    });
     const observer: EncodeObserver = {
       encoded: (message) => {
         if (options.kind === undefined) this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
@@ -133,7 +148,7 @@ export class LogPipeline {
       spill: this.#telemetry.gauge(Metric.loggingSpillBytes, { sink: stream.sink.name, ...this.#kind }),
     }));
     this.#stopCollecting = this.#telemetry.onCollect(() => {
-      queued.set(this.#capturedBytes);
+      queued.set(this.#heldBytes());
       for (const { stream, queue, bytes, spill } of gauges) {
         bytes.set(queue.bytes);
         spill.set(stream.spill?.usedBytes ?? 0);
@@ -151,9 +166,9 @@ export class LogPipeline {
   taken(record: LoggedRecord): void {
     this.#count(Metric.loggingRows, record.plan.modelConfigId, '', record.rowCount);
     const bytes = capturedBytes(record);
-    if (this.#capturedBytes + bytes > this.#captureLimit) {
+    if (this.#heldBytes() + bytes > this.#captureLimit) {
       if (this.#streams[0]?.stream.policy === 'drop-oldest') this.#dropOldestCaptured(bytes);
-      if (this.#capturedBytes + bytes > this.#captureLimit) {
+      if (this.#heldBytes() + bytes > this.#captureLimit) {
         this.#dropRows(record.plan.modelConfigId, record.rowCount, 'capture_full');
         record.release();
         return;
@@ -169,11 +184,12 @@ export class LogPipeline {
   async close(graceMs: number): Promise<boolean> {
     this.#isClosed = true;
     const deadline = performance.now() + graceMs;
-    while (this.#hasWork() && performance.now() < deadline) {
+    while ((this.#hasWork() || this.#thread?.hasWork === true) && performance.now() < deadline) {
       this.#slice();
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    let isComplete = !this.#hasWork();
+    let isComplete = !this.#hasWork() && this.#thread?.hasWork !== true;
+    await this.#thread?.close();
     if (this.#current !== null) this.#endCurrent('shutdown');
     for (; this.#head < this.#captured.length; this.#head++) {
       const { record } = this.#captured[this.#head] as Captured;
@@ -199,11 +215,16 @@ export class LogPipeline {
 
   /** Whether everything handed over has been encoded and delivered, spilled or dropped. */
   get isIdle(): boolean {
-    return !this.#hasWork() && this.#streams.every(({ queue }) => queue.isEmpty);
+    return !this.#hasWork() && this.#thread?.hasWork !== true && this.#streams.every(({ queue }) => queue.isEmpty);
   }
 
   #hasWork(): boolean {
     return this.#current !== null || this.#head < this.#captured.length;
+  }
+
+  /** Memory of requests that wait to be encoded. */
+  #heldBytes(): number {
+    return this.#capturedBytes + (this.#thread?.pendingBytes ?? 0);
   }
 
   #hasActiveStream(): boolean {
@@ -224,9 +245,8 @@ export class LogPipeline {
   /** Encodes until the time is up. */
   #slice(): void {
     const end = performance.now() + this.#sliceMs;
-    do {
-      if (!this.#step()) return;
-    } while (performance.now() < end);
+    while (this.#step() && performance.now() < end);
+    this.#thread?.flush();
   }
 
   #step(): boolean {
@@ -261,7 +281,7 @@ export class LogPipeline {
         this.#target = entry.queue;
         this.#targetName = entry.stream.sink.name;
         this.#accountedRows = 0;
-        current.steps = this.#encoder.encode({
+        const task: EncodeTask = {
           record,
           parentEntity: current.captured.parentEntity,
           schema: this.schemas.byHash(record.plan.modelConfigId, record.plan.configHash) ?? this.schemas.add(record.plan.config),
@@ -270,7 +290,12 @@ export class LogPipeline {
           topic: entry.stream.topicOf(record.plan),
           maxRecordBytes: entry.stream.maxRecordBytes ?? 1_000_000,
           createdAtMs: this.#now(),
-        });
+        };
+        if (this.#thread?.isUp === true) {
+          this.#thread.add(task, entry.owner);
+          return true;
+        }
+        current.steps = this.#encoder.encode(task);
       }
       if (current.steps.next().done === true) current.steps = null;
     } catch {
@@ -293,13 +318,27 @@ export class LogPipeline {
   }
 
   #dropOldestCaptured(needed: number): void {
-    while (this.#capturedBytes + needed > this.#captureLimit && this.#head < this.#captured.length) {
+    while (this.#heldBytes() + needed > this.#captureLimit && this.#head < this.#captured.length) {
       const { record, bytes } = this.#captured[this.#head] as Captured;
       this.#captured[this.#head++] = undefined as never;
       this.#capturedBytes -= bytes;
       this.#dropRows(record.plan.modelConfigId, record.rowCount, 'capture_full');
       record.release();
     }
+  }
+
+  #ownerOf(sink: string, queue: SinkQueue): TaskOwner {
+    return {
+      encoded: (message) => {
+        this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
+        queue.push(message);
+      },
+      lost: (modelConfigId, rows, reason) => {
+        this.#telemetry.counter(Metric.loggingErrors, { model_id: modelConfigId, error: reason }).add(1);
+        this.#dropRows(modelConfigId, rows, reason, sink);
+      },
+      unfit: (modelConfigId, cells) => this.#count(Metric.loggingCellsUnfit, modelConfigId, '', cells),
+    };
   }
 
   #createQueue(stream: LogStream, clock: QueueClock): SinkQueue {
