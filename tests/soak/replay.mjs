@@ -95,7 +95,7 @@ async function copyToRows(messages, path, rows) {
   const counts = messages.map((message) => fromBinary(ScoringLogSchema, message).rowCount);
   const file = createWriteStream(path);
   const written = { rows: 0, records: 0, bytes: 0 };
-  for (let copy = 0; written.rows < rows; copy++) {
+  while (written.rows < rows) {
     const parts = messages.flatMap((message) => {
       const id = Buffer.from(`copy-${written.records++}`);
       const length = message.length + 2 + id.length;
