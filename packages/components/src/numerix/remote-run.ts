@@ -25,6 +25,8 @@ export interface RemotePlan {
 const answer = new ComputeAnswer();
 const answeredRows = new AnsweredRows();
 const longestError = 200;
+const maxRowFactor = 4;
+const leastRowLimit = 1024;
 
 /** The calls of one compute component of one request; the private state of a pooled run. */
 export class RemoteRun implements ComputeCallOwner {
@@ -80,7 +82,10 @@ export class RemoteRun implements ComputeCallOwner {
   answered(call: ComputeCall, message: Uint8Array): void {
     this.#ended(call, GrpcCode.OK);
     const { chunk } = call;
-    if (!answer.read(message, 0, message.length)) this.#failChunk(chunk, this.#failure('malformed', 'the answer could not be decoded'));
+    // More rows than were asked for are left out, but not without end.
+    const maxRows = Math.max(leastRowLimit, chunk.modelRows * maxRowFactor);
+    if (!answer.read(message, 0, message.length, maxRows))
+      this.#failChunk(chunk, this.#failure('malformed', 'the answer could not be decoded'));
     else if (answer.errorStart >= 0) {
       const text = readUtf8(message, answer.errorStart, Math.min(answer.errorEnd, answer.errorStart + longestError));
       this.#failChunk(chunk, this.#failure('rejected', text === '' ? 'answered an error without text' : text));

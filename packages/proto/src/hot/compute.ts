@@ -92,11 +92,13 @@ export class ComputeAnswer {
   errorEnd = -1;
   /** Per row: start and end of the result, whether it is text, start and end of the id. */
   #values = new Int32Array(32 * cellsPerRow);
+  #maxRows = Number.POSITIVE_INFINITY;
 
-  /** Reads a message; false if it is malformed. */
-  read(message: Uint8Array, start: number, end: number): boolean {
+  /** Reads a message; false if it is malformed, or has more than `maxRows` rows: one can be two bytes, and an answer many megabytes. */
+  read(message: Uint8Array, start: number, end: number, maxRows: number = Number.POSITIVE_INFINITY): boolean {
     this.rowCount = 0;
     this.errorStart = -1;
+    this.#maxRows = maxRows;
     let at = start;
     while (at < end) {
       const tag = readTag(message, at, end);
@@ -171,7 +173,7 @@ export class ComputeAnswer {
         const length = readLength(message, readEnd, end);
         if (length < 0) return false;
         at = readEnd + length;
-        if (!this.#readRow(message, readEnd, at)) return false;
+        if (this.rowCount === this.#maxRows || !this.#readRow(message, readEnd, at)) return false;
         continue;
       }
       at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));

@@ -31,9 +31,13 @@ export function findFeatureRows(message: Uint8Array, start: number, end: number)
   return at;
 }
 
+/** Groups, and features, of a schema: one with more is malformed. An entry can be two bytes, and an answer many megabytes. */
+const mostSchemaEntries = 1 << 14;
+
 /** Reads the schema of an answer: all its `feature_schemas`, wherever they stand. null if malformed. For cold code. */
 export function readFeatureSchema(message: Uint8Array, start: number, end: number): AnsweredFeature[] | null {
   const features: AnsweredFeature[] = [];
+  let groups = 0;
   let at = start;
   while (at < end) {
     const tag = readTag(message, at, end);
@@ -42,7 +46,7 @@ export function readFeatureSchema(message: Uint8Array, start: number, end: numbe
       const length = readLength(message, readEnd, end);
       if (length < 0) return null;
       at = readEnd + length;
-      if (!readGroup(message, readEnd, at, features)) return null;
+      if (++groups > mostSchemaEntries || !readGroup(message, readEnd, at, features)) return null;
       continue;
     }
     at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
@@ -69,7 +73,7 @@ function readGroup(message: Uint8Array, start: number, end: number, features: An
         group = readUtf8(message, from, at);
       } else {
         const feature = readFeature(message, from, at);
-        if (feature === null) return false;
+        if (feature === null || first + added.length === mostSchemaEntries) return false;
         added.push(feature);
       }
       continue;

@@ -3,6 +3,9 @@ import { readEnd, readLength, readSigned64, readTag, skipField } from '../wire/r
 /** Dimensions kept per output; a tensor with more is malformed. */
 export const MAX_RANK = 16;
 
+/** Outputs, and raw contents, of an answer: one with more is malformed. An entry can be two bytes, and an answer many megabytes. */
+export const MAX_OUTPUTS = 4096;
+
 /**
  * A decoded `inference.ModelInferResponse`: positions in the message, nothing copied. Reused from answer to answer; good while the
  * message is.
@@ -37,8 +40,10 @@ export class InferAnswer {
         if (tag === 0x12) {
           this.modelVersionStart = from;
           this.modelVersionEnd = at;
-        } else if (tag === 0x32) this.#addRaw(from, at);
-        else if (!this.#addOutput(message, from, at)) return false;
+        } else if (tag === 0x32) {
+          if (this.rawCount === MAX_OUTPUTS) return false;
+          this.#addRaw(from, at);
+        } else if (this.outputCount === MAX_OUTPUTS || !this.#addOutput(message, from, at)) return false;
         continue;
       }
       at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
@@ -124,9 +129,11 @@ export class InferAnswer {
     if (this.#ranges.length === output) {
       this.#ranges.push(new Int32Array(6));
       this.#shapes.push(new Float64Array(MAX_RANK));
-      const ranks = new Int32Array(output + 8);
-      ranks.set(this.#ranks.subarray(0, output));
-      this.#ranks = ranks;
+      if (this.#ranks.length === output) {
+        const ranks = new Int32Array(Math.max(8, output * 2));
+        ranks.set(this.#ranks);
+        this.#ranks = ranks;
+      }
     }
     const ranges = (this.#ranges[output] as Int32Array).fill(0);
     ranges[4] = -1;
