@@ -27,29 +27,31 @@ export async function inferAnswer(
     );
     return (notes === '' ? tables : [...tables, notes.trimEnd()]).join('\n\n');
   };
+  const ranked = (columns: readonly string[], rows: Parameters<typeof rankedRows>[1]): string => {
+    if (sort !== undefined && !columns.includes(sort))
+      throw new Error(`--sort ${sort}: the answer has no such column; it has ${columns.join(', ')}`);
+    return table(columns, rows, sort);
+  };
   const table = (columns: readonly string[], rows: Parameters<typeof rankedRows>[1], by?: string): string => {
-    const ranked = rankedRows(columns, rows, by);
-    return renderTable(ranked.columns, ranked.rows);
+    const { columns: shown, rows: sorted } = rankedRows(columns, rows, by);
+    return renderTable(shown, sorted);
   };
   if ('entities' in request) {
     const result = await client.retrieveModelScore(request, call);
-    return show(result, [table(result.columns, result.rows, sort)]);
+    return show(result, [ranked(result.columns, result.rows)]);
   }
   if ('pairs' in request) {
     const result = await client.inferPairWise(request, call);
     const pairs = result.pairs.map((row) => ({ ...row, values: { pair: `${row.first}, ${row.second}`, ...row.values } }));
-    return show(result, [table(names(result.targetColumns), result.targets, sort), table(['pair', ...names(result.pairColumns)], pairs)]);
+    return show(result, [ranked(names(result.targetColumns), result.targets), table(['pair', ...names(result.pairColumns)], pairs)]);
   }
   if ('slates' in request) {
     const result = await client.inferSlateWise(request, call);
     const slates = result.slates.map((row) => ({ ...row, values: { slate: row.targetIndices.join(', '), ...row.values } }));
-    return show(result, [
-      table(names(result.targetColumns), result.targets, sort),
-      table(['slate', ...names(result.slateColumns)], slates),
-    ]);
+    return show(result, [ranked(names(result.targetColumns), result.targets), table(['slate', ...names(result.slateColumns)], slates)]);
   }
   const result = await client.inferPointWise(request, call);
-  return show(result, [table(names(result.targetColumns), result.targets, sort)]);
+  return show(result, [ranked(names(result.targetColumns), result.targets)]);
 }
 
 function names(columns: readonly { readonly name: string }[]): readonly string[] {

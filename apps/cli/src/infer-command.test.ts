@@ -240,6 +240,21 @@ describe('inferflow infer', () => {
   it.each([
     [['-'], JSON.stringify({ ...request, contxt: {}, targetTypes: {} }), /no member "contxt"; it takes .*contextTypes/],
     [['-'], JSON.stringify({ modelConfigId: 'films', targets, contextFeatures: [] }), /JSON of the protocol, which is for curl/],
+    [
+      ['-'],
+      JSON.stringify({
+        ...request,
+        targets: [
+          { id: 'a', fetures: {} },
+          { id: 'b', x: 1 },
+        ],
+      }),
+      /targets\[0\] has no member "fetures".*targets\[1\]/,
+    ],
+    [['-'], JSON.stringify({ ...request, targets: [null] }), /targets\[0\] must be an object/],
+    [['-'], JSON.stringify({ ...request, targets: 'x' }), /targets must be a list/],
+    [['-m', 'films', '-t', 'a,,b'], '', /empty id/],
+    [['-m', 'films', '-t', 'x', '-c', 'stars=1', '--sort', 'totl'], '', /--sort totl: the answer has no such column; it has film, total/],
     [['-t', 'x'], '', /no model/],
     [['-m', 'films'], '', /nothing to score/],
     [['-'], 'not json', /standard input is not JSON/],

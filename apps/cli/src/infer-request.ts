@@ -23,6 +23,13 @@ const members: Readonly<Record<'entities' | 'pairs' | 'slates' | 'targets', read
   targets: predict,
 };
 
+const itemMembers: Readonly<Record<string, readonly string[]>> = {
+  targets: ['id', 'features'],
+  pairs: ['first', 'second', 'features'],
+  slates: ['targetIndices', 'features'],
+  entities: ['entity', 'ids', 'features'],
+};
+
 /**
  * The request of a JSON file (`-` is standard input), of flags, or of both. Members that no request has are refused: a slip of the pen
  * would be ignored in silence.
@@ -30,6 +37,7 @@ const members: Readonly<Record<'entities' | 'pairs' | 'slates' | 'targets', read
 export async function readInferRequest(file: string | undefined, flags: RequestFlags, io: CommandIo): Promise<AnyRequest> {
   const fromFile = file === undefined ? {} : parseObject(file === '-' ? await io.readStdin() : readFileSync(file, 'utf8'), file);
   const targets = flags.targets?.split(',').map((id) => ({ id: id.trim() }));
+  if (targets?.some(({ id }) => id === '') === true) throw new Error('--targets has an empty id; it takes a comma list of ids');
   const context = { ...(fromFile['context'] as object | undefined), ...flags.context };
   const request: Record<string, unknown> = {
     ...fromFile,
@@ -49,14 +57,27 @@ export async function readInferRequest(file: string | undefined, flags: RequestF
 
 function checkMembers(request: Readonly<Record<string, unknown>>): void {
   const known = members[(['entities', 'pairs', 'slates'] as const).find((name) => name in request) ?? 'targets'];
-  const unknown = Object.keys(request).filter((name) => !known.includes(name));
-  if (unknown.length === 0) return;
   const wire = 'contextFeatures' in request || 'targetInputSchema' in request;
-  throw new Error(
-    `the request has no member ${unknown.map((name) => JSON.stringify(name)).join(', ')}; it takes ${known.join(', ')}${
-      wire ? ' (this looks like the JSON of the protocol, which is for curl: see the guide on calling)' : ''
-    }`,
-  );
+  const hint = wire ? ' (this looks like the JSON of the protocol, which is for curl: see the guide on calling)' : '';
+  const problems = unknownMembers('the request', request, known);
+  if (problems.length > 0) throw new Error(`${problems.join('; ')}${hint}`);
+  for (const [name, ofItem] of Object.entries(itemMembers)) {
+    const list = request[name];
+    if (list === undefined) continue;
+    if (!Array.isArray(list)) throw new Error(`${name} must be a list`);
+    list.forEach((item: unknown, index) => {
+      if (typeof item !== 'object' || item === null || Array.isArray(item)) {
+        problems.push(`${name}[${index}] must be an object with ${ofItem.join(', ')}`);
+      } else problems.push(...unknownMembers(`${name}[${index}]`, item, ofItem));
+    });
+  }
+  if (problems.length > 0) throw new Error([...problems.slice(0, 10), ...(problems.length > 10 ? ['…'] : [])].join('; '));
+}
+
+function unknownMembers(place: string, item: object, known: readonly string[]): string[] {
+  return Object.keys(item)
+    .filter((name) => !known.includes(name))
+    .map((name) => `${place} has no member ${JSON.stringify(name)}; it takes ${known.join(', ')}`);
 }
 
 function parseObject(content: string, file: string): Record<string, unknown> {

@@ -31,10 +31,12 @@ function ownVersion(): string {
 const program = new Command('inferflow')
   .description('configured graphs that answer scoring requests')
   .version(ownVersion())
-  .showHelpAfterError()
+  .showHelpAfterError('(--help lists the flags)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 const wanted = commands[process.argv[2] ?? ''];
-for (const load of wanted === undefined ? Object.values(commands) : [wanted]) program.addCommand(await load());
+// Commands that are added do not take over how the program ends: a mistake in the flags is status 2 for each of them.
+for (const load of wanted === undefined ? Object.values(commands) : [wanted])
+  program.addCommand((await load()).copyInheritedSettings(program));
 
 try {
   await program.parseAsync();

@@ -21,8 +21,8 @@ export function toCallError(thrown: unknown, { method, trackingId }: CallSubject
     return new ClientError(ClientErrorCode.aborted, `${method} was aborted by the caller`, details);
   }
   if (error.code === Code.DeadlineExceeded) {
-    // With a reason it is the server's word, which says more than a clock that ran out here.
-    const word = details.reason === '' ? '' : `: ${error.rawMessage}`;
+    // The server's word, or the connection's, says more than a clock that ran out here.
+    const word = /^(the operation timed out)?$/.test(error.rawMessage) ? '' : `: ${error.rawMessage}`;
     return new ClientError(ClientErrorCode.deadlineExceeded, `${method} did not answer in time${word}`, details);
   }
   const text = error.rawMessage === '' ? 'no message' : error.rawMessage;

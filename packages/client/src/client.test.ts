@@ -419,6 +419,11 @@ describe('a call', () => {
     expect(error.grpcCode).toBe(4);
   });
 
+  it('rejects with its own error whatever a list holds', async () => {
+    const error = await failure(clientOf(echo).inferPointWise({ ...request, targets: [{ id: 'a' }, null as never] }));
+    expect(error.problems).toEqual([{ path: 'targets[1]', message: 'is missing' }]);
+  });
+
   it('tells the server another deadline than its own, or none, and waits for what the server says', async () => {
     const told: (string | null)[] = [];
     const late: Handlers = {

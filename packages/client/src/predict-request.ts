@@ -190,7 +190,10 @@ function listOf<Item>(list: readonly Item[] | undefined, path: string, problems:
     problems.push({ path, message: 'expected at least one' });
     return [];
   }
-  return list;
+  const wrong = list.findIndex((item) => item === null || item === undefined);
+  if (wrong < 0) return list;
+  problems.push({ path: `${path}[${wrong}]`, message: 'is missing' });
+  return [];
 }
 
 function checkIndex(index: number, request: PointWiseRequest, path: string, problems: Problem[]): void {
