@@ -63,6 +63,23 @@ describe('SnapshotPublisher', () => {
     expect(Object.keys(serving(publications.at(-1)?.snapshot as never))).toHaveLength(300);
   });
 
+  it('does not let a single push wait for models that change all the time', async () => {
+    const { publisher, put, publications } = setUp(() => work(3));
+    publisher.serving();
+    const isLive = () => publications.some(({ snapshot }) => snapshot.models.get('calm')?.state === 'live');
+    for (let round = 0; !isLive() && round < 200; round++) {
+      for (let index = 0; index < 200; index++) put(`m${index}`, sampleModel(`${index}-${round}`));
+      if (round === 2) put('calm', sampleModel('calm'));
+      publisher.changed();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const first = publications.findIndex(({ snapshot }) => snapshot.models.has('calm'));
+    const unread = [...(publications[first]?.snapshot.models.keys() ?? [])].length;
+    expect(isLive()).toBe(true);
+    expect(unread, 'others are still waiting').toBeLessThan(200);
+    await publisher.close();
+  });
+
   it('reads all models before the first publication, and lets none starve later', async () => {
     const { publisher, put, publications } = setUp(() => work(3));
     const ids = Array.from({ length: 150 }, (_, index) => `m${index}`);

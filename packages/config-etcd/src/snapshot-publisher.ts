@@ -45,8 +45,8 @@ export class SnapshotPublisher {
   #service: ConfigDocument | undefined;
   #retained = new Map<string, ConfigDocument>();
   #retainedService: ConfigDocument | undefined;
-  /** Ids whose documents have changed and are still to be read, longest waiting first. */
-  readonly #pending = new Set<string>();
+  /** What has changed and is still to be read, by id, longest waiting first. */
+  readonly #pending = new Map<string, Pending>();
   #isLossPending = false;
   #isServing = false;
   #isClosed = false;
@@ -200,11 +200,14 @@ export class SnapshotPublisher {
     hasServed = false,
   ): Promise<ReadonlyMap<string, ConfigDocument>> {
     const isNews = (id: string): boolean => documents.has(id) && documents.get(id) !== this.#documents.get(id);
-    for (const id of this.#pending) if (!isNews(id)) this.#pending.delete(id);
-    for (const id of documents.keys()) if (isNews(id)) this.#pending.add(id);
+    for (const id of this.#pending.keys()) if (!isNews(id)) this.#pending.delete(id);
+    for (const [id, document] of documents) {
+      const before = this.#pending.get(id);
+      if (isNews(id) && before?.document !== document) this.#pending.set(id, { document, changes: (before?.changes ?? 0) + 1 });
+    }
     const batchEnd = this.#isServing ? performance.now() + BATCH_MS : Number.POSITIVE_INFINITY;
     let sliceEnd = performance.now() + SLICE_MS;
-    for (const id of new Set([...first, ...this.#pending])) {
+    for (const id of new Set([...first, ...inTurn(this.#pending)])) {
       const document = documents.get(id);
       if (document === undefined) continue;
       if (this.#isClosed || (performance.now() >= batchEnd && !first.has(id))) break;
@@ -233,6 +236,26 @@ export class SnapshotPublisher {
     this.#documents = documents;
     this.#service = service;
     return this.#options.builder.build(documents, service);
+  }
+}
+
+/** A document that is to be read, and how often its model has changed since it began to wait. */
+interface Pending {
+  readonly document: ConfigDocument;
+  readonly changes: number;
+}
+
+/**
+ * Ids in the order in which they are read: in turn one of those that change least and the one that waits longest. So a single push is not
+ * held up by models that change all the time, nor are those by single pushes.
+ */
+function* inTurn(pending: ReadonlyMap<string, Pending>): Iterable<string> {
+  const byAge = [...pending.keys()];
+  const changesOf = (id: string): number => pending.get(id)?.changes ?? 0;
+  const calmFirst = byAge.toSorted((left, right) => changesOf(left) - changesOf(right));
+  for (const [at, id] of byAge.entries()) {
+    yield calmFirst[at] ?? id;
+    yield id;
   }
 }
 
