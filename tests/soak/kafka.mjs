@@ -348,7 +348,7 @@ async function refused(run, fakes) {
     run.check(
       `${reason}: said once in the log, and in a metric`,
       said[`log-${id}`] === reason &&
-        server.errors.filter((entry) => entry.topic === `log-${id}`).length === 1 &&
+        server.errors.filter((entry) => entry.topic === `log-${id}` && entry.reason === reason).length === 1 &&
         (failures[`log-${id} ${reason}`] ?? 0) > 0,
       `${failures[`log-${id} ${reason}`] ?? 0} attempts`,
     );
@@ -378,15 +378,16 @@ async function refused(run, fakes) {
     {
       ...secure,
       KAFKA_SASL_PASSWORD: 'wrong',
-      INFERFLOW_LOG_QUEUE_BYTES: 100_000,
+      INFERFLOW_LOG_QUEUE_BYTES: 1 << 20,
       INFERFLOW_LOG_FLUSH_MS: 500,
     },
   );
   const load = startLoad(locked.port, { outstanding: 4, modelId: 'good' });
   await sleep(5000);
+  const tried = (await rowsOf(locked)).failures['log-good authentication_failed'] ?? 0;
+  await until(async () => (await rowsOf(locked)).dropped > 0, 40_000, 300);
   const tally = await load.stop();
   const rows = await rowsOf(locked);
-  const tried = rows.failures['log-good authentication_failed'] ?? 0;
   run.check(
     'wrong password: said once, no storm, rows beyond the queue are counted, answers do not notice',
     tried > 0 &&
@@ -415,7 +416,7 @@ async function slow(run, plan, fakes, models) {
   relays[0].delayMs = 0;
   kafka.topic(topic, 3, 1);
   const server = await startLogging(run, kafka.brokers, fakes, models, {
-    INFERFLOW_LOG_QUEUE_BYTES: 200_000,
+    INFERFLOW_LOG_QUEUE_BYTES: 1 << 20,
     INFERFLOW_LOG_POLICY: 'drop-oldest',
   });
   const load = startLoad(server.port, { outstanding: 16 });
@@ -424,7 +425,8 @@ async function slow(run, plan, fakes, models) {
   const calm = load.mark();
   const before = server.rss;
   relays[0].delayMs = 700;
-  await sleep(Math.min(plan.outageMs * 2, 30_000));
+  await sleep(Math.min(plan.outageMs, 30_000));
+  await until(async () => (await rowsOf(server)).dropped > 0, 40_000, 300);
   const rows = await rowsOf(server);
   const grown = (server.rss - before) / 1e6;
   const tally = await load.stop();
@@ -435,7 +437,7 @@ async function slow(run, plan, fakes, models) {
   );
   run.check(
     'slow broker: the queue is bounded, the oldest are dropped and counted, the rest goes on',
-    rows.queue <= 200_000 && rows.drops.queue_full > 0 && rows.delivered > 0,
+    rows.queue <= 1 << 20 && rows.drops.queue_full > 0 && rows.delivered > 0,
     `${JSON.stringify(rows)}; ${grown.toFixed(0)} MB more`,
   );
   relays[0].delayMs = 0;

@@ -13,7 +13,7 @@ export const topic = 'inference_log';
 
 /** A model whose every request is logged. */
 export function loggedModel(fakes) {
-  const model = modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 2000 });
+  const model = modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 10_000 });
   return { ...model, response_config: { ...model.response_config, logging_perc: 100 } };
 }
 
@@ -22,7 +22,8 @@ export async function startLogging(run, brokers, fakes, models, env = {}) {
     models,
     env: {
       ...environmentFor(fakes),
-      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 2000,
+      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 10_000,
+      NUMERIX_CLIENT_V1_DEADLINE_MS: 10_000,
       KAFKA_BOOTSTRAP_SERVERS: brokers,
       KAFKA_LOGGING_TOPIC: topic,
       INFERFLOW_LOG_FLUSH_MS: 10_000,
