@@ -81,7 +81,8 @@ describe('a browser of another origin', () => {
     fetchHead('OPTIONS', path, {
       origin: from,
       'access-control-request-method': 'POST',
-      'access-control-request-headers': 'content-type,connect-protocol-version,connect-timeout-ms,x-grpc-web,grpc-timeout,x-user-agent',
+      'access-control-request-headers':
+        'content-type,connect-protocol-version,connect-timeout-ms,x-grpc-web,grpc-timeout,x-user-agent,x-request-id,parent_catalog_id',
     });
 
   it('is allowed to ask when its origin is listed, with every header that the protocols use', async () => {
@@ -90,7 +91,16 @@ describe('a browser of another origin', () => {
     expect(headers['access-control-allow-origin']).toBe(origin);
     expect(headers['access-control-allow-methods']).toMatch(/POST/);
     const allowed = String(headers['access-control-allow-headers']).toLowerCase();
-    for (const name of ['content-type', 'connect-protocol-version', 'connect-timeout-ms', 'x-grpc-web', 'grpc-timeout', 'x-user-agent'])
+    for (const name of [
+      'content-type',
+      'connect-protocol-version',
+      'connect-timeout-ms',
+      'x-grpc-web',
+      'grpc-timeout',
+      'x-user-agent',
+      'x-request-id',
+      'parent_catalog_id',
+    ])
       expect(allowed).toContain(name);
   });
 

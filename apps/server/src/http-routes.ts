@@ -21,7 +21,7 @@ export interface HttpRoutesOptions {
   readonly mayAdminister: (header: (name: string) => string | undefined) => boolean;
 }
 
-/** Headers a browser may send and read, for gRPC-Web and Connect. */
+/** Headers of gRPC-Web and Connect that a page may send; and those that it may read. */
 const allowedHeaders =
   'Content-Type, Connect-Protocol-Version, Connect-Timeout-Ms, Grpc-Timeout, X-Grpc-Web, X-User-Agent, User-Id, App-Version-Code, Inferflow-Caller-Id, Inferflow-Auth-Token';
 const exposedHeaders = 'Grpc-Status, Grpc-Message, Grpc-Status-Details-Bin';
@@ -53,7 +53,10 @@ export function createHttpListener(
     if (request.method === 'OPTIONS' && headerOf(request, 'access-control-request-method') !== undefined) {
       if (allowed) {
         response.setHeader('Access-Control-Allow-Methods', 'POST, GET, OPTIONS');
-        response.setHeader('Access-Control-Allow-Headers', allowedHeaders);
+        // Any other header too: plugins, keys and logs of a model read what callers send.
+        const asked = headerOf(request, 'access-control-request-headers') ?? '';
+        response.setHeader('Access-Control-Allow-Headers', asked === '' ? allowedHeaders : `${allowedHeaders}, ${asked}`);
+        response.appendHeader('Vary', 'Access-Control-Request-Headers');
         response.setHeader('Access-Control-Max-Age', '7200');
       }
       response.writeHead(204);
