@@ -18,6 +18,16 @@ export interface InputModel {
   readonly modelConfigId: string;
   readonly value: unknown;
   readonly problem?: Problem;
+  /** What it was read from. */
+  readonly source?: InputSource;
+}
+
+/** A document, and where in it a model is. */
+export interface InputSource {
+  readonly text: string;
+  readonly format: DocumentFormat;
+  /** Keys that lead to the model. */
+  readonly prefix: readonly string[];
 }
 
 /** A file with its models. */
@@ -38,12 +48,20 @@ export async function readConfigInput(path: string, io: CommandIo): Promise<Conf
   const file = path === '-' ? 'stdin' : path;
   const modelConfigId = named?.modelConfigId ?? (path === '-' ? 'model' : basename(path));
   const content = path === '-' ? await io.readStdin() : await readText(path);
-  const read = readDocument({ text: content, format: named?.format ?? guessFormat(content) });
-  if ('problem' in read) return { models: [{ file, modelConfigId, value: undefined, problem: read.problem }], isWrapped: false };
+  const format = named?.format ?? guessFormat(content);
+  const read = readDocument({ text: content, format });
+  const source: InputSource = { text: content, format, prefix: [] };
+  if ('problem' in read) return { models: [{ file, modelConfigId, value: undefined, problem: read.problem, source }], isWrapped: false };
   const models = modelsIn(read.value, modelConfigId);
+  const isWrapped = models.get(modelConfigId) !== read.value;
   return {
-    models: [...models].map(([id, value]) => ({ file, modelConfigId: id, value })),
-    isWrapped: models.get(modelConfigId) !== read.value,
+    models: [...models].map(([id, value]) => ({
+      file,
+      modelConfigId: id,
+      value,
+      source: isWrapped ? { ...source, prefix: [id] } : source,
+    })),
+    isWrapped,
   };
 }
 
@@ -57,17 +75,14 @@ export async function readConfigInputs(path: string, io: CommandIo): Promise<rea
   return inputs.flatMap(({ models }) => models);
 }
 
-/** Problems of the service settings beside a directory's models, by file; empty for a file or a directory without any. */
-export async function readServiceProblems(path: string, io: CommandIo): Promise<ReadonlyMap<string, readonly Problem[]>> {
-  const found = new Map<string, readonly Problem[]>();
-  if (path === '-' || !(await isDirectory(path)) || !(await isDirectory(join(path, 'models'), false))) return found;
-  for (const name of ['services.json', 'services.yaml', 'services.yml']) {
-    const file = join(path, name);
-    if (!(await isFile(file))) continue;
-    const [input] = (await readConfigInput(file, io)).models;
-    found.set(file, input?.problem === undefined ? parseServiceConfig(input?.value).problems : [input.problem]);
-  }
-  return found;
+/** The service settings beside a directory's models with what is wrong in them, undefined without any. */
+export async function checkServiceSettings(
+  path: string,
+  io: CommandIo,
+): Promise<{ readonly input: InputModel; readonly problems: readonly Problem[] } | undefined> {
+  const input = await readServiceSettings(path, io);
+  if (input === undefined) return undefined;
+  return { input, problems: input.problem === undefined ? parseServiceConfig(input.value).problems : [input.problem] };
 }
 
 /** The service settings beside a directory's models, undefined without any. */

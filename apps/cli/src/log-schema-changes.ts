@@ -11,15 +11,25 @@ export function logSchemaChanges(before: ModelConfig, after: ModelConfig): reado
   const [old, now] = [columns(before), columns(after)];
   if (old.length === now.length && old.every((column, index) => column === now[index])) return [];
   const isLogged = before.response.loggingPercent > 0 || after.response.loggingPercent > 0;
-  const keepsVersion = recordVersion(before.cache.version) === recordVersion(after.cache.version);
-  const counts = `${now.filter((column) => !old.includes(column)).length} columns new, ${old.filter((column) => !now.includes(column)).length} gone`;
+  const [oldVersion, version] = [recordVersion(before.cache.version), recordVersion(after.cache.version)];
+  const [known, kept] = [new Set(old), new Set(now)];
+  const added = now.filter((column) => !known.has(column)).length;
+  const gone = old.filter((column) => !kept.has(column)).length;
+  const counts = added + gone === 0 ? 'columns in another order' : `${added} new, ${gone} gone or of another type`;
   return [
     {
       subject: 'log',
       action: 'changed',
       name: 'schema',
-      detail: keepsVersion ? `${counts}; readers find it by cache_version, which stays ${after.cache.version}: raise it` : counts,
-      impact: keepsVersion && isLogged ? 'breaking' : 'plain',
+      detail: isLogged ? `${counts}${advice(oldVersion, version)}` : `${counts}; nothing is logged`,
+      impact: isLogged && version <= oldVersion ? 'breaking' : 'plain',
     },
   ];
+}
+
+function advice(before: number, after: number): string {
+  if (after > before) return '';
+  return after === before
+    ? `; readers find it by cache_version, which stays ${after}: raise it`
+    : `; readers find it by cache_version, which goes back from ${before} to ${after} and may have stood for other columns: raise it`;
 }

@@ -5,6 +5,7 @@ import {
   graphMermaid,
   graphText,
   type ModelConfig,
+  type Problem,
   planChange,
   requestCost,
 } from '@inferflow/config';
@@ -12,6 +13,7 @@ import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
 import { InputError, readConfigInputs } from './config-input.js';
 import { logSchemaChanges } from './log-schema-changes.js';
+import { positiveInteger } from './positive-integer.js';
 import { problemText } from './problem-text.js';
 
 /** What happens to one model. */
@@ -19,13 +21,18 @@ export interface ModelPlanReport {
   readonly modelConfigId: string;
   readonly action: 'added' | 'removed' | 'changed' | 'unchanged' | 'refused';
   readonly changes: readonly ConfigChange[];
+  /** The new version; null if there is none, or it is refused. */
   readonly config: ModelConfig | null;
+  /** The old version; null if there is none, or it would be refused now. */
+  readonly previous: ModelConfig | null;
+  /** Why the new version is refused. */
+  readonly problems: readonly Problem[];
 }
 
 interface PlanOptions {
   readonly format: 'human' | 'json';
   readonly graph?: 'text' | 'mermaid';
-  readonly rows: string;
+  readonly targets: number;
 }
 
 /** `inferflow plan <old> <new>`: what a change does for requests. Exit status 0: nothing breaks; 1: refused or breaking; 2: nothing could be read. */
@@ -36,18 +43,19 @@ export function createPlanCommand(io: CommandIo = processIo): Command {
     .argument('<new>', 'a model file or a directory')
     .addOption(new Option('-f, --format <format>', 'how to report').choices(['human', 'json']).default('human'))
     .addOption(new Option('-g, --graph <format>', 'draw the new graphs too').choices(['text', 'mermaid']))
-    .option('--rows <count>', 'rows of a request, for the cost', '100')
+    .option('--targets <count>', 'targets of the request whose cost is estimated', positiveInteger, 100)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage))
     .action(async (oldPath: string, newPath: string, options: PlanOptions) => {
       try {
         const before = await readModels(oldPath, io);
         const after = await readModels(newPath, io);
         const reports = planModels(before, after, io);
-        io.out(options.format === 'json' ? jsonReport(reports) : humanReport(reports, before, Number(options.rows)));
+        const breaks = reports.some(({ action, changes }) => action === 'refused' || changes.some(({ impact }) => impact === 'breaking'));
+        io.out(options.format === 'json' ? jsonReport(reports, options.targets, breaks) : humanReport(reports, before, options.targets));
         if (options.graph !== undefined) {
           const draw = options.graph === 'text' ? graphText : graphMermaid;
           for (const { config, action } of reports) if (config !== null && action !== 'unchanged') io.out(`\n${draw(configGraph(config))}`);
         }
-        const breaks = reports.some(({ action, changes }) => action === 'refused' || changes.some(({ impact }) => impact === 'breaking'));
         io.exitWith(breaks ? ExitCode.refused : ExitCode.ok);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
@@ -73,24 +81,36 @@ function planModels(before: Models, after: Models, io: CommandIo): readonly Mode
   return ids.map((modelConfigId) => {
     const old = single ? [...before.values()][0] : before.get(modelConfigId);
     const now = after.get(modelConfigId);
-    if (now === undefined) return { modelConfigId, action: 'removed', changes: [], config: null };
+    if (now === undefined)
+      return {
+        modelConfigId,
+        action: 'removed',
+        changes: [],
+        config: null,
+        previous: checkedConfig(modelConfigId, old?.value),
+        problems: [],
+      };
     const { config, problems } = checkModelConfig(modelConfigId, now.value);
     if (config === null) {
       io.error(`${now.file}: ${modelConfigId} is refused\n${problems.map(problemText).join('')}`);
-      return { modelConfigId, action: 'refused', changes: [], config: null };
+      return { modelConfigId, action: 'refused', changes: [], config: null, previous: checkedConfig(modelConfigId, old?.value), problems };
     }
-    const previous = old === undefined ? null : checkModelConfig(modelConfigId, old.value).config;
-    if (previous === null) return { modelConfigId, action: 'added', changes: [], config };
+    const previous = checkedConfig(modelConfigId, old?.value);
+    if (previous === null) return { modelConfigId, action: 'added', changes: [], config, previous, problems: [] };
     const changes = [...planChange(previous, config), ...logSchemaChanges(previous, config)];
-    return { modelConfigId, action: changes.length === 0 ? 'unchanged' : 'changed', changes, config };
+    return { modelConfigId, action: changes.length === 0 ? 'unchanged' : 'changed', changes, config, previous, problems: [] };
   });
+}
+
+function checkedConfig(modelConfigId: string, value: unknown): ModelConfig | null {
+  return value === undefined ? null : checkModelConfig(modelConfigId, value).config;
 }
 
 const signs = { added: '+', removed: '-', changed: '~', unchanged: '=', refused: '!' } as const;
 
-function humanReport(reports: readonly ModelPlanReport[], before: Models, rows: number): string {
+function humanReport(reports: readonly ModelPlanReport[], before: Models, targets: number): string {
   const lines: string[] = [];
-  for (const { modelConfigId, action, changes, config } of reports) {
+  for (const { modelConfigId, action, changes, config, previous } of reports) {
     lines.push(`${signs[action]} ${modelConfigId}: ${action}`);
     for (const change of changes) {
       const impact = change.impact === 'plain' ? '' : `  [${change.impact}]`;
@@ -98,7 +118,7 @@ function humanReport(reports: readonly ModelPlanReport[], before: Models, rows: 
         `    ${signs[change.action]} ${change.subject} ${change.name}${change.detail === '' ? '' : `: ${change.detail}`}${impact}`,
       );
     }
-    if (config !== null && action !== 'unchanged') lines.push(`    ${costText(config, rows)}`);
+    if (config !== null && action !== 'unchanged') lines.push(`    ${costText(previous, config, targets)}`);
   }
   if (reports.length === 0) lines.push(`nothing to compare (${before.size} models before)`);
   const count = (action: ModelPlanReport['action']): number => reports.filter((report) => report.action === action).length;
@@ -108,17 +128,24 @@ function humanReport(reports: readonly ModelPlanReport[], before: Models, rows: 
   return `${lines.join('\n')}\n`;
 }
 
-function costText(config: ModelConfig, rows: number): string {
-  const { calls, keys } = requestCost(config, rows, 50);
-  return `a request of ${rows} rows: at most ${calls} upstream calls and ${keys} keys, with the feature store's default batch of 50`;
+function costText(before: ModelConfig | null, after: ModelConfig, targets: number): string {
+  const now = requestCost(after, targets);
+  const old = before === null ? now : requestCost(before, targets);
+  const part = (field: 'calls' | 'keys' | 'rows', what: string): string =>
+    `${old[field] === now[field] ? '' : `${old[field]} → `}${now[field]} ${what}`;
+  return `a request of ${targets} targets makes at most ${part('calls', 'upstream calls')}, asks for ${part('keys', 'keys')} and sends ${part('rows', 'rows')}`;
 }
 
-function jsonReport(reports: readonly ModelPlanReport[]): string {
-  const models = reports.map(({ modelConfigId, action, changes, config }) => ({
+function jsonReport(reports: readonly ModelPlanReport[], targets: number, isBreaking: boolean): string {
+  const cost = (config: ModelConfig | null) => (config === null ? null : { targets, ...requestCost(config, targets) });
+  const models = reports.map(({ modelConfigId, action, changes, config, previous, problems }) => ({
     model_config_id: modelConfigId,
     action,
     hash: config?.hash ?? null,
+    previous_hash: previous?.hash ?? null,
     changes,
+    problems,
+    cost: { before: cost(previous), after: cost(config) },
   }));
-  return `${JSON.stringify({ models }, null, 2)}\n`;
+  return `${JSON.stringify({ breaking: isBreaking, models }, null, 2)}\n`;
 }

@@ -45,6 +45,22 @@ export const problemTable = {
     'A text column is read as a number: only text that holds a number converts, everything else becomes 0. A server only warns of it in a model whose requests are read as text (`request_values`), as the original converts such text; `inferflow lint` and typed models refuse it.',
     'Declare the feature with the type it has in the store.',
   ),
+  INFERFLOW_CONFIG_UNKNOWN_FEATURE: error(
+    'An entity, feature group or feature is not in the feature registry (`inferflow lint --features`).',
+    'Correct the name, or register it.',
+  ),
+  INFERFLOW_CONFIG_FEATURE_TYPE: error(
+    'A feature group is read as another type than the feature registry says.',
+    'Write the type of the registry as `data_type`.',
+  ),
+  INFERFLOW_CONFIG_KEY_SCHEMA: error(
+    'A component asks by other keys than the entity has in the feature registry.',
+    'Write the key names of the registry.',
+  ),
+  INFERFLOW_CONFIG_UNKNOWN_MODEL: error(
+    'The model server, or this process for endpoint `local`, does not have the model or its version.',
+    'Correct `model_name` or `model_version`, or deploy the model.',
+  ),
   INFERFLOW_CONFIG_SLATE_COLUMN: error('A target component reads a column that only exists for slates.', 'Make it a slate component.'),
   INFERFLOW_CONFIG_REFUSED: error('The engine could not compile the model.', 'See the message.'),
   INFERFLOW_CONFIG_UPSTREAM_MISMATCH: error(
@@ -81,6 +97,10 @@ export const problemTable = {
   INFERFLOW_CONFIG_DEADLINE: warning(
     'Deadlines of components, alone or of those that wait for each other, do not fit into the time a request has.',
     'Lower them, or raise `deadline` of the model.',
+  ),
+  INFERFLOW_CONFIG_MODEL_UNREACHABLE: warning(
+    'A model server could not be asked (`inferflow lint --probe`), or does not say what its models take.',
+    'Start it, or correct the endpoint; until then nothing is proven.',
   ),
   INFERFLOW_CONFIG_EMPTY_ANSWER: warning('response_config.features is empty: answers hold no columns.', 'List the columns to answer.'),
   INFERFLOW_CONFIG_SLATE_NOT_ANSWERED: warning(

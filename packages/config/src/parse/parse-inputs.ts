@@ -36,7 +36,7 @@ export function readDocumentedInputs(reader: ObjectReader, what: string): readon
   if (types.size > 0) {
     inputs.context.assume(
       inputs.pathOf('tensors'),
-      `${types.size} tensors`,
+      `${types.size} tensor${types.size === 1 ? '' : 's'}`,
       'one tensor of shape [1] per column of feature_map, named like the column',
     );
   }

@@ -31,7 +31,7 @@ export function readDocumentedOutputs(reader: ObjectReader, what: string): reado
   if (columns.length > 0) {
     outputs.context.assume(
       outputs.pathOf('tensors'),
-      `${columns.length} tensors`,
+      `${columns.length} tensor${columns.length === 1 ? '' : 's'}`,
       'one FP32 tensor with one value per row for each score, named like the score',
     );
   }

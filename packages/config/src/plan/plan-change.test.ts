@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelConfig } from '../model-config.js';
 import { parseModelConfig } from '../parse/parse-model-config.js';
-import { planChange, requestCost } from './plan-change.js';
+import { planChange } from './plan-change.js';
 
 interface Options {
   readonly features?: readonly string[];
@@ -65,9 +65,9 @@ describe('planChange', () => {
 
   it('tells a new feature, the larger fetch and that its cache starts cold', () => {
     expect(lines({}, { features: ['price', 'stock'] })).toEqual([
-      'component changed item (groups, columns) careful',
+      'component changed item (fs_request) careful',
       'column added item:g:stock (DataTypeFP32) plain',
-      'upstream changed feature store, item (item: 1 features → item: 2 features) careful',
+      'upstream changed feature store, item (item: 1 feature → item: 2 features) careful',
       'cache changed item (starts cold) careful',
     ]);
   });
@@ -84,6 +84,17 @@ describe('planChange', () => {
     ]);
   });
 
+  it('counts 0 as version 1, as cache keys and log records do', () => {
+    expect(lines({ cacheVersion: 0 }, { cacheVersion: 1 })).toEqual([]);
+    expect(lines({ cacheVersion: 0 }, { cacheVersion: 2 })).toContain('setting changed cache_version (1 → 2) plain');
+  });
+
+  it('calls another type of an answered column breaking', () => {
+    expect(lines({ answer: ['item_id', 'item:g:price'] }, { answer: ['item_id', 'item:g:price'], type: 'DataTypeFP64' })).toContain(
+      'answer changed item:g:price (DataTypeFP32 → DataTypeFP64) breaking',
+    );
+  });
+
   it('calls a lost or moved column of the answer breaking', () => {
     expect(lines({}, { answer: ['item_id'] })).toEqual(['answer removed score () breaking']);
     expect(lines({}, { answer: ['score', 'item_id'] })).toContain(
@@ -93,15 +104,9 @@ describe('planChange', () => {
 
   it('tells where models are called and which edges moved', () => {
     expect(lines({}, { endpoint: 'other', waits: ['feature_initializer', 'item'] })).toEqual([
-      'component changed p1 (endpoint) careful',
+      'component changed p1 (model_end_point) careful',
       'edge added feature_initializer → p1 () plain',
       'upstream changed model, p1 (ranker version 1 at models; deadline 100 ms, 50 rows a call → ranker version 1 at other; deadline 100 ms, 50 rows a call) careful',
     ]);
-  });
-});
-
-describe('requestCost', () => {
-  it('counts calls and keys of a request', () => {
-    expect(requestCost(model(), 120, 50)).toEqual({ calls: 3 + 3, keys: 120 });
   });
 });

@@ -1,6 +1,7 @@
 import { dataTypeInfo } from '@inferflow/matrix';
 import { type ColumnFacts, columnTable } from '../lint/column-table.js';
-import type { ComponentConfig, FeatureComponentConfig, ModelConfig } from '../model-config.js';
+import type { ComponentConfig, FeatureComponentConfig, ModelConfig, PredatorComponentConfig } from '../model-config.js';
+import { fieldName } from '../schema/fields.js';
 import { type ConfigChange, mapChanges } from './config-change.js';
 
 /**
@@ -31,17 +32,35 @@ function componentChanges(before: ModelConfig, after: ModelConfig): readonly Con
       subject: 'component',
       action,
       name,
-      detail: action === 'changed' ? differingFields(old!, now!) : (now ?? old!).kind,
+      detail: action === 'changed' ? differingFields(old!, now!, after) : (now ?? old!).kind,
       impact: 'careful',
     }),
     (old, now) => JSON.stringify(old) === JSON.stringify(now),
   );
 }
 
-function differingFields(before: ComponentConfig, after: ComponentConfig): string {
+/** Settings that have another name in a parsed config than in the field table. */
+const settingOf: Readonly<Record<string, string>> = {
+  entityLabel: 'query',
+  groups: 'query',
+  columns: 'query',
+  columnPrefix: 'prefix',
+  columnLabel: 'prefix',
+  cache: 'cacheEnabled',
+  deadlineMs: 'deadline',
+  flattenResponseKeys: 'flattenKeys',
+  scope: 'slate',
+  broadcastSingleScore: 'broadcast',
+  dataTypeText: 'dataType',
+  variables: 'mapping',
+};
+
+/** The settings that differ, in the words of the new config. */
+function differingFields(before: ComponentConfig, after: ComponentConfig, { dialect }: ModelConfig): string {
   if (before.kind !== after.kind) return `${before.kind} → ${after.kind}`;
   const names = Object.keys({ ...before, ...after }) as (keyof ComponentConfig)[];
-  return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name])).join(', ');
+  const differing = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+  return [...new Set(differing.map((name) => fieldName(after.kind, settingOf[name] ?? name, dialect) ?? name))].join(', ');
 }
 
 function edgeChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
@@ -56,10 +75,6 @@ function edgeChanges(before: ModelConfig, after: ModelConfig): readonly ConfigCh
 }
 
 function columnChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
-  const typeOf = ({ dataType, elements, scope }: ColumnFacts): string => {
-    const { name, isVector } = dataTypeInfo(dataType);
-    return `${name}${isVector && elements !== undefined ? `[${elements}]` : ''}${scope === 'slate' ? ' per slate' : ''}`;
-  };
   return mapChanges(
     columnTable(before),
     columnTable(after),
@@ -72,6 +87,11 @@ function columnChanges(before: ModelConfig, after: ModelConfig): readonly Config
     }),
     (old, now) => typeOf(old) === typeOf(now),
   );
+}
+
+function typeOf({ dataType, elements, scope }: ColumnFacts): string {
+  const { name, isVector } = dataTypeInfo(dataType);
+  return `${name}${isVector && elements !== undefined ? `[${elements}]` : ''}${scope === 'slate' ? ' per slate' : ''}`;
 }
 
 /** Calls by what they ask, whichever component makes them. */
@@ -94,17 +114,35 @@ function upstreamCalls(config: ModelConfig): ReadonlyMap<string, string> {
   const calls = new Map<string, string>();
   for (const component of config.components) {
     if (component.kind === 'feature' && component.columns.length > 0) {
-      calls.set(`feature store, ${component.componentName}`, `${component.entityLabel}: ${component.columns.length} features`);
+      calls.set(`feature store, ${component.componentName}`, `${component.entityLabel}: ${countOf(component.columns.length, 'feature')}`);
     } else if (component.kind === 'predator') {
-      const endpoints =
-        component.endpoints.map(({ endpoint, percentage }) => `${endpoint} ${percentage} %`).join(', ') || component.endpoint;
-      const limits = `deadline ${component.deadlineMs ?? 'default'} ms, ${component.batchSize ?? 'default'} rows a call`;
-      calls.set(`model, ${component.componentName}`, `${component.modelName} version ${component.modelVersion} at ${endpoints}; ${limits}`);
-    } else if (component.kind === 'numerix') {
-      calls.set(`compute, ${component.componentName}`, component.expression ?? component.computeId);
+      calls.set(`model, ${component.componentName}`, modelCall(component));
+    } else if (component.kind === 'numerix' && component.expression === undefined) {
+      // An expression of the config itself is evaluated in this process.
+      calls.set(`compute, ${component.componentName}`, component.computeId);
     }
   }
   return calls;
+}
+
+function modelCall(component: PredatorComponentConfig): string {
+  const { modelName, modelVersion, endpoint, endpoints, deadlineMs, batchSize } = component;
+  const shares = endpoints.map((share) => {
+    const other = share.modelName === undefined || share.modelName === modelName ? '' : ` (${share.modelName})`;
+    return `${share.endpoint}${other} ${share.percentage} %`;
+  });
+  const deadline = deadlineMs === undefined ? 'the service’s deadline' : `deadline ${deadlineMs} ms`;
+  const batch = batchSize === undefined ? 'all rows in one call' : `${countOf(batchSize, 'row')} a call`;
+  return `${modelName} version ${modelVersion} at ${shares.join(', ') || endpoint}; ${deadline}, ${batch}`;
+}
+
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** As cache keys and log records have it. */
+function effectiveVersion({ cache }: ModelConfig): number {
+  return cache.version === 0 ? 1 : cache.version;
 }
 
 function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
@@ -116,7 +154,7 @@ function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigC
     );
   // What a cached row is found and read by: another layout or version starts cold, a longer life does not.
   const layout = (component: FeatureComponentConfig, config: ModelConfig): string =>
-    JSON.stringify([config.cache.version, component.keys, component.entityLabel, component.groups]);
+    JSON.stringify([effectiveVersion(config), component.keys, component.entityLabel, component.groups]);
   const changes = mapChanges(
     cached(before),
     cached(after),
@@ -147,6 +185,12 @@ function answerChanges(before: ModelConfig, after: ModelConfig): readonly Config
     (name, action) => ({ subject: 'answer', action, name, detail: '', impact: action === 'removed' ? 'breaking' : 'plain' }),
     () => true,
   );
+  const [oldColumns, nowColumns] = [columnTable(before), columnTable(after)];
+  for (const name of now) {
+    const [was, is] = [oldColumns.get(name), nowColumns.get(name)];
+    if (!old.includes(name) || was === undefined || is === undefined || typeOf(was) === typeOf(is)) continue;
+    changes.push({ subject: 'answer', action: 'changed', name, detail: `${typeOf(was)} → ${typeOf(is)}`, impact: 'breaking' });
+  }
   const kept = (names: readonly string[], others: readonly string[]): string => names.filter((name) => others.includes(name)).join('\n');
   if (kept(old, now) !== kept(now, old)) {
     changes.push({
@@ -166,7 +210,11 @@ function settingChanges(before: ModelConfig, after: ModelConfig): readonly Confi
       ['compat', config.compat ? 'go-1.0' : 'off'],
       ['request_values', config.requestValues],
       ['deadline', config.deadlineMs === undefined ? 'default' : `${config.deadlineMs} ms`],
-      ['cache_version', String(config.cache.version)],
+      ['cache_version', String(effectiveVersion(config))],
+      ['cache_enabled', String(config.cache.enabled)],
+      ['id_column', config.response.idColumn],
+      ['error_logging_percent', `${config.errorLoggingPercent} %`],
+      ['log_batch_size', `${config.response.logBatchSize} rows`],
       ['logging_perc', `${config.response.loggingPercent} %`],
       ['scoring_log_perc', config.response.scoringLogPercent === undefined ? 'default' : `${config.response.scoringLogPercent} %`],
       ['model_schema_features_perc', `${config.response.modelSchemaPercent} %`],
@@ -179,29 +227,8 @@ function settingChanges(before: ModelConfig, after: ModelConfig): readonly Confi
       action,
       name,
       detail: `${old} → ${now}`,
-      impact: name === 'request_values' ? 'breaking' : name === 'compat' ? 'careful' : 'plain',
+      impact: name === 'request_values' || name === 'id_column' ? 'breaking' : name === 'compat' ? 'careful' : 'plain',
     }),
     (old, now) => old === now,
   );
-}
-
-/** Upper bounds of what one request costs: calls and keys by rows, for a first idea of the load. */
-export function requestCost(
-  config: ModelConfig,
-  rows: number,
-  featureBatchSize: number,
-): { readonly calls: number; readonly keys: number } {
-  let calls = 0;
-  let keys = 0;
-  for (const component of config.components) {
-    if (component.kind === 'feature' && component.columns.length > 0) {
-      keys += rows;
-      calls += Math.ceil(rows / (component.batchSize ?? featureBatchSize));
-    } else if (component.kind === 'predator') {
-      calls += component.batchSize === undefined ? 1 : Math.ceil(rows / component.batchSize);
-    } else if (component.kind === 'numerix' && component.expression === undefined) {
-      calls += 1;
-    }
-  }
-  return { calls, keys };
 }

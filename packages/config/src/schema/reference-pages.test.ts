@@ -7,8 +7,11 @@ import { configurationPage, problemsPage } from './reference-pages.js';
 const root = new URL('../../../../', import.meta.url);
 const page = (name: string) => readFileSync(new URL(`docs/reference/${name}`, root), 'utf8');
 
-function sources(folder = new URL('packages/config/src/', root)): string {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
+function sources(): string {
+  // The command line reports what it learns from running model servers.
+  const folders = ['packages/config/src/', 'apps/cli/src/lint/'].map((folder) => new URL(folder, root));
+  return folders
+    .flatMap((folder) => readdirSync(folder, { withFileTypes: true, recursive: true }))
     .filter((entry) => entry.isFile() && !entry.name.includes('.test.') && !['problem-codes.ts', 'fields.ts'].includes(entry.name))
     .map((entry) => readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8'))
     .join('\n');
