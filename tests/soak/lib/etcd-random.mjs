@@ -56,6 +56,8 @@ export async function randomFaults(world, seconds) {
     async () => world.cut('pass'),
     async () => cluster.compact().catch(() => {}),
     async () => {
+      // A member that is killed while another is paused or cut off would leave no majority to come back to.
+      if (!alone) await heal();
       const member = alone ? 0 : ((await cluster.leader()) ?? 0);
       await cluster.kill(member);
       await sleep(Math.random() * 500);
