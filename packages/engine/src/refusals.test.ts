@@ -318,6 +318,34 @@ describe('refused requests', () => {
     await many.close();
   });
 
+  it('keeps what it says small enough for metadata, however long the names of the caller are', async () => {
+    const engineOfMany = await createEngine({
+      configSource: createObjectSource({ text: modelConfig(base) }),
+      registry: registryOf({ copy: () => {} }),
+    });
+    const name = 'ä'.repeat(200_000);
+    const twice = await errorOf(
+      engineOfMany.inferPointWise(
+        create(PointWiseRequestSchema, { modelConfigId: 'text', targets: [a], targetInputSchema: [{ name }, { name }] }),
+      ),
+    );
+    expect(twice).toMatchObject({ kind: 'invalid_argument', violations: [{ field: 'target_input_schema[1].name' }] });
+    expect(twice.message).toMatch(/^feature name "ä+…$/);
+    const many = await errorOf(
+      engineOfMany.inferPointWise(
+        create(PointWiseRequestSchema, {
+          modelConfigId: 'text',
+          targets: [a],
+          targetInputSchema: Array.from({ length: 300 }, () => ({ name: 'n'.repeat(400) })),
+        }),
+      ),
+    );
+    const listed = many.violations.length - 1;
+    expect(many.violations.at(-1)?.description).toBe(`and ${299 - listed} more`);
+    expect(JSON.stringify(many.violations).length).toBeLessThan(7000);
+    await engineOfMany.close();
+  });
+
   it('refuses bytes that are no request, without a stack trace', async () => {
     const call = { header: () => undefined, headerValues: () => [], deadline: Number.POSITIVE_INFINITY };
     for (const bytes of [
