@@ -19,8 +19,13 @@ export function createEnvCommand(io: CommandIo = processIo): Command {
         }
         io.out(
           `${renderTable(
-            ['variable', 'value', 'from'],
-            shown.map(({ name, value, from }) => [name, value ?? '(unset)', from ?? 'default']),
+            ['variable', 'value', 'from', 'default'],
+            shown.map(({ name, value, from, default: unset }) => [
+              name,
+              value ?? '(unset)',
+              from ?? 'default',
+              from === null ? '' : (unset ?? '(unset)'),
+            ]),
           )}\n`,
         );
         for (const notice of notices) io.error(`${notice}\n`);

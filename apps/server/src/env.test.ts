@@ -73,7 +73,10 @@ describe('readEnvironment', () => {
     const setting = (name: string) => settings.find((each) => each.name === name);
     expect(setting('ETCD_SERVER')).toMatchObject({ value: 'a:1,b:2', from: 'ETCD_ENDPOINTS' });
     expect(setting('EXTERNAL_SERVICE_ONFS_FS_CALLER_TOKEN')).toMatchObject({ value: '(hidden)', from: 'externalServiceOnFs_callerToken' });
-    expect(setting('APP_PORT')).toMatchObject({ value: '8085', from: null });
+    expect(setting('APP_PORT')).toMatchObject({ value: '8085', from: null, default: '8085' });
+    const moved = readEnvironment({ APP_PORT: '1', ETCD_SERVER: 'http://root:hush@a:1,b:2' }).settings;
+    expect(moved.find(({ name }) => name === 'APP_PORT')).toMatchObject({ value: '1', from: 'APP_PORT', default: '8085' });
+    expect(moved.find(({ name }) => name === 'ETCD_SERVER')?.value).toBe('http://(hidden)@a:1,b:2');
     expect(setting('TELEGRAF_HOST')).toMatchObject({ value: null, from: null });
     expect(JSON.stringify(settings)).not.toContain('hush');
   });
@@ -84,12 +87,14 @@ describe('readEnvironment', () => {
       NUMERIX_CLIENT_V1_BATCH_SIZE: '5',
       ETCD_SERVERS: 'a:1',
       KAFKA_BOOTSTRAP_SERVER: 'a:1',
+      externalServiceOnFs_hots: 'a:1',
     };
     expect(readEnvironment(slips).notices.map((notice) => notice.replace(/ is not.*mean /, ' → '))).toEqual([
       'ETCD_SERVERS → ETCD_SERVER?',
       'EXTERNAL_SERVICE_ONFS_FS_DEADLINE → EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE?',
       'KAFKA_BOOTSTRAP_SERVER → KAFKA_BOOTSTRAP_SERVERS?',
       'NUMERIX_CLIENT_V1_BATCH_SIZE → NUMERIX_CLIENT_V1_BATCHSIZE?',
+      'externalServiceOnFs_hots → externalServiceOnFs_host?',
     ]);
     const others = {
       ETCD_SERVICE_HOST: 'x',

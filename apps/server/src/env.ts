@@ -25,6 +25,8 @@ export interface Setting {
   readonly value: string | null;
   /** The spelling that set it, null for the default. */
   readonly from: string | null;
+  /** What it is when nothing sets it; null is unset. */
+  readonly default: string | null;
 }
 
 type Value = string | number | boolean | readonly string[] | undefined;
@@ -48,9 +50,16 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
     const found = spelling?.value;
     if (found !== undefined) set.add(variable.name);
     if (found !== undefined && variable.acceptedWith !== undefined) notices.push(`${variable.name} ${variable.acceptedWith}`);
-    const value = found ?? (variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value);
+    const unset = variable.default === undefined ? undefined : parseValue(variable, variable.kind, variable.default).value;
+    const value = found ?? unset;
     values.set(variable.name, value);
-    settings.push({ name: variable.name, section: variable.section, value: settingText(variable, value), from: spelling?.name ?? null });
+    settings.push({
+      name: variable.name,
+      section: variable.section,
+      value: settingText(variable, value),
+      from: spelling?.name ?? null,
+      default: settingText(variable, unset),
+    });
   }
   nameUnknown(source, notices);
   if (set.has('ETCD_SERVER') && set.has('INFERFLOW_CONFIG_DIR')) {
@@ -78,7 +87,10 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
 
 function settingText(variable: EnvVariable, value: Value): string | null {
   if (value === undefined) return null;
-  return variable.isSecret === true ? '(hidden)' : Array.isArray(value) ? value.join(',') : String(value);
+  if (variable.isSecret === true) return '(hidden)';
+  const text = Array.isArray(value) ? value.join(',') : String(value);
+  // An address may bring a name and a password along.
+  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@,]+@/gi, '$1(hidden)@');
 }
 
 function findSpelling(
@@ -179,16 +191,18 @@ function inRange(variable: EnvVariable, value: number): { value?: number; proble
 }
 
 /** Beginnings of our names. Others use some of them too: there only a name that is nearly one of ours is pointed out. */
-const ownPrefixes = /^(INFERFLOW|EXTERNAL_SERVICE|NUMERIX_CLIENT|ETCD|KAFKA|TELEGRAF|APP|METRIC)_/i;
+const ownPrefixes =
+  /^(INFERFLOW|EXTERNAL_SERVICE|NUMERIX_CLIENT|ETCD|KAFKA|TELEGRAF|APP|METRIC)_|^(externalService|numerixClient|KafkaBootstrap|KafkaLogging)/i;
 
 function nameUnknown(source: Readonly<Record<string, string | undefined>>, notices: string[]): void {
   const variables = envTable as readonly EnvVariable[];
   const known = variables.map((variable) => variable.name);
+  const spellings = [...known, ...variables.flatMap(({ aliases = [] }) => aliases.map((alias) => alias.name))];
   const read = new Set(variables.flatMap(({ name, aliases = [] }) => [name, ...aliases.map((alias) => alias.name.toLowerCase())]));
   for (const name of Object.keys(source).sort()) {
     if (!ownPrefixes.test(name) || read.has(name) || read.has(name.toLowerCase())) continue;
     const isOurs = name.startsWith('INFERFLOW_');
-    const suggestion = isOurs ? (sameSetting(name, known) ?? closestName(name, known)) : known.find((other) => isSlip(name, other));
+    const suggestion = isOurs ? (sameSetting(name, known) ?? closestName(name, known)) : spellings.find((other) => isSlip(name, other));
     if (suggestion === undefined && !isOurs) continue;
     notices.push(`${name} is not a variable of this server${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`);
   }
