@@ -71,7 +71,7 @@ interface TextRegistry {
 }
 
 /** A scrape of thousands of models is put together in slices, between which requests are answered. */
-const SLICE_MS = 8;
+const SLICE_MS = 20;
 const PORTION_SAMPLES = 500;
 
 class BoundTelemetry implements Telemetry {

@@ -152,7 +152,7 @@ class ServerProcess {
   }
 
   async metrics() {
-    const { status, body } = await this.get('/metrics');
+    const { status, body } = await this.get('/metrics', 10_000);
     if (status !== 200) throw new Error(`/metrics: ${status} ${body}`);
     return parseMetrics(body);
   }
