@@ -344,6 +344,14 @@ describe('refused requests', () => {
     expect(many.violations.at(-1)?.description).toBe(`and ${299 - listed} more`);
     expect(JSON.stringify(many.violations).length).toBeLessThan(7000);
     await engineOfMany.close();
+    const refused = await createEngine({
+      configSource: createObjectSource({ text: modelConfig({ ...base, waits: { p: ['x'.repeat(50_000)] } }) }),
+      registry: registryOf({ copy: () => {} }),
+    });
+    const why = await errorOf(refused.inferPointWise(create(PointWiseRequestSchema, { modelConfigId: 'text', targets: [a] })));
+    expect(why).toMatchObject({ kind: 'failed_precondition' });
+    expect(why.message.length + JSON.stringify(why.violations).length).toBeLessThan(7000);
+    await refused.close();
   });
 
   it('refuses bytes that are no request, without a stack trace', async () => {

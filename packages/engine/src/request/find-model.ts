@@ -1,6 +1,7 @@
 import type { ModelPlan } from '../compile/model-plan.js';
 import type { EngineMethod } from '../engine.js';
 import { createRequestError, type EngineError } from '../errors.js';
+import { boundedMessage } from '../failure-text.js';
 import type { LiveModel, ModelTable } from '../model-table.js';
 
 const SHOWN_ID_LENGTH = 200;
@@ -28,12 +29,14 @@ function refusedModel({ entry }: LiveModel): EngineError {
   }
   const errors = entry.problems.filter(({ severity }) => severity === 'error');
   const first = errors[0];
-  const reason = first === undefined ? 'it could not be compiled' : `${first.path}: ${first.message}`;
+  const reason = first === undefined ? 'it could not be compiled' : boundedMessage(`${first.path}: ${first.message}`);
   return createRequestError(
     'INFERFLOW_ENGINE_MODEL_REFUSED',
     `model config "${entry.modelConfigId}" was refused and has no earlier good version: ${reason}`,
     {
-      violations: errors.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => ({ field: path, description: message })),
+      violations: errors
+        .slice(0, SHOWN_PROBLEMS)
+        .map(({ path, message }) => ({ field: boundedMessage(path), description: boundedMessage(message) })),
       modelConfigId: entry.modelConfigId,
     },
   );
