@@ -6,6 +6,7 @@ const messageVersion5 = 4;
 const headerSchema = 1;
 const headerBatch = 3;
 const typeBinary = 4;
+const bytesPerPause = 256 * 1024;
 
 const schemas = new Map<number, Uint8Array>();
 
@@ -19,8 +20,8 @@ export interface ArrowColumn {
   readonly nulls: number;
 }
 
-/** A complete stream: schema, one record batch, end marker. Columns are named by their index. */
-export function arrowStream(columns: readonly ArrowColumn[], rows: number, isNullable: boolean): Uint8Array {
+/** A complete stream: schema, one record batch, end marker, in steps. Columns are named by their index. */
+export function* arrowStream(columns: readonly ArrowColumn[], rows: number, isNullable: boolean): Generator<void, Uint8Array, void> {
   const key = columns.length * 2 + (isNullable ? 1 : 0);
   let schema = schemas.get(key);
   if (schema === undefined) {
@@ -31,7 +32,8 @@ export function arrowStream(columns: readonly ArrowColumn[], rows: number, isNul
     schema.length + columns.length * 96 + columns.reduce((sum, column) => sum + column.data.length + rows * 5 + 24, 256),
   );
   target.append(schema, 0, schema.length);
-  appendBatch(target, columns, rows);
+  yield;
+  yield* appendBatch(target, columns, rows);
   target.appendUint32(0xffffffff);
   target.appendUint32(0);
   return target.bytes.subarray(0, target.end);
@@ -115,7 +117,7 @@ function schemaMessage(columns: number, isNullable: boolean): Uint8Array {
   return target.toBytes();
 }
 
-function appendBatch(target: GrowingBytes, columns: readonly ArrowColumn[], rows: number): void {
+function* appendBatch(target: GrowingBytes, columns: readonly ArrowColumn[], rows: number): Generator<void, void, void> {
   const bitmapBytes = (rows + 7) >> 3;
   let bodyLength = 0;
   for (const column of columns)
@@ -152,7 +154,13 @@ function appendBatch(target: GrowingBytes, columns: readonly ArrowColumn[], rows
     }
   }
   endMetadata(target, base);
+  let sincePause = 0;
   for (const { validity, offsets, data, nulls } of columns) {
+    sincePause += offsets.byteLength + data.length;
+    if (sincePause > bytesPerPause) {
+      sincePause = 0;
+      yield;
+    }
     if (nulls > 0) appendPadded(target, validity, bitmapBytes);
     appendPadded(target, new Uint8Array(offsets.buffer, offsets.byteOffset, (rows + 1) * 4), (rows + 1) * 4);
     appendPadded(target, data, data.length);

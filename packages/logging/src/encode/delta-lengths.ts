@@ -4,14 +4,17 @@ const blockValues = 128;
 const miniBlocks = 4;
 const miniValues = blockValues / miniBlocks;
 
-/** Appends lengths in Parquet's DELTA_BINARY_PACKED encoding. */
-export function appendDeltaLengths(target: GrowingBytes, lengths: Int32Array, count: number): void {
+const valuesPerPause = 64 * blockValues;
+
+/** Appends lengths in Parquet's DELTA_BINARY_PACKED encoding, in steps. */
+export function* appendDeltaLengths(target: GrowingBytes, lengths: Int32Array, count: number): Generator<void, void, void> {
   varint(target, blockValues);
   varint(target, miniBlocks);
   varint(target, count);
   zigzag(target, count === 0 ? 0 : (lengths[0] as number));
   const deltas = new Float64Array(blockValues);
   for (let from = 1; from < count; from += blockValues) {
+    if (from % valuesPerPause === 1 && from > 1) yield;
     const size = Math.min(blockValues, count - from);
     let least = Number.POSITIVE_INFINITY;
     for (let index = 0; index < size; index++) {

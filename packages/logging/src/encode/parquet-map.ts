@@ -11,6 +11,7 @@ const encodingPlain = 0;
 const encodingRle = 3;
 const encodingDeltaLength = 6;
 const pageV2 = 3;
+const cellsPerPause = 32 * 1024;
 
 /** Rows being gathered; may be filled in several slices. */
 export class ParquetMapRows {
@@ -51,15 +52,20 @@ export class ParquetMapRows {
     this.#rows++;
   }
 
-  /** The file. */
-  finish(): Uint8Array {
+  /** The file, in steps. */
+  *finish(): Generator<void, Uint8Array, void> {
     const count = this.#rows * this.#features;
     const file = new GrowingBytes(this.#values.end + count * 10 + 1024);
     file.append(magic, 0, 4);
-    const key = appendPage(file, this.#keyPage(count));
-    const value = appendPage(file, this.#valuePage(count));
+    const keys = this.#keyPage(count);
+    yield;
+    const key = appendPage(file, keys);
+    yield;
+    const values = yield* this.#valuePage(count);
+    yield;
+    const value = appendPage(file, values);
     this.#footer(file, count, key, value);
-    return file.toBytes();
+    return file.written;
   }
 
   #keyPage(count: number): Page {
@@ -67,15 +73,19 @@ export class ParquetMapRows {
     const levels = this.#repetition(body);
     const definition = run(body, count, 1);
     body.ensure(count * 8);
-    for (let index = 0; index < count; index++) {
-      body.view.setUint32(body.end, index % this.#features, true);
-      body.view.setUint32(body.end + 4, 0, true);
-      body.end += 8;
+    const start = body.end;
+    for (let index = 0; index < Math.min(this.#features, count); index++) {
+      body.view.setUint32(start + index * 8, index, true);
+      body.view.setUint32(start + index * 8 + 4, 0, true);
     }
+    // Every row has the same keys.
+    body.end = start + count * 8;
+    for (let done = this.#features * 8; start + done < body.end; done *= 2)
+      body.bytes.copyWithin(start + done, start, start + Math.min(done, body.end - start - done));
     return { body, count, rows: this.#rows, nulls: 0, encoding: encodingPlain, levels, definition };
   }
 
-  #valuePage(count: number): Page {
+  *#valuePage(count: number): Generator<void, Page, void> {
     const body = new GrowingBytes(this.#values.end + count + 256);
     const levels = this.#repetition(body);
     let lengths = this.#lengths;
@@ -85,16 +95,20 @@ export class ParquetMapRows {
       // Definition level 1: the key is there, the value is null.
       lengths = new Int32Array(count);
       there = 0;
-      for (let index = 0; index < count; ) {
+      for (let index = 0, pauseAt = cellsPerPause; index < count; ) {
+        if (index >= pauseAt) {
+          pauseAt += cellsPerPause;
+          yield;
+        }
         const isThere = this.#isThere[index];
         const first = index;
-        for (; index < count && this.#isThere[index] === isThere; index++)
+        for (; index < count && index < pauseAt && this.#isThere[index] === isThere; index++)
           if (isThere === 1) lengths[there++] = this.#lengths[index] as number;
         run(body, index - first, isThere === 1 ? 2 : 1);
       }
     } else run(body, count, 1);
     const definition = body.end - start;
-    appendDeltaLengths(body, lengths, there);
+    yield* appendDeltaLengths(body, lengths, there);
     body.append(this.#values.bytes, 0, this.#values.end);
     return { body, count, rows: this.#rows, nulls: count - there, encoding: encodingDeltaLength, levels, definition };
   }

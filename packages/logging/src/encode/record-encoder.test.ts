@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LogMessage } from '../log-message.js';
 import { encodeAll, messageOf } from '../testing/encode-all.js';
 import { type LogVector, readVectors, recordFromVector, recordOf } from '../testing/log-vectors.js';
+import { RecordEncoder } from './record-encoder.js';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
@@ -114,3 +115,29 @@ function rowsOf(messages: readonly LogMessage[]): string[] {
     fromBinary(InferflowLogSchema, messageOf(message)).features.map(({ encodedFeatures }) => Buffer.from(encodedFeatures).toString('hex')),
   );
 }
+
+describe('RecordEncoder, steps', () => {
+  it.each(['proto', 'arrow', 'parquet'] as const)('leaves the thread to others every few thousand cells (%s)', (format) => {
+    const [columns, rows] = [200, 100];
+    const names = Array.from({ length: columns }, (_, index) => `f${index}`);
+    const cells = Object.fromEntries(names.map((name) => [name, new Uint8Array(4)]));
+    const made = recordOf({
+      features: names.map((name) => ({ name, type: 'FP32' })),
+      rows: Array.from({ length: rows }, () => ({ text: {}, bytes: cells })),
+    });
+    const encoder = new RecordEncoder({ encoded: () => {}, lost: () => {}, unfit: () => {} });
+    let steps = 0;
+    const task = {
+      record: made.record,
+      parentEntity: '',
+      schema: made.schema,
+      format,
+      zstd: null,
+      topic: 't',
+      maxRecordBytes: 1e6,
+      createdAtMs: 0,
+    };
+    for (const _ of encoder.encode(task)) steps++;
+    expect(steps).toBeGreaterThanOrEqual((columns * rows) / 2048);
+  });
+});

@@ -233,7 +233,7 @@ export class RecordEncoder {
       columns.push(gatherColumn(this.#rows, feature, from, to, this.#column));
       yield;
     }
-    return arrowStream(columns, to - from, !program.isCompat);
+    return yield* arrowStream(columns, to - from, !program.isCompat);
   }
 
   *#parquet(program: CellProgram, from: number, to: number): Generator<void, Uint8Array, void> {
@@ -243,7 +243,8 @@ export class RecordEncoder {
       rows.append(this.#rows, row);
       if ((row - from) % rowsPerPause === rowsPerPause - 1) yield;
     }
-    return rows.finish();
+    yield;
+    return yield* rows.finish();
   }
 
   #finish(task: EncodeTask, rowCount: number): void {
