@@ -16,6 +16,7 @@ import { ServerStartError } from './errors.js';
 import { Readiness } from './health.js';
 import { createHttpListener } from './http-routes.js';
 import { listenerTls } from './listener-tls.js';
+import { withLocalModels } from './local-models-check.js';
 import { SnapshotLog } from './log-snapshot.js';
 import type { ServerLogger } from './logger.js';
 import { createServerLogging, type ServerLogging } from './logging.js';
@@ -65,7 +66,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
   const callerCheck = createCallerCheck(environment, logger);
 
   const configuration = configSourceOf(environment, embedded, telemetry, logger);
-  const configSource = configuration.source;
+  const configSource = withLocalModels(configuration.source, embedded.modelNames);
   const limits = {
     maxMessageBytes: environment.number('INFERFLOW_MAX_MESSAGE_BYTES'),
     maxTargets: environment.number('INFERFLOW_MAX_TARGETS'),

@@ -12,6 +12,8 @@ import { ServerStartError } from './errors.js';
 /** What runs in this process beside the engine. */
 export interface Embedded {
   readonly services: LocalServices;
+  /** Names of the models that endpoint `local` has; null: it has none. */
+  readonly modelNames: readonly string[] | null;
   /** The model configurations of a demo. */
   readonly configDirectory: string | undefined;
   /** Whether the demo's manifest is in force: unset hosts then mean `local`. */
@@ -72,6 +74,7 @@ export async function loadEmbedded(environment: Environment): Promise<Embedded> 
   return {
     isDemo,
     descriptions,
+    modelNames: models === null ? null : models.models.map(({ name }) => name),
     configDirectory: manifest.config === undefined ? undefined : resolve(directory, manifest.config),
     services: {
       featureStore: store === null ? null : createLocalUpstream('feature_store', createFeatureStoreHandler(store)),
