@@ -1,5 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findKafka, installKafka, startKafka } from '../../scripts/services/kafka.mjs';
 import { CutProxy } from './lib/cut-proxy.mjs';
@@ -41,6 +43,7 @@ async function suite(run, plan) {
   }
   await refused(run, fakes);
   await slow(run, plan, fakes, models);
+  await diskFull(run, fakes, models);
 }
 
 const distinctOf = (ids) => new Set(ids).size;
@@ -450,4 +453,62 @@ async function slow(run, plan, fakes, models) {
   );
   await server.kill();
   await kafka.stopAll(0);
+}
+
+/** A disk that is full: rows are counted as dropped, answers do not notice, and files are written again once there is room. */
+async function diskFull(run, fakes, models) {
+  const small = run.directory();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', small], { stdio: 'ignore' });
+  } catch {
+    return run.note('!!!!! SKIPPED: disk full: a small disk cannot be mounted here');
+  }
+  run.defer(() => execFileSync('umount', ['-l', small]));
+  const server = await startLogging(run, '', fakes, models, {
+    KAFKA_BOOTSTRAP_SERVERS: undefined,
+    KAFKA_LOGGING_TOPIC: undefined,
+    INFERFLOW_LOG_DIR: small,
+    INFERFLOW_LOG_FILE_BYTES: 100_000,
+    INFERFLOW_LOG_FILE_INTERVAL_MS: 500,
+  });
+  const load = startLoad(server.port, { outstanding: 4 });
+  await settle(load);
+  await until(async () => (await rowsOf(server)).drops.disk_full > 0, 40_000, 200);
+  const full = await rowsOf(server);
+  const files = () => readdirSync(small, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  run.check(
+    'disk full, files: rows are counted as dropped, no half-written file is left',
+    full.drops.disk_full > 0 && full.delivered > 0 && files().every(({ name }) => name.endsWith('.parquet')),
+    JSON.stringify(full),
+  );
+  for (const entry of files()) rmSync(join(entry.parentPath ?? entry.path, entry.name));
+  await until(async () => (await rowsOf(server)).delivered > full.delivered, 20_000, 200);
+  const tally = await load.stop();
+  const rows = await accounted(server, 20_000);
+  run.check('disk full, files: written again once there is room', rows.delivered > full.delivered, `${rows.delivered} rows`);
+  run.check(
+    'disk full, files: sampled rows = rows on disk + rows counted as dropped; answers do not notice',
+    rows.delivered + rows.dropped === rows.logged && tally.failures === 0 && tally.wrongCount === 0,
+    `${rows.delivered} + ${rows.dropped} = ${rows.logged}; ${tally.text}`,
+  );
+  await server.kill();
+  // The same for the spill of a topic whose broker is away.
+  for (const entry of files()) rmSync(join(entry.parentPath ?? entry.path, entry.name));
+  const spilling = await startLogging(run, '127.0.0.1:1', fakes, models, {
+    INFERFLOW_LOG_POLICY: 'spill',
+    INFERFLOW_LOG_SPILL_DIR: small,
+    INFERFLOW_LOG_QUEUE_BYTES: 1 << 20,
+    INFERFLOW_LOG_FLUSH_MS: 500,
+  });
+  const more = startLoad(spilling.port, { outstanding: 8 });
+  await settle(more);
+  await until(async () => (await rowsOf(spilling)).drops.spill_failed > 0, 60_000, 300);
+  const answered = await more.stop();
+  const spilled = await rowsOf(spilling);
+  run.check(
+    'disk full, spill: rows are counted as dropped, answers do not notice',
+    spilled.drops.spill_failed > 0 && spilled.spilled > 0 && answered.failures === 0 && answered.wrongCount === 0,
+    JSON.stringify(spilled),
+  );
+  await spilling.kill();
 }
