@@ -5,7 +5,7 @@ import type { ServerLogger } from '../logger.js';
 import { WorkerPool, type WorkerProcess } from './worker-pool.js';
 
 /** The number of a worker in its environment. */
-export const WORKER_NUMBER = 'INFERFLOW_WORKER_NUMBER';
+export const WORKER_NUMBER = '_INFERFLOW_WORKER_NUMBER';
 
 /**
  * Runs `count` processes on one port until SIGTERM or SIGINT, and replaces those that end. They share the port, the connections of which
