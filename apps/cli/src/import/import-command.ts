@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DocumentFormat } from '@inferflow/config';
+import type { StoredModels } from '@inferflow/config-etcd';
 import { Command, Option } from 'commander';
 import { ExitCode } from '../command-io.js';
 import { InputError } from '../config-input.js';
@@ -57,14 +58,34 @@ async function deploymentOf(source: string | undefined, flags: ImportFlags, surr
     throw new InputError(`there is no file or folder ${source}; to read it as a prefix, say where etcd is with --etcd or ETCD_SERVER`);
   }
   const options = connectionOptions(flags, variables);
-  const base = source?.replace(/\/+$/, '').replace(/(\/model-config)\/.*$/, '$1');
-  const store = surroundings.createStore({ ...options, ...(base !== undefined && { base }) });
-  const { models, service, ignoredKeys, mapProblem } = await store.read();
+  const readBase = (base: string | undefined) => surroundings.createStore({ ...options, ...(base !== undefined && { base }) });
+  const store = readBase(source === undefined ? undefined : (baseIn(source) ?? source.replace(/\/+$/, '')));
+  const found = await store.read();
+  if (source === undefined || found.models.size > 0 || found.mapProblem !== undefined) return deploymentIn(store.base, found);
+  const base = baseBelow(source, found.ignoredKeys, flags.app);
+  return deploymentIn(base, await readBase(base).read());
+}
+
+function deploymentIn(base: string, { models, service, ignoredKeys, mapProblem }: StoredModels): Deployment {
   return {
-    from: `etcd, ${store.base}`,
+    from: `etcd, ${base}`,
     models: new Map([...models].map(([id, { document }]) => [id, document])),
     ...{ service, ignoredKeys, problem: mapProblem?.message },
   };
+}
+
+function baseIn(key: string): string | undefined {
+  return /^(.*\/model-config)(?:\/|$)/.exec(key)?.[1];
+}
+
+/** A prefix of several services, or of a namespace: the base below it. */
+function baseBelow(prefix: string, keys: readonly string[], app: string | undefined): string {
+  const bases = [...new Set(keys.flatMap((key) => baseIn(key) ?? []))];
+  const wanted = app === undefined ? bases : bases.filter((base) => base.endsWith(`/${app}/model-config`));
+  const [base, ...others] = wanted;
+  if (base !== undefined && others.length === 0) return base;
+  if (bases.length === 0) throw new InputError(`there is no file or folder ${prefix}, and no model under this prefix in etcd`);
+  throw new InputError(`name one of the services under ${prefix} with --app: ${bases.join(', ')}`);
 }
 
 async function exists(path: string): Promise<boolean> {

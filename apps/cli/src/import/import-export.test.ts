@@ -184,6 +184,14 @@ describe('inferflow import', () => {
     expect(await hashOf()).toEqual(expected);
     expect(await hashOf(store.base)).toEqual(expected);
     expect(await hashOf(`${store.base}/config-map/`)).toEqual(expected);
+    expect(await hashOf('/config/inferflow/')).toEqual(expected);
+    store.etcd.put('/config/inferflow/services/other/model-config/config-map/film', JSON.stringify(model));
+    expect(await store.run(createImportCommand, '/config')).toMatchObject({ code: 2, error: expect.stringContaining('services/other/') });
+    expect(await hashOf('/config', '--app', 'shop')).toEqual(expected);
+    expect(await store.run(createImportCommand, '/tmp/mistyped')).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('no file or folder'),
+    });
   });
 
   it('asks which of several services, and says what it cannot read', async () => {

@@ -199,6 +199,7 @@ describe('createModelStore', () => {
       `write access to ${base}/ and /inferflow/history/shop/`,
     );
     etcd.refusal = 'forbidden';
+    await expect(store.read()).rejects.toThrow(/^etcd: /);
     await expect(store.read()).rejects.toThrow(`read access to ${base}/`);
     expect(etcd.openConnections).toBe(0);
   });

@@ -213,7 +213,7 @@ class EtcdModelStore implements ModelStore {
       }
     } catch (error) {
       if (!(error instanceof EtcdFailure) || error.kind !== 'forbidden' || need === '') throw error;
-      const endpoint = /^etcd at \S+/.exec(error.message)?.[0] ?? 'etcd';
+      const endpoint = /^etcd at \S+(?=:\s)/.exec(error.message)?.[0] ?? 'etcd';
       throw new EtcdFailure('forbidden', `${endpoint}: the user lacks permission; it needs ${need}`, { cause: error });
     }
   }
