@@ -160,7 +160,7 @@ async function createStreams(
   const queueBytes = environment.number('INFERFLOW_LOG_QUEUE_BYTES');
   const brokers = environment.list('KAFKA_BOOTSTRAP_SERVERS');
   const topic = environment.text('KAFKA_LOGGING_TOPIC');
-  if (brokers.length > 0 && topic === undefined)
+  if (brokers.length > 0 && topic === undefined && environment.text('INFERFLOW_SCORING_TOPIC') === undefined)
     logger.warn({}, 'KAFKA_BOOTSTRAP_SERVERS is set without KAFKA_LOGGING_TOPIC: no inference logs go to Kafka');
   if (brokers.length > 0 && topic !== undefined) {
     const sink = await kafkaSink(environment, brokers, logger, problems);

@@ -33,6 +33,8 @@ export interface ScoringAssemblerOptions {
 }
 
 const rememberedRequests = 16_384;
+/** More rows than any server takes: the record is damaged. */
+const mostRows = 10_000_000;
 
 /** Puts requests together from records in any order; a record that comes again soon is passed over. */
 export class ScoringAssembler {
@@ -50,6 +52,8 @@ export class ScoringAssembler {
 
   /** Takes a record; returns the request when it was its last part. @throws LoggingError INFERFLOW_LOGGING_MESSAGE_INVALID */
   add(log: ScoringLog, byteLength: number): ScoringRequest | null {
+    if (Math.max(log.rowCount, log.slateCount, log.rows, log.slates) > mostRows || log.part > mostRows)
+      throw new LoggingError('INFERFLOW_LOGGING_MESSAGE_INVALID', 'a ScoringLog says that it has more rows than can be');
     if (this.#done.has(log.recordId)) return null;
     if (log.part === 0 && log.isLastPart) return this.#assemble([log], byteLength);
     let open = this.#open.get(log.recordId);

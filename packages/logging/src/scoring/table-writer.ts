@@ -14,6 +14,7 @@ export interface TableSource {
 }
 
 const cellsPerPause = 2048;
+const hashesPerPause = 128;
 
 /** Name of a type as the log spells it. */
 export function scoringTypeName(type: number): string {
@@ -44,7 +45,9 @@ export class TableWriter {
     this.#writeRowOf(writer, to - from, used);
     let cells = 0;
     for (const slot of source.slots) {
-      this.#writeColumn(writer, block, slot, used, identity);
+      const { name, isVariable } = block.shape.slots[slot] as (typeof block.shape.slots)[number];
+      const hidden = isVariable && identity.covers(name) ? yield* this.#hide(block, slot, used, identity) : null;
+      this.#writeColumn(writer, block, slot, used, hidden);
       cells += used + 16;
       if (cells >= cellsPerPause) {
         cells = 0;
@@ -89,7 +92,7 @@ export class TableWriter {
     writer.close(list);
   }
 
-  #writeColumn(writer: ProtoWriter, block: Block, slot: number, used: number, identity: UserIdentity): void {
+  #writeColumn(writer: ProtoWriter, block: Block, slot: number, used: number, hidden: readonly Uint8Array[] | null): void {
     const { name, type, isVariable } = block.shape.slots[slot] as (typeof block.shape.slots)[number];
     const column = writer.open(5);
     writer.text(1, name);
@@ -97,7 +100,7 @@ export class TableWriter {
     const hasValues = this.#writeStatuses(writer, block, slot, used);
     if (!isVariable) writer.number(4, block.shape.widths[slot] as number);
     if (hasValues) {
-      if (isVariable && identity.covers(name)) this.#writeHidden(writer, block, slot, used, identity);
+      if (hidden !== null) this.#writeCells(writer, hidden);
       else if (isVariable) this.#writeVariable(writer, block, slot, used);
       else this.#writeFixed(writer, block, slot, used);
     }
@@ -155,14 +158,20 @@ export class TableWriter {
     writer.close(values);
   }
 
-  #writeHidden(writer: ProtoWriter, block: Block, slot: number, used: number, identity: UserIdentity): void {
+  /** Cells as the log may show them. A hash costs microseconds. */
+  *#hide(block: Block, slot: number, used: number, identity: UserIdentity): Generator<void, readonly Uint8Array[], void> {
     const source = block.cellSource(slot);
     const cells: Uint8Array[] = [];
     for (let row = 0; row < used; row++) {
       const blockRow = this.#used[row] as number;
       const start = block.cellStart(blockRow, slot);
       cells.push(identity.bytesOf(source.subarray(start, start + lengthOf(block, blockRow, slot))));
+      if (row % hashesPerPause === hashesPerPause - 1) yield;
     }
+    return cells;
+  }
+
+  #writeCells(writer: ProtoWriter, cells: readonly Uint8Array[]): void {
     const lengths = writer.open(5);
     for (const cell of cells) writer.packed(cell.length);
     writer.close(lengths);
