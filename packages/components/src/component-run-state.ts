@@ -7,7 +7,7 @@ import type { ComponentRun, RequestInfo } from './component-run.js';
 import { PENDING } from './define-component.js';
 import { ComponentError } from './errors.js';
 import { FailedCells } from './failed-cells.js';
-import { createFailure, type Failure } from './failure.js';
+import { asFailure, createFailure, type Failure } from './failure.js';
 import { RowFaultList, type RowFaults } from './row-faults.js';
 import { ServiceCalls } from './service-calls.js';
 
@@ -157,12 +157,12 @@ export class ComponentRunState implements ComponentRun {
   }
 
   failed(failure: Failure): void {
-    this.#endFromOutside(failure);
+    this.#endFromOutside(asFailure(failure, this.#name));
   }
 
   failRows(from: number, to: number, failure: Failure): void {
     if (!this.#isRunning) return;
-    this.#faults.add(Math.max(from, 0), Math.min(to, this.rows.count), failure);
+    this.#faults.add(Math.max(from, 0), Math.min(to, this.rows.count), asFailure(failure, this.#name));
   }
 
   /** The request is over: ends the component with that reason, unless it has ended. The host is told. */

@@ -31,3 +31,24 @@ export function failureOfCall(failure: CallFailure, service: string, componentNa
 export function outOfTime(service: string, componentName: string): Failure {
   return createFailure('deadline', `${service}: no time was left for the call`, componentName, GrpcCode.DEADLINE_EXCEEDED);
 }
+
+const reasons: ReadonlySet<unknown> = new Set<FailureReason>([
+  'deadline',
+  'cancelled',
+  'unavailable',
+  'overloaded',
+  'rejected',
+  'malformed',
+  'shape',
+  'conversion',
+  'not-written',
+  'exception',
+]);
+
+/** What a component gave as its failure. Its code may be plain JavaScript: anything else than a failure with a known reason becomes one. */
+export function asFailure(given: unknown, componentName: string): Failure {
+  const { reason, message, grpcCode } = (typeof given === 'object' && given !== null ? given : {}) as Partial<Failure>;
+  if (reasons.has(reason) && typeof message === 'string' && typeof grpcCode === 'number') return given as Failure;
+  const text = typeof message === 'string' ? message : typeof given === 'string' ? given : 'the component failed and did not say why';
+  return createFailure('exception', text, componentName, GrpcCode.INTERNAL, given);
+}
