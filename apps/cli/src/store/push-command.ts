@@ -6,7 +6,7 @@ import { InputError, type InputModel, readConfigInputs, readServiceSettings } fr
 import { authorOf } from './author.js';
 import { type ConnectionFlags, connectionOptions, type Variables, withConnectionFlags } from './connection-options.js';
 import { reportFailures } from './report-failure.js';
-import { type ReviewedModel, type ReviewedSettings, reviewModel, reviewSettings, summaryOf } from './review-changes.js';
+import { FORCEABLE, type ReviewedModel, type ReviewedSettings, reviewModel, reviewSettings, summaryOf } from './review-changes.js';
 import { reviewJson, reviewText } from './review-text.js';
 
 /** Flags that writing commands share. */
@@ -22,6 +22,7 @@ interface PushFlags extends WriteFlags {
   readonly id?: string;
   readonly to?: Dialect;
   readonly allowBreaking?: boolean;
+  readonly force?: boolean;
 }
 
 /** Where a command's surroundings come from; tests give their own. */
@@ -57,17 +58,19 @@ export function createPushCommand(surroundings: StoreCommandSurroundings = proce
     .argument('<path>', 'a model file, a directory of them, a configuration directory, or - for stdin')
     .option('--id <id>', 'id of the model, where the path holds one (default: the name of its file)')
     .addOption(new Option('--to <dialect>', 'dialect to write (default: documented)').choices(['documented', 'deployed']))
+    .option('--force', 'write also what only lint refuses; what servers would refuse is never written')
     .option('--allow-breaking', 'write also what breaks readers of answers or logs')
     .action((path: string, flags: PushFlags) =>
       reportFailures('push', io, async () => {
         const options = connectionOptions(flags, variables);
         const inputs = named(await readConfigInputs(path, io), flags.id);
         const service = await readServiceSettings(path, io);
-        const refused = inputs.map((input) => reviewModel(input, nothingStored, flags.to)).filter(({ action }) => action === 'refused');
+        const review = { to: flags.to, isForced: flags.force === true };
+        const refused = inputs.map((input) => reviewModel(input, nothingStored, review)).filter(({ action }) => action === 'refused');
         const store = surroundings.createStore(options);
         // What servers would refuse is said without asking etcd.
         const stored = refused.length > 0 ? nothingStored : await store.read();
-        const models = refused.length > 0 ? refused : inputs.map((input) => reviewModel(input, stored, flags.to));
+        const models = refused.length > 0 ? refused : inputs.map((input) => reviewModel(input, stored, review));
         const settings = service === undefined ? null : reviewSettings(service, stored);
         const push = new Push(surroundings, store, stored, flags);
         return push.run(models, settings, `${options.appName} at ${options.endpoints.join(', ')}`);
@@ -149,9 +152,13 @@ class Push {
   }
 
   #refusal(models: readonly ReviewedModel[], settings: ReviewedSettings | null): string | undefined {
-    const refused = models.filter(({ action }) => action === 'refused').map(({ modelConfigId }) => modelConfigId);
+    const withErrors = models.filter(({ action }) => action === 'refused');
+    const refused = withErrors.map(({ modelConfigId }) => modelConfigId);
     if (settings !== null && hasErrors(settings.problems)) refused.push('the service settings');
-    if (refused.length > 0) return `${refused.join(', ')} ${refused.length === 1 ? 'has' : 'have'} errors, so servers would refuse it`;
+    if (refused.length > 0) {
+      const verdict = withErrors.every(({ notes }) => notes.includes(FORCEABLE)) ? '' : ', so servers would refuse it';
+      return `${refused.join(', ')} ${refused.length === 1 ? 'has' : 'have'} errors${verdict}`;
+    }
     if (this.#flags.allowBreaking === true) return undefined;
     const breaking = models.filter(({ changes }) => changes.some(({ impact }) => impact === 'breaking'));
     if (breaking.length === 0) return undefined;

@@ -43,26 +43,37 @@ export interface ReviewedSettings {
   readonly changes: readonly string[];
 }
 
-/** What a server says of a model before it takes it. */
-export function checkInput({ modelConfigId, value, problem }: Pick<InputModel, 'modelConfigId' | 'value' | 'problem'>): {
-  readonly config: ModelConfig | null;
-  readonly problems: readonly Problem[];
-} {
+/**
+ * What a server says of a model before it takes it.
+ * @param isStrict as `lint`, which refuses more than a server does
+ */
+export function checkInput(
+  { modelConfigId, value, problem }: Pick<InputModel, 'modelConfigId' | 'value' | 'problem'>,
+  isStrict: boolean,
+): { readonly config: ModelConfig | null; readonly problems: readonly Problem[] } {
   if (problem !== undefined) return { config: null, problems: [problem] };
-  const { config, problems } = checkModelConfig(modelConfigId, value);
+  const { config, problems } = checkModelConfig(modelConfigId, value, { isStrict });
   const found = config === null ? [] : expressionProblems(config);
   return { config: hasErrors(found) ? null : config, problems: [...problems, ...found] };
 }
 
-/**
- * Compares a model with what etcd has.
- * @param to the dialect to write; undefined: the documented one, where the model changes
- */
-export function reviewModel(input: InputModel, stored: StoredModels, to: Dialect | undefined): ReviewedModel {
+/** How a model is reviewed. */
+export interface ReviewOptions {
+  /** The dialect to write. @default the documented one, where the model changes */
+  readonly to?: Dialect | undefined;
+  /** Whether errors are let pass that only `lint` finds, and servers only warn of. */
+  readonly isForced: boolean;
+}
+
+/** Compares a model with what etcd has. */
+export function reviewModel(input: InputModel, stored: StoredModels, { to, isForced }: ReviewOptions): ReviewedModel {
   const { modelConfigId, file } = input;
-  const { config, problems } = checkInput(input);
+  const { config, problems } = checkInput(input, !isForced);
   const base = { modelConfigId, file, problems, newProblems: problems };
-  if (config === null) return { ...base, action: 'refused', config, document: null, changes: [], notes: [] };
+  if (config === null) {
+    const canBeForced = !isForced && checkInput(input, false).config !== null;
+    return { ...base, action: 'refused', config, document: null, changes: [], notes: canBeForced ? [FORCEABLE] : [] };
+  }
   const { document, losses } = convertModel(config, to ?? 'documented');
   const notes = losses.map(({ message }) => message);
   const alike = looksAlike(modelConfigId, stored.models.keys());
@@ -72,7 +83,7 @@ export function reviewModel(input: InputModel, stored: StoredModels, to: Dialect
   if (before.form === 'parts') notes.push('its three keys become one');
   const read = readDocument(before.document);
   const { config: old, problems: oldProblems } =
-    'problem' in read ? { config: null, problems: [] } : checkInput({ modelConfigId, value: read.value });
+    'problem' in read ? { config: null, problems: [] } : checkInput({ modelConfigId, value: read.value }, false);
   if (old === null) {
     notes.push('servers refuse what etcd holds now, so there is nothing to compare with; they go on with the version before it');
     return { ...base, action: 'changed', config, document, changes: [], notes };
@@ -113,6 +124,9 @@ export function reviewSettings({ file, value, problem }: InputModel, stored: Sto
 export function changeText({ subject, action, name, detail }: ConfigChange): string {
   return `${action} ${subject} ${name}${detail === '' ? '' : `: ${detail}`}`;
 }
+
+/** A note of a model that servers would take. */
+export const FORCEABLE = 'servers would take it, with warnings: --force writes it all the same';
 
 const MOST_LINES = 20;
 

@@ -31,8 +31,8 @@ export function createRollbackCommand(surroundings: StoreCommandSurroundings = p
         const { entry, value } = versionOf(entries, number);
         const input = { file: `version ${number}`, modelConfigId: id, value };
         // The very text of the version is written, whatever its dialect.
-        const dialect = checkInput(input).config?.dialect;
-        const review = reviewModel(input, stored, dialect);
+        const dialect = checkInput(input, false).config?.dialect;
+        const review = reviewModel(input, stored, { to: dialect, isForced: true });
         const isJson = flags.format === 'json';
         if (!isJson) io.out(reviewText([review], null));
         const report = (result: object): void => {

@@ -51,6 +51,31 @@ describe('inferflow push', () => {
     expect(error).toContain('nothing was written');
   });
 
+  it('refuses what only lint refuses, unless forced', async () => {
+    const text = deployedModel(['s']) as {
+      component_config: Record<string, unknown>;
+      dag_execution_config: { component_dependency: Record<string, string[]> };
+    };
+    text.component_config['feature_components'] = [
+      {
+        component: 'f',
+        component_id: 'item',
+        fs_keys: [{ schema: 'item', col: 'item' }],
+        fs_request: { label: 'item', featureGroups: [{ label: 'g', data_type: 'DataTypeString', features: ['name'] }] },
+        fs_flatten_resp_keys: ['item'],
+      },
+    ];
+    text.dag_execution_config.component_dependency = { f: ['feature_initializer'], p1: ['f'] };
+    const [predator] = text.component_config['predator_components'] as { inputs: { features: string[] }[] }[];
+    predator!.inputs[0]!.features = ['item:g:name'];
+    const file = store.file('film.json', text);
+    const { out, error, code } = await pushed(file);
+    expect(code).toBe(1);
+    expect(out).toContain('--force');
+    expect(error).not.toContain('servers would refuse');
+    expect((await pushed(file, '--force')).code).toBe(0);
+  });
+
   it('refuses what breaks readers unless told that it may', async () => {
     await pushed(store.file('film.json', deployedModel(['s'])));
     const wider = store.file('film.json', deployedModel(['s', 't']));
