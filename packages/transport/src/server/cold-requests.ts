@@ -3,6 +3,9 @@ import type { OnePortListener } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { ServerLoad } from './server-load.js';
 
+/** How often an answered stream whose caller goes on sending is looked at. */
+const answeredLookMs = 50;
+
 const unbounded = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Wraps the listener of everything that is no hot method: bounds it, counts it, and keeps stream errors from ending the process. */
@@ -42,8 +45,20 @@ function boundRequest(request: Http2ServerRequest, response: Http2ServerResponse
   request.once('end', stop);
   response.once('close', stop);
   stream.once('finish', () => {
-    if (isArriving(stream)) stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!isArriving(stream)) return;
+    // Trailers are still to come, and the end of what just arrived is not in the state yet: only an answer that has left whole ends the stream.
+    const look = setInterval(() => {
+      if (isAnswered(stream)) stream.close(constants.NGHTTP2_NO_ERROR);
+      else if (!isArriving(stream)) clearInterval(look);
+    }, answeredLookMs);
+    look.unref();
+    stream.once('close', () => clearInterval(look));
   });
+}
+
+/** Whether the answer has left, trailers included, while the caller has not ended its side. */
+function isAnswered(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && stream.state?.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
 }
 
 /** Whether the caller has not ended its side. */
