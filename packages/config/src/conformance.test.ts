@@ -1,32 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { hasErrors, lintModel, type ModelConfig, parseModelConfig, sameMeaning, toDeployed, toDocumented } from './index.js';
-
-const casesUrl = new URL('../../../conformance/wire/cases/', import.meta.url);
-
-/** Models whose case expects a refusal, or accepts one. */
-const refused = new Set(['cyc0', 'unk0', 'badpct0', 'badc0', 'noshape0', 'nxu0']);
-
-interface Case {
-  readonly models?: Record<string, unknown>;
-  readonly steps: readonly { readonly put_models?: Record<string, unknown> }[];
-}
-
-function recordedModels(): (readonly [string, unknown])[] {
-  return readdirSync(casesUrl).flatMap((name) => {
-    const { models = {}, steps } = JSON.parse(readFileSync(new URL(`${name}/case.json`, casesUrl), 'utf8')) as Case;
-    const all = [models, ...steps.map((step) => step.put_models ?? {})];
-    return all.flatMap((group) => Object.entries(group)).filter(([, model]) => typeof model === 'object');
-  });
-}
+import { recordedModels, refusedModels, throughJson } from './testing/recorded-models.js';
 
 function withoutDialect({ dialect: _, ...rest }: ModelConfig) {
   return rest;
-}
-
-/** As another process would read it. */
-function throughJson(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value));
 }
 
 describe('recorded model configs', () => {
@@ -37,9 +14,9 @@ describe('recorded model configs', () => {
     for (const [id, raw] of models) {
       const { config, problems } = parseModelConfig(id, raw);
       const all = config === null ? problems : [...problems, ...lintModel(config)];
-      expect([id, refused.has(id) ? hasErrors(all) : all.filter((problem) => problem.severity === 'error')]).toEqual([
+      expect([id, refusedModels.has(id) ? hasErrors(all) : all.filter((problem) => problem.severity === 'error')]).toEqual([
         id,
-        refused.has(id) ? true : [],
+        refusedModels.has(id) ? true : [],
       ]);
     }
   });

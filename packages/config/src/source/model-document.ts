@@ -62,7 +62,8 @@ export function documentRevision(document: ConfigDocument): string {
  */
 export function modelsIn(value: unknown, modelConfigId: string): ReadonlyMap<string, unknown> {
   if (!isJsonObject(value) || looksLikeModel(value)) return new Map([[modelConfigId, value]]);
-  const entries = Object.entries(value);
+  // An editor's schema is no model.
+  const entries = Object.entries(value).filter(([key]) => key !== '$schema');
   // One that looks like a model is enough: a bad neighbour is refused on its own.
   const isWrapper = entries.some(([, model]) => isJsonObject(model) && looksLikeModel(model));
   return isWrapper ? new Map(entries) : new Map([[modelConfigId, value]]);
