@@ -7,7 +7,7 @@ import { modelConfig } from './testing/model-config.js';
 import { plugin, registryOf } from './testing/plugins.js';
 
 describe('entities of RetrieveModelScore', () => {
-  const start = (extra: object) =>
+  const start = (extra: Readonly<Record<string, unknown>>) =>
     createEngine({
       configSource: createObjectSource({
         m: modelConfig({ plugins: [plugin('p', 'copy', 'size', 'v')], answer: ['item', 'seller', 'size', 'city'], extra }),

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { createObjectSource } from '@inferflow/config';
+import { DataType } from '@inferflow/matrix';
 import { ComponentOutcome_Status, PointWiseRequestSchema } from '@inferflow/proto';
 import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
@@ -11,7 +12,7 @@ const noText = Uint8Array.of(0x61, 0xff, 0x62);
 const cutText = Uint8Array.of(0x61, 0xc3);
 
 /** `shop` is keyed by a feature of the request, `city` by what the store knows of the shop. */
-async function start(extra: object = {}, composite = false) {
+async function start(extra: Readonly<Record<string, unknown>> = {}, composite = false) {
   const asked: string[][] = [];
   const engine = await createEngine({
     configSource: createObjectSource({
@@ -47,7 +48,7 @@ async function start(extra: object = {}, composite = false) {
   return { engine, asked };
 }
 
-function ask(shops: readonly Uint8Array[], dataType = 0) {
+function ask(shops: readonly Uint8Array[], dataType: DataType = DataType.Unknown) {
   return create(PointWiseRequestSchema, {
     modelConfigId: 'm',
     targetInputSchema: [
@@ -104,7 +105,7 @@ describe('keys that are no text', () => {
 
   it('are refused with their place by a model with typed values; other texts may hold any bytes', async () => {
     const { engine, asked } = await start({ request_values: 'typed' });
-    const error = await engine.inferPointWise(ask([text('a'), noText], 14)).catch((thrown: unknown) => thrown);
+    const error = await engine.inferPointWise(ask([text('a'), noText], DataType.String)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(EngineError);
     expect(error).toMatchObject({
       kind: 'invalid_argument',
@@ -116,7 +117,7 @@ describe('keys that are no text', () => {
       ],
     });
     expect(asked).toEqual([]);
-    const answer = await engine.inferPointWise(ask([text('a'), text('é')], 14));
+    const answer = await engine.inferPointWise(ask([text('a'), text('é')], DataType.String));
     expect(readRows(answer).map((row) => row['city:n:size'])).toEqual([7, 7]);
     await engine.close();
   });
@@ -126,8 +127,8 @@ describe('keys that are no text', () => {
     const request = create(PointWiseRequestSchema, {
       modelConfigId: 'm',
       contextFeatures: [
-        { name: 'note', dataType: 14, value: noText },
-        { name: 'shop', dataType: 14, value: noText },
+        { name: 'note', dataType: DataType.String, value: noText },
+        { name: 'shop', dataType: DataType.String, value: noText },
       ],
       targets: [{ id: 'a' }],
     });

@@ -19,7 +19,7 @@ const behaviours: Readonly<Record<string, (run: Run) => unknown>> = {
     return PENDING;
   },
   range: (run) => run.failRows(Number.NaN, Number.POSITIVE_INFINITY, { reason: 'rejected', message: 'm', grpcCode: 0 } as never),
-  outside: (run) => (run.writes as { a: { setNumber(row: number, value: number): void } }).a.setNumber(99, 1),
+  outside: (run) => (run.writes as unknown as { a: { setNumber(row: number, value: number): void } }).a.setNumber(99, 1),
   nothing: () => 42,
   throwsNothing: () => {
     throw undefined;

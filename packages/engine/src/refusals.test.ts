@@ -204,7 +204,7 @@ describe('refused requests', () => {
         point({
           modelConfigId: 'typed',
           targetInputSchema: [
-            { name: 'v', dataType: 99 },
+            { name: 'v', dataType: 99 as never },
             { name: 'w', dataType: DataType.FP32 },
           ],
           contextFeatures: [{ name: 'c', dataType: DataType.FP64, value: new Uint8Array(3) }],

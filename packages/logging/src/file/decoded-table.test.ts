@@ -75,7 +75,7 @@ describe('openDecodedTable', () => {
     const table = tableFromIPC(await written('arrow', [full, full.map(() => null)]));
     const [first, second] = table.toArray();
     const plain = (value: unknown): unknown =>
-      typeof value === 'object' && value !== null && 'toArray' in value ? Array.from(value as Iterable<unknown>) : value;
+      typeof value === 'object' && value !== null && 'toArray' in value ? Array.from(value as unknown as Iterable<unknown>) : value;
     expect(types.map((type) => plain(first[type.toLowerCase()]))).toEqual(expected);
     expect(types.map((type) => second[type.toLowerCase()])).toEqual(full.map(() => null));
     expect(Number(first._logged_at)).toBe(1_700_000_000_000);
