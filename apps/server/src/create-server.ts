@@ -88,6 +88,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     compat: environment.text('INFERFLOW_COMPAT') === 'go-1.0',
     featureCacheBytes: environment.number('IN_MEMORY_CACHE_SIZE_IN_BYTES'),
     shareFetches: environment.boolean('INFERFLOW_SHARE_FETCHES'),
+    wasm: environment.boolean('INFERFLOW_WASM'),
     defaults: {
       deadlineMs: environment.number('INFERFLOW_DEFAULT_DEADLINE_MS'),
       reserveMs: environment.number('INFERFLOW_RESERVE_MS'),

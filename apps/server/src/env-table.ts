@@ -526,6 +526,13 @@ export const envTable = [
     meaning: 'Whether requests that need the same keys at the same time share a fetch.',
   },
   {
+    name: 'INFERFLOW_WASM',
+    kind: 'boolean',
+    default: 'true',
+    section: 'Feature cache',
+    meaning: 'Whether answers of the feature store are decoded in WebAssembly; `0` decodes them in TypeScript.',
+  },
+  {
     name: 'DAG_TOPOLOGY_CACHE_SIZE',
     kind: 'text',
     section: 'Feature cache',

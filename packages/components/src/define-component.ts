@@ -47,6 +47,8 @@ export interface FeatureSourceOptions {
   readonly cacheVersion: number;
   /** Requests that need a key which another one is fetching wait for that call. */
   readonly shareFetches: boolean;
+  /** Answers are decoded in WebAssembly where the platform has it. */
+  readonly wasm: boolean;
   /** Batches of one component of one request at the same time. */
   readonly maxParallelBatches: number;
 }

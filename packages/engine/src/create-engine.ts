@@ -49,6 +49,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     pool,
     cache,
     shareFetches: resolved.shareFetches,
+    wasm: resolved.wasm,
     featureParallelBatches: resolved.defaults.featureParallelBatches,
     componentLimits: { maxAnswerBytes: resolved.maxAnswerBytes, maxParallelCalls: resolved.defaults.slateParallelCalls },
     compat: resolved.compat,

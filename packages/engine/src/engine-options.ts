@@ -54,6 +54,8 @@ export interface EngineOptions {
   readonly featureCacheBytes?: number;
   /** Whether requests that need the same keys at once share a fetch. @default true */
   readonly shareFetches?: boolean;
+  /** Whether answers of the feature store are decoded in WebAssembly where the platform has it. @default true */
+  readonly wasm?: boolean;
   /** Seam for inference logging. @default none */
   readonly logTap?: LogTap;
   /** @default no log lines */

@@ -69,6 +69,7 @@ async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { lo
     pool,
     cache: null,
     shareFetches: true,
+    wasm: true,
     featureParallelBatches: 4,
     componentLimits: { maxAnswerBytes: 1000, maxParallelCalls: 4 },
     compat: false,

@@ -9,6 +9,7 @@ export interface ResolvedEngineOptions {
   readonly compat: boolean;
   readonly featureCacheBytes: number;
   readonly shareFetches: boolean;
+  readonly wasm: boolean;
   readonly boundPlansPerModel: number;
   readonly idleRunsPerPlan: number;
   readonly idleRuns: number;
@@ -34,6 +35,7 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
     compat: options.compat ?? false,
     featureCacheBytes: count('featureCacheBytes', options.featureCacheBytes ?? 64 * 1024 * 1024, 0),
     shareFetches: options.shareFetches ?? true,
+    wasm: options.wasm ?? true,
     boundPlansPerModel: count('boundPlansPerModel', options.boundPlansPerModel ?? 64, 1),
     idleRunsPerPlan: count('idleRunsPerPlan', options.idleRunsPerPlan ?? 64, 0),
     idleRuns: count('idleRuns', options.idleRuns ?? 1024, 0),
@@ -55,6 +57,7 @@ const names = new Set<string>([
   'compat',
   'featureCacheBytes',
   'shareFetches',
+  'wasm',
   'logTap',
   'logger',
   'boundPlansPerModel',

@@ -1,6 +1,6 @@
 import type { FeatureComponentConfig } from '@inferflow/config';
 import type { BlockShape, IdentityTable } from '@inferflow/matrix';
-import { encodeFeatureQueryHead, RETRIEVE_FEATURES_PATH, WalkScratch } from '@inferflow/proto/hot';
+import { encodeFeatureQueryHead, RETRIEVE_FEATURES_PATH, WalkScratch, WasmWalk } from '@inferflow/proto/hot';
 import { type CallFailure, createFailure as createCallFailure, GrpcCode } from '@inferflow/transport';
 import type { ServiceBackend } from '../backends.js';
 import { HashIndex } from '../cache/hash-index.js';
@@ -19,7 +19,14 @@ const maxBatches = 0xfffe;
 const maxIdleBatches = 32;
 
 // Walks are synchronous: one scratch serves all.
-const scratch = new WalkScratch();
+const plainScratch = new WalkScratch();
+let wasmScratch: WalkScratch | null = null;
+
+function sharedScratch(wasm: boolean): WalkScratch {
+  if (!wasm) return plainScratch;
+  wasmScratch ??= new WalkScratch(WasmWalk.create());
+  return wasmScratch;
+}
 
 /**
  * Where one feature component of one model gets its rows from, for all requests: keys that are under way are waited for, others become
@@ -47,6 +54,7 @@ export class FeatureSource {
   readonly #idle: FeatureBatch[] = [];
   readonly #noRow: Failure;
   readonly #badCells: Failure;
+  readonly #scratch: WalkScratch;
 
   constructor(config: FeatureComponentConfig, deps: ComponentDeps, backend: ServiceBackend) {
     this.config = config;
@@ -63,6 +71,7 @@ export class FeatureSource {
       keySchema: config.keys.map((key) => key.schema),
     });
     this.#asked = askedFeatures(config);
+    this.#scratch = sharedScratch(deps.features.wasm);
     const version = deps.features.cacheVersion || 1;
     this.#cacheSource = `${deps.modelConfigId}\0${version}\0${deps.componentName}\0${Buffer.from(this.queryHead).toString('base64')}`;
     this.notText = config.keys.map((key) =>
@@ -167,10 +176,10 @@ export class FeatureSource {
 
   /** Places an answer into the rows of everyone who waits, and into the cache. */
   #place(batch: FeatureBatch, layout: FeatureLayout, message: Uint8Array): CallFailure | null {
-    const rows = layout.read(message, batch.keyCount, scratch);
+    const rows = layout.read(message, batch.keyCount, this.#scratch);
     if (rows < 0) return createCallFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded');
-    const inOrder = batch.matchRows(message, scratch.keys, rows);
-    if (inOrder && batch.joined === 1 && scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
+    const inOrder = batch.matchRows(message, this.#scratch.keys, rows);
+    if (inOrder && batch.joined === 1 && this.#scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
     else this.#placeEach(batch, layout, message);
     if (layout.sourceId > 0) this.#keep(batch, layout, message);
     return null;
@@ -185,7 +194,7 @@ export class FeatureSource {
       const unique = waits[first * 3 + 2] as number;
       let next = first + 1;
       while (next < waitCount && waits[next * 3 + 2] === unique + next - first) next++;
-      placeRun(block, unique, scratch, waits[first * 3 + 1] as number, next - first);
+      placeRun(block, unique, this.#scratch, waits[first * 3 + 1] as number, next - first);
       first = next;
     }
   }
@@ -197,7 +206,7 @@ export class FeatureSource {
       const unique = batch.waits[wait * 3 + 2] as number;
       const row = batch.rowOf[batch.waits[wait * 3 + 1] as number] as number;
       if (row < 0) member.failUnique(unique, this.#noRow, true);
-      else if (placeRow(member.block, unique, layout, scratch, row, message) === RowResult.hasFailedCells) {
+      else if (placeRow(member.block, unique, layout, this.#scratch, row, message) === RowResult.hasFailedCells) {
         member.failUnique(unique, this.#badCells, false);
       }
     }
@@ -211,7 +220,7 @@ export class FeatureSource {
       if (row < 0) continue;
       const start = batch.keyRanges[key * 2] as number;
       const end = batch.keyRanges[key * 2 + 1] as number;
-      cacheRow(cache, layout, scratch, row, message, batch.bytes, start, end, batch.hashes[key] as number, this.ttlMs, this.staleMs);
+      cacheRow(cache, layout, this.#scratch, row, message, batch.bytes, start, end, batch.hashes[key] as number, this.ttlMs, this.staleMs);
     }
   }
 

@@ -39,6 +39,7 @@ export interface TestOptions {
   readonly compat?: boolean;
   readonly cache?: FeatureCache;
   readonly shareFetches?: boolean;
+  readonly wasm?: boolean;
   readonly maxParallelBatches?: number;
   readonly maxParallelCalls?: number;
   readonly componentName?: string;
@@ -74,6 +75,7 @@ export class TestBench {
         cache: options.cache ?? null,
         cacheVersion: 1,
         shareFetches: options.shareFetches ?? true,
+        wasm: options.wasm ?? true,
         maxParallelBatches: options.maxParallelBatches ?? 16,
       },
       limits: { maxAnswerBytes: 32 * 1024 * 1024, maxParallelCalls: options.maxParallelCalls ?? 32 },

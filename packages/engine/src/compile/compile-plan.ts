@@ -29,6 +29,7 @@ export interface PlanEnvironment {
   readonly pool: MemoryPool;
   readonly cache: FeatureCache | null;
   readonly shareFetches: boolean;
+  readonly wasm: boolean;
   readonly featureParallelBatches: number;
   readonly componentLimits: ComponentLimits;
   /** For every model, whatever its configuration says. */
@@ -64,6 +65,7 @@ export function compilePlan(config: ModelConfig, environment: PlanEnvironment): 
         cache: environment.cache,
         cacheVersion: config.cache.version === 0 ? 1 : config.cache.version,
         shareFetches: environment.shareFetches,
+        wasm: environment.wasm,
         maxParallelBatches: environment.featureParallelBatches,
       },
       limits: environment.componentLimits,

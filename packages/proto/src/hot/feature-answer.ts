@@ -1,5 +1,6 @@
 import { readEnd, readLength, readSigned32, readTag, skipField } from '../wire/read.js';
 import { isValidUtf8, readUtf8 } from '../wire/utf8.js';
+import { UNSURE, type WasmWalk } from './feature-answer-wasm.js';
 import { WalkKind, type WalkSpec } from './walk-spec.js';
 
 const ROW_TAG = 0x22;
@@ -126,12 +127,18 @@ export class WalkScratch {
   /** Per row: start and end of its key parts in the message, as in the query; start −1 if they do not stand together. */
   keys = new Int32Array(0);
   /** Cells of fixed slots with another width, which are marked failed: row, slot, start, length in the message. */
-  oddCells = new Int32Array(64);
+  oddCells = new Int32Array(256);
   oddCount = 0;
   /** Cells that are not present, over all rows. 0 = nobody needs to look at `status`. */
   withoutValue = 0;
   /** A head field stood behind a row: the schema must be read from the whole message. */
   hasLateHead = false;
+  /** Walks first where it can; null = everything is walked here. */
+  readonly wasm: WasmWalk | null;
+
+  constructor(wasm: WasmWalk | null = null) {
+    this.wasm = wasm;
+  }
 
   /** Room for so many rows. */
   reserve(rowCount: number, spec: WalkSpec): void {
@@ -151,7 +158,7 @@ export class WalkScratch {
   addOdd(row: number, slot: number, start: number, length: number): void {
     const at = this.oddCount * 4;
     if (this.oddCells.length < at + 4) {
-      const next = new Int32Array(this.oddCells.length * 2);
+      const next = new Int32Array(Math.max(256, this.oddCells.length * 2));
       next.set(this.oddCells);
       this.oddCells = next;
     }
@@ -182,6 +189,11 @@ export function walkFeatureRows(
   rowLimit: number,
   scratch: WalkScratch,
 ): number {
+  const quick = scratch.wasm === null ? UNSURE : scratch.wasm.walk(message, start, end, spec, rowLimit, scratch);
+  return quick === UNSURE ? walkEveryRow(message, start, end, spec, rowLimit, scratch) : quick;
+}
+
+function walkEveryRow(message: Uint8Array, start: number, end: number, spec: WalkSpec, rowLimit: number, scratch: WalkScratch): number {
   scratch.reserve(rowLimit, spec);
   scratch.status.fill(spec.statuses.present, 0, rowLimit * spec.slotCount);
   scratch.oddCount = 0;

@@ -38,6 +38,7 @@ export {
   putComputeTail,
 } from './compute.js';
 export { type AnsweredFeature, findFeatureRows, readFeatureSchema, TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
+export { WasmWalk } from './feature-answer-wasm.js';
 export {
   encodeFeatureQueryHead,
   type FeatureQueryHead,

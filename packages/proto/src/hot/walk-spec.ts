@@ -44,6 +44,16 @@ export interface WalkSpec {
   /** Every column is four bytes and goes to a word boundary. */
   readonly isAllWords: boolean;
   readonly statuses: WalkStatuses;
+  /** The same as entries of words for the walk in WebAssembly; null where it does not do: two columns for one slot. */
+  readonly table: WalkTable | null;
+}
+
+/** A compiled walk as `walk.wat` reads it. */
+export interface WalkTable {
+  /** Per column: tag and length as one number (0x10000 = no one compare will do), kind, offset, width, slot. */
+  readonly columns: Int32Array;
+  /** Per slot that no column fills: slot, offset, width. */
+  readonly absent: Int32Array;
 }
 
 /** Compiles the walk for answers whose column i is `columns[i]`. */
@@ -76,6 +86,8 @@ export function compileWalk(layout: WalkLayout, columns: readonly WalkColumn[], 
   });
   const absent: number[] = [];
   for (let slot = 0; slot < isFilled.length; slot++) if (isFilled[slot] === 0) absent.push(slot);
+  const absentSlots = Int32Array.from(absent);
+  const absentCells = Int32Array.from(absent.flatMap((slot) => [layout.offsets[slot] as number, layout.widths[slot] as number]));
   return Object.freeze({
     columnCount: count,
     slotCount: layout.offsets.length,
@@ -84,10 +96,35 @@ export function compileWalk(layout: WalkLayout, columns: readonly WalkColumn[], 
     slots,
     offsets,
     widths,
-    absentSlots: Int32Array.from(absent),
-    absentCells: Int32Array.from(absent.flatMap((slot) => [layout.offsets[slot] as number, layout.widths[slot] as number])),
+    absentSlots,
+    absentCells,
     exactBytes: count === 0 ? -1 : exactBytes,
     isAllWords,
     statuses: Object.freeze({ ...statuses }),
+    table: tableOf(kinds, slots, offsets, widths, absentSlots, absentCells),
   });
+}
+
+const NO_COMPARE = 0x10000;
+
+function tableOf(
+  kinds: Uint8Array,
+  slots: Int32Array,
+  offsets: Int32Array,
+  widths: Int32Array,
+  absentSlots: Int32Array,
+  absentCells: Int32Array,
+): WalkTable | null {
+  const asked = slots.filter((slot) => slot >= 0);
+  if (new Set(asked).size < asked.length) return null;
+  const table = new Int32Array(kinds.length * 5);
+  kinds.forEach((kind, index) => {
+    const width = widths[index] as number;
+    const compare = kind === WalkKind.fixed && width > 0 && width < 0x80 ? 0x12 | (width << 8) : NO_COMPARE;
+    table.set([compare, kind, offsets[index] as number, width, slots[index] as number], index * 5);
+  });
+  const absent = Int32Array.from(
+    Array.from(absentSlots).flatMap((slot, index) => [slot, absentCells[index * 2] as number, absentCells[index * 2 + 1] as number]),
+  );
+  return Object.freeze({ columns: table, absent });
 }
