@@ -17,10 +17,11 @@ import { putGoaway, putGreeting, putPing, putPingAck, putReset, putSettingsAck, 
 import { FrameReader, type FrameSink } from './frame-reader.js';
 import { FrameFlag, FrameType, Http2Code, readUint31, readUint32 } from './frames.js';
 import { HpackDecoder } from './hpack-decoder.js';
+import { grpcHeadBytes } from './message-writer.js';
 import type { OutSlab } from './out-slab.js';
 import { PeerSettings } from './peer-settings.js';
 import { requestBlockOf } from './request-block.js';
-import { fitsSlab, grpcHeadBytes, putQueuedRequest, putWholeRequest } from './request-writer.js';
+import { fitsSlab, putQueuedRequest, putWholeRequest } from './request-writer.js';
 import { Stream, StreamPhase } from './stream.js';
 import { StreamTable } from './stream-table.js';
 import { mostFrameBytes, ReceiveWindow, SendWindows } from './windows.js';
@@ -58,9 +59,9 @@ export class ClientSession implements FrameSink {
   /** Last stream the peer processes, −1 before a GOAWAY. */
   lastStream = -1;
   isGreeted = false;
-  readonly streams: StreamTable = new StreamTable();
+  readonly streams: StreamTable<Stream> = new StreamTable();
   readonly settings: PeerSettings = new PeerSettings();
-  readonly windows: SendWindows;
+  readonly windows: SendWindows<Stream>;
   readonly #host: SessionHost;
   readonly #out: OutSlab;
   readonly #pool: BufferPool;

@@ -23,19 +23,24 @@ export interface OwnSettings {
 
 /** Preface, SETTINGS and the window of the connection: what a client says first. */
 export function putGreeting(out: OutSlab, own: OwnSettings): void {
-  const settings = [
+  const at = out.reserve(clientPreface.length);
+  out.bytes.set(clientPreface, at);
+  out.at = at + clientPreface.length;
+  putSettings(out, [
     [SettingId.ENABLE_PUSH, 0],
     [SettingId.INITIAL_WINDOW_SIZE, own.streamWindow],
     [SettingId.MAX_FRAME_SIZE, own.maxFrame],
     [SettingId.MAX_HEADER_LIST_SIZE, own.maxHeaderListBytes],
-  ] as const;
-  const at = out.reserve(clientPreface.length + 9 + settings.length * settingBytes);
-  const { bytes } = out;
-  bytes.set(clientPreface, at);
-  let end = putFrameHead(bytes, at + clientPreface.length, settings.length * settingBytes, FrameType.SETTINGS, 0, 0);
-  for (const [id, value] of settings) end = putSetting(bytes, end, id, value);
-  out.at = end;
+  ]);
   putWindowUpdate(out, 0, own.connectionWindow - defaultWindow);
+}
+
+/** Puts a SETTINGS frame. */
+export function putSettings(out: OutSlab, settings: readonly (readonly [id: number, value: number])[]): void {
+  const at = out.reserve(9 + settings.length * settingBytes);
+  let end = putFrameHead(out.bytes, at, settings.length * settingBytes, FrameType.SETTINGS, 0, 0);
+  for (const [id, value] of settings) end = putSetting(out.bytes, end, id, value);
+  out.at = end;
 }
 
 /** Puts the acknowledgement of the peer’s SETTINGS. */
@@ -56,11 +61,16 @@ export function putReset(out: OutSlab, streamId: number, code: Http2Code): void 
   out.at = putUint32(out.bytes, putFrameHead(out.bytes, at, 4, FrameType.RST_STREAM, 0, streamId), code);
 }
 
-/** A client has processed no streams of its peer, so the last stream id is 0. */
-export function putGoaway(out: OutSlab, code: Http2Code): void {
-  const at = out.reserve(17);
-  const lastAt = putFrameHead(out.bytes, at, 8, FrameType.GOAWAY, 0, 0);
-  out.at = putUint32(out.bytes, putUint32(out.bytes, lastAt, 0), code);
+/**
+ * Puts a GOAWAY. A client has processed no streams of its peer, so its last stream id is 0.
+ * @param reason printable ASCII for the people at the other end, who get to see it in what their client reports
+ */
+export function putGoaway(out: OutSlab, code: Http2Code, lastStream = 0, reason = ''): void {
+  const at = out.reserve(17 + reason.length);
+  const lastAt = putFrameHead(out.bytes, at, 8 + reason.length, FrameType.GOAWAY, 0, 0);
+  const end = putUint32(out.bytes, putUint32(out.bytes, lastAt, lastStream), code);
+  for (let i = 0; i < reason.length; i++) out.bytes[end + i] = reason.charCodeAt(i);
+  out.at = end + reason.length;
 }
 
 /** A ping of our own; its payload is a number. */

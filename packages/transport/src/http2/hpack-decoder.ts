@@ -16,6 +16,8 @@ const fieldOverhead = 32;
 const largestNumber = 0x0fff_ffff;
 const cacheSlots = 64;
 const longestCached = 512;
+/** Texts of a list that is kept: 32 fields. A short block may be a long list of table entries, and those must not pile up. */
+const mostCachedTexts = 64;
 
 /** What an {@link HpackDecoder} enforces. */
 export interface HpackLimits {
@@ -52,6 +54,7 @@ export class HpackDecoder<Digest> {
   #scratch: Buffer = Buffer.alloc(0);
   // Cache, direct-mapped. An entry is good while #changes is what it was.
   #changes = 0;
+  #lastTexts = 0;
   readonly #cachedBlocks: (Uint8Array | null)[] = new Array<Uint8Array | null>(cacheSlots).fill(null);
   readonly #cachedAt: number[] = new Array<number>(cacheSlots).fill(-1);
   readonly #cachedDigests: (Digest | null)[] = new Array<Digest | null>(cacheSlots).fill(null);
@@ -89,7 +92,7 @@ export class HpackDecoder<Digest> {
     if (cached !== null && this.#cachedAt[slot] === this.#changes && isSame(cached, block, from, length)) return this.#cachedDigests[slot]!;
     const changesBefore = this.#changes;
     const digest = this.#decodeFields(block, from, to);
-    if (digest !== null && this.#changes === changesBefore) {
+    if (digest !== null && this.#changes === changesBefore && this.#lastTexts <= mostCachedTexts) {
       this.#cachedBlocks[slot] = new Uint8Array(block.subarray(from, to));
       this.#cachedAt[slot] = changesBefore;
       this.#cachedDigests[slot] = digest;
@@ -130,6 +133,7 @@ export class HpackDecoder<Digest> {
       if (listBytes > this.#limits.maxListBytes) isTooLong = true;
       if (!isTooLong) fields.push(name, value);
     }
+    this.#lastTexts = fields.length;
     return this.#digest(fields, isTooLong);
   }
 

@@ -2,7 +2,7 @@ import { defaultMaxFrame, Http2Code, largestMaxFrame, largestUint31, readUint32,
 
 const settingBytes = 6;
 
-/** What the peer asks for in SETTINGS, as far as a client that sends no pushes cares. */
+/** What the peer asks for in SETTINGS, as far as somebody who sends no pushes cares. */
 export class PeerSettings {
   maxStreams: number = largestUint31;
   initialWindow = 65_535;
@@ -10,6 +10,12 @@ export class PeerSettings {
   headerTableBytes = 4096;
   /** What was wrong with the frame for which {@link PeerSettings.apply} returned a code other than NO_ERROR. */
   problem = '';
+  readonly #mostPush: number;
+
+  /** @param isClient whether the peer is a client: a server must not switch push on */
+  constructor(isClient = false) {
+    this.#mostPush = isClient ? 1 : 0;
+  }
 
   /** Takes the payload of a SETTINGS frame. */
   apply(bytes: Uint8Array, from: number, to: number): Http2Code {
@@ -22,7 +28,7 @@ export class PeerSettings {
           this.headerTableBytes = value;
           break;
         case SettingId.ENABLE_PUSH:
-          if (value !== 0) return this.#refuse(Http2Code.PROTOCOL_ERROR, 'SETTINGS of a server that switch push on');
+          if (value > this.#mostPush) return this.#refuse(Http2Code.PROTOCOL_ERROR, `SETTINGS with push set to ${value}`);
           break;
         case SettingId.MAX_CONCURRENT_STREAMS:
           this.maxStreams = Math.min(value, largestUint31);

@@ -7,6 +7,7 @@
 //
 // No field is ever added to the peer's dynamic table: its state can neither grow nor get out of step.
 import type { CallHead } from '../grpc-head.js';
+import { literal } from './literal-field.js';
 import { StaticIndex } from './static-table.js';
 
 /** A header block with a place for `grpc-timeout`. */
@@ -48,24 +49,6 @@ function makeBlock(head: CallHead, isTls: boolean): RequestBlock {
     .map(([name, value]) => literal(name === 'content-type' ? StaticIndex.CONTENT_TYPE : 0, name, value));
   const block = { pseudo: new Uint8Array(pseudo), rest: new Uint8Array(Buffer.concat(rest)) };
   return { ...block, mostBytes: block.pseudo.length + longestTimeoutField + block.rest.length };
-}
-
-/** A literal field that is never indexed; the name is used when its index is 0. */
-function literal(nameIndex: number, name: string, value: string): Uint8Array {
-  const parts = [number(nameIndex, 0x10, 4)];
-  for (const text of nameIndex === 0 ? [name, value] : [value]) parts.push(number(text.length, 0, 7), Buffer.from(text, 'latin1'));
-  return Buffer.concat(parts);
-}
-
-/** A number with a prefix, RFC 7541 §5.1. */
-function number(value: number, firstBits: number, prefixBits: number): Buffer {
-  const mask = (1 << prefixBits) - 1;
-  if (value < mask) return Buffer.of(firstBits | value);
-  const bytes = [firstBits | mask];
-  let rest = value - mask;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest & 0x7f) | 0x80);
-  bytes.push(rest);
-  return Buffer.from(bytes);
 }
 
 /**

@@ -1,19 +1,11 @@
-// A request in the slab. The message is written behind room for all frame heads of its DATA, and then cut by moving the pieces to the left:
-//
-//   written   | HEADERS | 9 9 9 | flag length message ...................................... |
-//   cut       | HEADERS | 9 flag length mess | 9 age ............... | 9 .................. |
-//
-// A message that fits one frame, the usual case, is not moved at all.
 import type { BufferPool } from '../buffer-pool.js';
 import type { UnaryCall } from '../client/unary-call.js';
-import { plainView } from '../plain-view.js';
-import { defaultMaxFrame, FrameFlag, FrameType, frameHeadBytes, putFrameHead, putGrpcHead } from './frames.js';
+import { defaultMaxFrame, FrameFlag, FrameType, frameHeadBytes, putFrameHead } from './frames.js';
+import { frameMessage, grpcHeadBytes, messageRoom, putMessage } from './message-writer.js';
 import { type OutSlab, slabBytes } from './out-slab.js';
 import { putRequestBlock, type RequestBlock } from './request-block.js';
 import type { Stream } from './stream.js';
 
-/** Bytes before a message in a gRPC body. */
-export const grpcHeadBytes = 5;
 /** Dynamic table size update to 0: the first byte of a block when the peer has to be told that our table is empty for good. */
 const emptyTable = 0x20;
 const mostWholeBytes = slabBytes / 2;
@@ -36,26 +28,13 @@ export function putWholeRequest(
   maxFrame: number,
   tellsTable: boolean,
 ): void {
-  const length = call.byteLength;
-  const bodyBytes = length + grpcHeadBytes;
-  const frames = Math.ceil(bodyBytes / maxFrame);
-  const at = out.reserve((frames + 1) * frameHeadBytes + 1 + block.mostBytes + bodyBytes);
+  const at = out.reserve(frameHeadBytes + 1 + block.mostBytes + messageRoom(call.byteLength, maxFrame));
   const bytes = out.bytes;
   const blockAt = at + frameHeadBytes;
   if (tellsTable) bytes[blockAt] = emptyTable;
   const blockEnd = putRequestBlock(bytes, tellsTable ? blockAt + 1 : blockAt, block, remainingMs);
-  const bodyAt = blockEnd + frames * frameHeadBytes;
-  call.write(bytes, putGrpcHead(bytes, bodyAt, length));
+  const end = putMessage(bytes, blockEnd, call, stream.id, maxFrame, FrameFlag.END_STREAM);
   putFrameHead(bytes, at, blockEnd - blockAt, FrameType.HEADERS, FrameFlag.END_HEADERS, stream.id);
-  let end = blockEnd;
-  for (let frame = 0, left = bodyBytes; frame < frames; frame++) {
-    const piece = Math.min(left, maxFrame);
-    left -= piece;
-    const pieceAt = bodyAt + frame * maxFrame;
-    end = putFrameHead(bytes, end, piece, FrameType.DATA, left === 0 ? FrameFlag.END_STREAM : 0, stream.id);
-    if (pieceAt !== end) bytes.copyWithin(end, pieceAt, pieceAt + piece);
-    end += piece;
-  }
   out.at = end;
 }
 
@@ -69,16 +48,8 @@ export function putQueuedRequest(
   pool: BufferPool,
   tellsTable: boolean,
 ): void {
-  const length = call.byteLength;
-  const body = pool.take(length + grpcHeadBytes);
-  try {
-    call.write(plainView(body), putGrpcHead(body, 0, length));
-  } catch (error) {
-    pool.give(body);
-    throw error;
-  }
-  stream.body = body;
-  stream.bodyEnd = length + grpcHeadBytes;
+  stream.body = frameMessage(call, pool);
+  stream.bodyEnd = call.byteLength + grpcHeadBytes;
   const whole = new Uint8Array(block.mostBytes + 1);
   whole[0] = emptyTable;
   const to = putRequestBlock(whole, 1, block, remainingMs);

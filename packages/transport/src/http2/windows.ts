@@ -1,15 +1,29 @@
 import type { BufferPool } from '../buffer-pool.js';
 import { defaultMaxFrame, defaultWindow, FrameFlag, FrameType, frameHeadBytes, largestUint31, putFrameHead } from './frames.js';
 import type { OutSlab } from './out-slab.js';
-import type { Stream } from './stream.js';
 
 /** Largest DATA frame that is sent, whatever the peer allows: two must fit a slab. */
 export const mostFrameBytes: number = 120 * 1024;
 /** While the socket holds more than this, DATA waits where it is: the peer's windows must not become our memory. */
 export const dataBacklogBytes: number = 1024 * 1024;
 
-/** What the peer lets us send, and the requests that wait for it. */
-export class SendWindows {
+/** What {@link SendWindows} needs of a stream. */
+export interface SendingStream<S> {
+  readonly id: number;
+  /** Bytes the peer lets us send on it. May be negative after the peer shrank its windows. */
+  sendWindow: number;
+  /** The framed message while a part of it waits for windows, from the pool; `null` when everything was sent. */
+  body: Buffer | null;
+  bodyAt: number;
+  bodyEnd: number;
+  /** Links of the queue of streams that can send when the connection can. */
+  isQueued: boolean;
+  queuePrevious: S | null;
+  queueNext: S | null;
+}
+
+/** What the peer lets us send, and the messages that wait for it. */
+export class SendWindows<S extends SendingStream<S>> {
   /** Bytes that all streams together may send. */
   connection: number = defaultWindow;
   /** Window of a new stream. */
@@ -18,12 +32,15 @@ export class SendWindows {
   maxFrame: number = defaultMaxFrame;
   readonly #out: OutSlab;
   readonly #pool: BufferPool;
-  #first: Stream | null = null;
-  #last: Stream | null = null;
+  readonly #bodyEnded: ((stream: S) => void) | null;
+  #first: S | null = null;
+  #last: S | null = null;
 
-  constructor(out: OutSlab, pool: BufferPool) {
+  /** @param bodyEnded told when the last DATA of a stream was put, to put what follows; without it the last DATA ends the stream */
+  constructor(out: OutSlab, pool: BufferPool, bodyEnded: ((stream: S) => void) | null = null) {
     this.#out = out;
     this.#pool = pool;
+    this.#bodyEnded = bodyEnded;
   }
 
   /** True when so many bytes of a new stream may be sent at once. */
@@ -32,7 +49,7 @@ export class SendWindows {
   }
 
   /** Takes a stream with a body in; {@link SendWindows.pump} sends it. */
-  add(stream: Stream): void {
+  add(stream: S): void {
     if (stream.isQueued || stream.body === null) return;
     stream.isQueued = true;
     stream.queuePrevious = this.#last;
@@ -43,7 +60,7 @@ export class SendWindows {
   }
 
   /** Forgets what is left of a stream's body. */
-  drop(stream: Stream): void {
+  drop(stream: S): void {
     this.#unqueue(stream);
     if (stream.body !== null) this.#pool.give(stream.body);
     stream.body = null;
@@ -58,7 +75,7 @@ export class SendWindows {
   }
 
   /** The peer opened a stream's window, or with a negative number of bytes shrank it. False on overflow. */
-  openStream(stream: Stream, bytes: number): boolean {
+  openStream(stream: S, bytes: number): boolean {
     stream.sendWindow += bytes;
     if (stream.sendWindow > largestUint31) return false;
     if (stream.sendWindow > 0) this.add(stream);
@@ -74,7 +91,7 @@ export class SendWindows {
   }
 
   /** False when the connection or the socket stops everything. */
-  #send(stream: Stream): boolean {
+  #send(stream: S): boolean {
     const body = stream.body;
     if (body === null) return true;
     const out = this.#out;
@@ -82,7 +99,7 @@ export class SendWindows {
       if (this.connection <= 0 || out.backlog >= dataBacklogBytes) return false;
       if (stream.sendWindow <= 0) return true;
       const length = Math.min(stream.bodyEnd - stream.bodyAt, this.maxFrame, this.connection, stream.sendWindow);
-      const isLast = stream.bodyAt + length === stream.bodyEnd;
+      const isLast = this.#bodyEnded === null && stream.bodyAt + length === stream.bodyEnd;
       const at = out.reserve(frameHeadBytes + length);
       const dataAt = putFrameHead(out.bytes, at, length, FrameType.DATA, isLast ? FrameFlag.END_STREAM : 0, stream.id);
       out.bytes.set(body.subarray(stream.bodyAt, stream.bodyAt + length), dataAt);
@@ -93,10 +110,11 @@ export class SendWindows {
     }
     this.#pool.give(body);
     stream.body = null;
+    this.#bodyEnded?.(stream);
     return true;
   }
 
-  #unqueue(stream: Stream): void {
+  #unqueue(stream: S): void {
     if (!stream.isQueued) return;
     stream.isQueued = false;
     if (stream.queuePrevious === null) this.#first = stream.queueNext;
