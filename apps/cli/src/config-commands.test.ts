@@ -82,7 +82,7 @@ describe('inferflow lint', () => {
   });
 
   it('takes a bad model of several for itself: its neighbours are accepted', async () => {
-    const { out, code } = await run(createLintCommand, ['-', '--format', 'json'], JSON.stringify({ one: good, two: {}, three: null }));
+    const { out, code } = await run(createLintCommand, ['-', '--json'], JSON.stringify({ one: good, two: {}, three: null }));
     expect(code).toBe(1);
     const accepted = JSON.parse(out).models.map((model: { model_config_id: string; accepted: boolean }) => [
       model.model_config_id,

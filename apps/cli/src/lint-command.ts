@@ -35,6 +35,7 @@ const reports: Readonly<Record<string, (report: LintReport) => string>> = {
 
 interface LintFlags {
   readonly format: string;
+  readonly json?: boolean;
   readonly maxLevel: (typeof levels)[number];
   readonly targets: number;
   readonly features?: string;
@@ -53,6 +54,7 @@ export function createLintCommand(io: CommandIo = processIo): Command {
     .description('check model configurations in either dialect: exit status 1 if one has errors')
     .argument('<path>', 'a model file, a directory of them, a configuration directory, or - for stdin')
     .addOption(new Option('-f, --format <format>', 'how to report').choices(Object.keys(reports)).default('human'))
+    .option('--json', 'the same as --format json')
     .addOption(new Option('--max-level <level>', 'the worst that still gives exit status 0').choices(levels).default('warning'))
     .option('--features <file>', 'a feature registry: entities, feature groups and types are held against it')
     .option('--probe [endpoint]', 'ask the model servers of the models, or this one, what their models take')
@@ -63,7 +65,7 @@ export function createLintCommand(io: CommandIo = processIo): Command {
     .action(async (path: string, flags: LintFlags) => {
       try {
         const report = await lint(path, flags, io);
-        io.out((reports[flags.format] ?? humanReport)(report));
+        io.out((reports[flags.json === true ? 'json' : flags.format] ?? humanReport)(report));
         const isRefused = allProblems(report).some(({ problem }) => isWorse(problem.severity, flags.maxLevel));
         io.exitWith(isRefused ? ExitCode.refused : ExitCode.ok);
       } catch (error) {

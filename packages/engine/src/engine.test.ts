@@ -93,6 +93,15 @@ const models = {
     component_config: {},
     response_config: { features: ['item'] },
   },
+  nothing: {
+    dag_execution_config: { component_dependency: { n: ['feature_initializer'] } },
+    component_config: {
+      numerix_components: [
+        { component: 'n', component_id: 'item', score_col: 's', data_type: 'FP32', score_mapping: { 'a@FP32': 'a' }, compute_id: 'double' },
+      ],
+    },
+    response_config: { features: ['item'] },
+  },
 };
 
 function start(extra: Partial<Parameters<typeof createEngine>[0]> = {}) {
@@ -289,6 +298,18 @@ describe('createEngine', () => {
     expect(bare.quality).toBeUndefined();
     expect(bare.rowErrors).toEqual([]);
     expect(bare.componentData).toEqual(full.componentData);
+    await engine.close();
+  });
+
+  it('takes a model that fetches nothing and calls no model for an unknown one, as the original does', async () => {
+    const engine = await start();
+    await expect(
+      engine.inferPointWise(create(PointWiseRequestSchema, { modelConfigId: 'nothing', targets: targets('a') })),
+    ).rejects.toMatchObject({
+      code: 'INFERFLOW_ENGINE_UNKNOWN_MODEL',
+      message: 'model config not found or invalid for id: nothing',
+      violations: [{ field: 'model_config_id' }, { field: '$.component_config' }],
+    });
     await engine.close();
   });
 

@@ -116,11 +116,13 @@ class RowTexts {
   }
 
   add(row: number, text: string): void {
+    const before = this.#texts[row] ?? null;
+    // Two outputs of one model call fail with the same words.
+    if (before !== null && (before === text || before.endsWith(`; ${text}`))) return;
     const causes = (this.#causes[row] as number) + 1;
     this.#causes[row] = causes;
     if (causes > MAX_CAUSES) return;
-    const before = this.#texts[row];
-    this.#texts[row] = before === null || before === undefined ? text : `${before}; ${text}`;
+    this.#texts[row] = before === null ? text : `${before}; ${text}`;
   }
 
   has(row: number): boolean {
