@@ -32,6 +32,12 @@ export function outOfTime(service: string, componentName: string): Failure {
   return createFailure('deadline', `${service}: no time was left for the call`, componentName, GrpcCode.DEADLINE_EXCEEDED);
 }
 
+/** The failure of a component whose own deadline passed while a call that it shares with others goes on. */
+export function deadlinePassed(service: string, componentName: string): Failure {
+  const message = `${service}: the deadline of the call passed before an answer came`;
+  return createFailure('deadline', message, componentName, GrpcCode.DEADLINE_EXCEEDED);
+}
+
 const reasons: ReadonlySet<unknown> = new Set<FailureReason>([
   'deadline',
   'cancelled',

@@ -12,6 +12,7 @@ export { type CallFailure, createFailure, type FailureReason, failureReasonOf } 
 export { GrpcCode, grpcCodeName, grpcCodeOfHttpStatus } from './grpc-code.js';
 export { type CallHead, type CallHeadOptions, createCallHead, formatGrpcTimeout, parseGrpcTimeout } from './grpc-head.js';
 export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus } from './grpc-status.js';
+export { type Flushable, TurnEnd, turnEnd } from './http2/turn-end.js';
 export { createOnePort } from './server/one-port.js';
 export type {
   OnePort,

@@ -5,11 +5,14 @@ import type { FeatureBatchCall } from './feature-batch-call.js';
 import type { FeatureLayout } from './feature-layout.js';
 import type { FeatureLookup } from './feature-lookup.js';
 
-/** Keys of one call to the store, and who waits for which of them. Pooled by its source; owns all its bytes. */
+/**
+ * Keys of one call to the store, and who waits for which of them. Lookups join while it is open for keys, and while its call is under
+ * way. Pooled by its source; owns all its bytes.
+ */
 export class FeatureBatch {
   layout: FeatureLayout | null = null;
   call: FeatureBatchCall | null = null;
-  /** Place in the source's list of batches under way. */
+  /** Place in the list of batches under way; −1 = nobody else finds it. */
   place = -1;
   startedAt = 0;
   isFailed = false;
@@ -84,10 +87,78 @@ export class FeatureBatch {
     this.waitCount++;
   }
 
-  /** The number of a lookup that waits already, or −1. */
+  /** More than one lookup has joined it, so what becomes of it is not the doing of one alone. */
+  get isShared(): boolean {
+    return this.joined > 1;
+  }
+
+  /** The number of a lookup that waits already, or −1. The last one to join is found first: lookups bring their keys one after the other. */
   memberOf(lookup: FeatureLookup): number {
-    for (let member = 0; member < this.joined; member++) if (this.members[member] === lookup) return member;
+    for (let member = this.joined - 1; member >= 0; member--) if (this.members[member] === lookup) return member;
     return -1;
+  }
+
+  /** The latest deadline of those who wait. */
+  latestDeadline(): number {
+    let latest = Number.NEGATIVE_INFINITY;
+    for (let index = 0; index < this.joined; index++) {
+      const member = this.members[index];
+      if (member !== null && member !== undefined && member.deadline > latest) latest = member.deadline;
+    }
+    return latest;
+  }
+
+  /** Whether a key is waited for by somebody who has not left; only told of batches that somebody left. */
+  #markWanted(): number {
+    if (this.rowOf.length < this.keyCount) this.rowOf = new Int32Array(Math.max(this.keyCount, this.rowOf.length * 2));
+    this.rowOf.fill(-1, 0, this.keyCount);
+    let wanted = 0;
+    for (let wait = 0; wait < this.waitCount; wait++) {
+      if (this.members[this.waits[wait * 3] as number] === null) continue;
+      const key = this.waits[wait * 3 + 1] as number;
+      if (this.rowOf[key] === -1) wanted++;
+      this.rowOf[key] = 0;
+    }
+    return wanted;
+  }
+
+  /** Whether there are keys that only lookups waited for which left. */
+  get hasUnwanted(): boolean {
+    return this.memberCount < this.joined && this.#markWanted() < this.keyCount;
+  }
+
+  /** Takes those keys out, and the waits of who left. The numbers of keys change. */
+  dropUnwanted(): void {
+    this.#markWanted();
+    const numberOf = this.rowOf;
+    let kept = 0;
+    let length = 0;
+    let from = 0;
+    for (let key = 0; key < this.keyCount; key++) {
+      const end = this.keyRanges[key * 2 + 1] as number;
+      const headBytes = (this.keyRanges[key * 2] as number) - from;
+      if (numberOf[key] === 0) {
+        this.bytes.copyWithin(length, from, end);
+        this.keyRanges[kept * 2] = length + headBytes;
+        length += end - from;
+        this.keyRanges[kept * 2 + 1] = length;
+        this.hashes[kept] = this.hashes[key] as number;
+        numberOf[key] = kept++;
+      }
+      from = end;
+    }
+    this.keyCount = kept;
+    this.byteLength = length;
+    let waits = 0;
+    for (let wait = 0; wait < this.waitCount; wait++) {
+      const member = this.waits[wait * 3] as number;
+      if (this.members[member] === null) continue;
+      this.waits[waits * 3] = member;
+      this.waits[waits * 3 + 1] = numberOf[this.waits[wait * 3 + 1] as number] as number;
+      this.waits[waits * 3 + 2] = this.waits[wait * 3 + 2] as number;
+      waits++;
+    }
+    this.waitCount = waits;
   }
 
   /** A lookup joins; returns its number. */

@@ -89,6 +89,9 @@ const numberOf = (keys: string[], feature: string) =>
   keys.join('|').length * 100 + [...`${keys.join('|')}${feature}`].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
 const cellOf = (keys: string[], _group: string, feature: string) => fp32(numberOf(keys, feature));
 
+/** Until the end of this turn of the event loop, when batches leave. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 function store(handler: (query: Query) => Uint8Array | Promise<Uint8Array>, options: { batchSize?: number; deadlineMs?: number } = {}) {
   const queries: Query[] = [];
   const backend = createTestBackend((_path, message) => {
@@ -126,6 +129,7 @@ describe('feature component', () => {
     request.begin(state);
     const sizes: number[] = [];
     while (request.ends === 0) {
+      await turn();
       expect(upstream.open.length).toBeLessThanOrEqual(2);
       const [call] = upstream.open;
       const query = decode((call as (typeof upstream.open)[number]).message);
@@ -324,6 +328,7 @@ describe('feature component', () => {
       const request = bench.createRequest();
       const state = bench.createState();
       request.begin(state);
+      await turn();
       request.cancel(state, 'deadline');
       expect(upstream.cancelled).toBe(1);
       expect(request.failure?.reason).toBe('deadline');
@@ -418,10 +423,11 @@ describe('feature component', () => {
       return { upstream, start, answer };
     }
 
-    it('two requests that need a key at once fetch it once', () => {
+    it('two requests that need a key at once fetch it once', async () => {
       const { upstream, start, answer } = bench(true);
       const first = start();
       const second = start();
+      await turn();
       expect(upstream.calls).toHaveLength(1);
       answer(0);
       for (const { request, state } of [first, second]) {
@@ -431,25 +437,28 @@ describe('feature component', () => {
         expect(state.written?.memory.view.getFloat32(8, true)).toBe(numberOf(['y'], 'a'));
       }
       start();
+      await turn();
       expect(upstream.calls).toHaveLength(2);
     });
 
-    it('does not share when told not to', () => {
+    it('does not share when told not to, and waits for nothing', () => {
       const { upstream, start } = bench(false);
       start();
       start();
       expect(upstream.calls).toHaveLength(2);
     });
 
-    it('goes on for the others when one leaves, and ends with the last one', () => {
+    it('goes on for the others when one leaves, and ends with the last one', async () => {
       const { upstream, start, answer } = bench(true);
       const first = start();
+      await turn();
       const second = start();
       first.request.cancel(first.state);
       expect(upstream.cancelled).toBe(0);
       answer(0);
       expect(second.request.failure).toBeNull();
       const third = start();
+      await turn();
       const fourth = start();
       third.request.cancel(third.state);
       fourth.request.cancel(fourth.state);
@@ -457,19 +466,23 @@ describe('feature component', () => {
       expect(upstream.open).toHaveLength(0);
     });
 
-    it('lets those who only waited try once for themselves', () => {
+    it('lets each try once for itself when a call fails, whoever began it', async () => {
       const { upstream, start, answer } = bench(true);
       const owner = start();
+      await turn();
       const waiter = start();
       upstream.calls[0]?.fail('unavailable');
+      expect([owner.request.ends, waiter.request.ends]).toEqual([0, 0]);
+      expect(upstream.calls).toHaveLength(3);
+      upstream.calls[1]?.fail('unavailable');
+      answer(2);
       expect(owner.request.failure?.reason).toBe('unavailable');
-      expect(waiter.request.ends).toBe(0);
-      expect(upstream.calls).toHaveLength(2);
-      answer(1);
       expect(waiter.request.failure).toBeNull();
       const again = start();
-      upstream.calls[2]?.fail('unavailable');
+      await turn();
+      upstream.calls[3]?.fail('unavailable');
       expect(again.request.failure?.reason).toBe('unavailable');
+      expect(upstream.calls).toHaveLength(4);
     });
   });
 

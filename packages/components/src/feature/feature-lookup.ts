@@ -1,7 +1,8 @@
 import { type Block, CellStatus, type IdentityTable } from '@inferflow/matrix';
 import { isValidUtf8, keyPartSize, putKeyPart } from '@inferflow/proto/hot';
+import { type DeadlineEntry, deadlines } from '@inferflow/transport';
 import { CacheFind } from '../cache/feature-cache.js';
-import { type Failure, outOfTime } from '../failure.js';
+import { deadlinePassed, type Failure, outOfTime } from '../failure.js';
 import { putCompositeKeys } from './composite-key.js';
 import type { FeatureBatch } from './feature-batch.js';
 import type { FeatureRun } from './feature-component.js';
@@ -16,7 +17,11 @@ let keyScratch = new Uint8Array(256);
  * One component of one request on its way to its features: unique keys → cache, calls of others, own calls. It is the private state of
  * a pooled run. Block row u is identity u.
  */
-export class FeatureLookup {
+export class FeatureLookup implements DeadlineEntry {
+  deadlineAt = 0;
+  deadlineSlot = -1;
+  deadlinePrevious: DeadlineEntry | null = null;
+  deadlineNext: DeadlineEntry | null = null;
   layout: FeatureLayout | null = null;
   /** Where rows are placed; null once the request is over. */
   block: Block | null = null;
@@ -25,14 +30,19 @@ export class FeatureLookup {
   readonly #source: FeatureSource;
   #run: FeatureRun | null = null;
   #table: IdentityTable | null = null;
-  /** Identities to ask for, first tries and retries; [next, end) are not sent yet. */
+  /** Identities to ask for, first tries and, from `#retries` on, retries; [next, end) are not asked for yet. */
   #queue = new Int32Array(64);
   #queueNext = 0;
   #queueEnd = 0;
-  /** Batches it waits for, the first `#open` entries. */
+  #retries = 0;
+  /** Batches it waits for, the first `#open` entries, and how many keys of each it asked for itself. */
   readonly #batches: (FeatureBatch | null)[] = [null, null, null, null];
+  readonly #askedIn: number[] = [0, 0, 0, 0];
   #open = 0;
-  #ownBatches = 0;
+  /** Sum of these keys. */
+  #asked = 0;
+  /** Its deadline was moved by the time that this process was at work. */
+  #isExcused = false;
   readonly #failures: Failure[] = [];
   /** Per identity: 0, or 1 + its failure; only good while there are failures. */
   #failureOf = new Uint8Array(64);
@@ -53,6 +63,7 @@ export class FeatureLookup {
     this.deadline = run.callDeadline(source.deadlineMs);
     this.#queueNext = 0;
     this.#queueEnd = 0;
+    this.#isExcused = false;
     if (this.#failures.length > 0) this.#failures.length = 0;
     this.#failedKeys = 0;
     const count = table.uniqueCount;
@@ -63,6 +74,7 @@ export class FeatureLookup {
       if (features.shareFetches && source.join(this, table, unique)) shared++;
       else if (this.#canBeAsked(unique)) this.#queue[this.#queueEnd++] = unique;
     }
+    this.#retries = this.#queueEnd;
     if (this.layout.sourceId > 0) {
       const misses = this.#queueEnd + shared + this.#failedKeys;
       metrics.cacheRequests.add(count);
@@ -70,25 +82,50 @@ export class FeatureLookup {
       if (misses < count) metrics.cacheHits.add(count - misses);
     }
     if (shared > 0) metrics.sharedFetches.add(shared);
-    this.#pump();
+    this.#pump(false);
   }
 
   /** A batch will tell this lookup when it ended. */
   joined(batch: FeatureBatch): void {
+    this.#askedIn[this.#open] = 0;
     this.#batches[this.#open++] = batch;
-    if (batch.members[0] === this) this.#ownBatches++;
+  }
+
+  /** So many keys of a batch it joined are there because of it. */
+  asks(batch: FeatureBatch, keys: number): void {
+    this.#askedIn[this.#placeOf(batch)] = (this.#askedIn[this.#placeOf(batch)] as number) + keys;
+    this.#asked += keys;
   }
 
   /** All rows of a batch have been placed or failed. */
   batchEnded(batch: FeatureBatch): void {
-    let at = 0;
-    while (at < this.#open && this.#batches[at] !== batch) at++;
-    if (at === this.#open) return;
-    this.#open--;
-    this.#batches[at] = this.#batches[this.#open] as FeatureBatch;
-    this.#batches[this.#open] = null;
-    if (batch.members[0] === this) this.#ownBatches--;
+    if (!this.#forget(batch)) return;
     this.#run?.calls.note(this.#source.backend.description, performance.now() - batch.startedAt, batch.isFailed);
+    this.#pump();
+  }
+
+  /** A call that others wait for, too, may last longer than this lookup may. */
+  keepOwnDeadline(): void {
+    if (this.deadlineSlot < 0) deadlines.add(this, this.deadline);
+  }
+
+  /** What others still wait for goes on without this lookup. Its own calls end by themselves. */
+  deadlinePassed(): void {
+    const source = this.#source;
+    const ownMs = this.#isExcused ? 0 : this.#ownMs();
+    this.#isExcused = true;
+    if (ownMs > 0) {
+      deadlines.add(this, performance.now() + ownMs);
+      return;
+    }
+    const failure = deadlinePassed(source.backend.description, source.deps.componentName);
+    for (let index = this.#open - 1; index >= 0; index--) {
+      const batch = this.#batches[index] as FeatureBatch;
+      if (!batch.isShared) continue;
+      this.#run?.calls.note(source.backend.description, performance.now() - batch.startedAt, true);
+      source.expire(this, batch, failure);
+      this.#forget(batch);
+    }
     this.#pump();
   }
 
@@ -140,17 +177,36 @@ export class FeatureLookup {
     return true;
   }
 
-  #pump(): void {
+  /** A key that waited for its turn may be under way by now for somebody else. */
+  #askOrJoin(table: IdentityTable, at: number): void {
+    const source = this.#source;
+    this.#queueNext = at + 1;
+    if (source.join(this, table, this.#queue[at] as number)) source.deps.metrics.sharedFetches.add(1);
+    else source.ask(this, table, this.#queue, at, at + 1);
+  }
+
+  /** So many batches of keys, at most, are under way for one lookup. */
+  #pump(isLater = true): void {
     const source = this.#source;
     const table = this.#table as IdentityTable;
+    const { shareFetches, maxParallelBatches } = source.deps.features;
     if (this.#queueNext < this.#queueEnd && this.deadline <= performance.now()) {
       const failure = outOfTime(source.backend.description, source.deps.componentName);
       while (this.#queueNext < this.#queueEnd) this.failUnique(this.#queue[this.#queueNext++] as number, failure, true);
     }
-    while (this.#queueNext < this.#queueEnd && this.#ownBatches < Math.max(1, source.deps.features.maxParallelBatches)) {
+    const most = Math.max(1, maxParallelBatches) * source.batchSize;
+    while (this.#queueNext < this.#queueEnd && this.#asked < most) {
       const from = this.#queueNext;
-      this.#queueNext = Math.min(from + source.batchSize, this.#queueEnd);
-      source.send(this, table, this.#queue, from, this.#queueNext);
+      if (shareFetches && from < this.#retries) {
+        if (isLater) this.#askOrJoin(table, from);
+        else {
+          this.#queueNext = Math.min(this.#retries, from + most - this.#asked);
+          source.ask(this, table, this.#queue, from, this.#queueNext);
+        }
+      } else {
+        this.#queueNext = Math.min(this.#queueEnd, from + source.batchSize);
+        source.askAlone(this, table, this.#queue, from, this.#queueNext);
+      }
     }
     if (this.#open === 0 && this.#queueNext === this.#queueEnd) this.#finish();
   }
@@ -186,7 +242,33 @@ export class FeatureLookup {
     this.layout = null;
     for (let index = 0; index < this.#open; index++) this.#batches[index] = null;
     this.#open = 0;
-    this.#ownBatches = 0;
+    this.#asked = 0;
+    if (this.deadlineSlot >= 0) deadlines.remove(this);
+  }
+
+  #placeOf(batch: FeatureBatch): number {
+    let at = this.#open - 1;
+    while (at >= 0 && this.#batches[at] !== batch) at--;
+    return at;
+  }
+
+  /** False when it does not wait for the batch. */
+  #forget(batch: FeatureBatch): boolean {
+    const at = this.#placeOf(batch);
+    if (at < 0) return false;
+    this.#open--;
+    this.#asked -= this.#askedIn[at] as number;
+    this.#batches[at] = this.#batches[this.#open] as FeatureBatch;
+    this.#askedIn[at] = this.#askedIn[this.#open] as number;
+    this.#batches[this.#open] = null;
+    return true;
+  }
+
+  /** Time of its calls that this process was at work. */
+  #ownMs(): number {
+    let most = 0;
+    for (let index = 0; index < this.#open; index++) most = Math.max(most, this.#batches[index]?.call?.ownMs() ?? 0);
+    return most;
   }
 
   #placeFromCache(unique: number, wanted: CacheFind): boolean {

@@ -1,9 +1,8 @@
 import type { FeatureComponentConfig } from '@inferflow/config';
 import type { BlockShape, IdentityTable } from '@inferflow/matrix';
 import { encodeFeatureQueryHead, RETRIEVE_FEATURES_PATH, WalkScratch, WasmWalk } from '@inferflow/proto/hot';
-import { type CallFailure, createFailure as createCallFailure, GrpcCode } from '@inferflow/transport';
+import { type CallFailure, createFailure as createCallFailure, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
 import type { ServiceBackend } from '../backends.js';
-import { HashIndex } from '../cache/hash-index.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall } from '../failure.js';
 import { type AskedFeature, askedFeatures } from './answer-columns.js';
@@ -11,11 +10,9 @@ import { FeatureBatch } from './feature-batch.js';
 import { FeatureBatchCall } from './feature-batch-call.js';
 import { FeatureLayout } from './feature-layout.js';
 import type { FeatureLookup } from './feature-lookup.js';
+import { KeysUnderWay, maxBatchKeys } from './keys-under-way.js';
 import { cacheRow, placeRow, placeRun, RowResult } from './place-rows.js';
 
-// The keys of a batch are numbered in 16 bits where requests find each other's keys.
-const maxBatchKeys = 0xffff;
-const maxBatches = 0xfffe;
 const maxIdleBatches = 32;
 
 // Walks are synchronous: one scratch serves all.
@@ -29,10 +26,16 @@ function sharedScratch(wasm: boolean): WalkScratch {
 }
 
 /**
- * Where one feature component of one model gets its rows from, for all requests: keys that are under way are waited for, others become
- * calls; answers are placed into the block of every lookup that waits, and into the cache.
+ * Where one feature component of one model gets its rows from, for all requests: keys that are under way are waited for; others go
+ * into the batch that is open for the keys of this turn of the event loop, which becomes a call when it is full or the turn ends.
+ * Answers are placed into the block of every lookup that waits, and into the cache.
+ *
+ * A call that several lookups wait for carries the latest of their deadlines, each keeps its own; it is cancelled when all have left;
+ * when it fails, each asks once more for itself. All calls of a source have the same metadata: nothing of a request is sent along.
  */
-export class FeatureSource {
+export class FeatureSource implements Flushable {
+  /** For the end of the turn. */
+  isDirty = false;
   /** Fields 1–3 of every query. */
   readonly queryHead: Uint8Array;
   readonly backend: ServiceBackend;
@@ -48,9 +51,9 @@ export class FeatureSource {
   readonly #asked: readonly AskedFeature[];
   readonly #layouts: FeatureLayout[] = [];
   readonly #cacheSource: string;
-  readonly #underWay: (FeatureBatch | null)[] = [];
-  readonly #freePlaces: number[] = [];
-  readonly #keys = new HashIndex();
+  readonly #underWay = new KeysUnderWay();
+  /** Takes keys until it is full or the turn ends. */
+  #openBatch: FeatureBatch | null = null;
   readonly #idle: FeatureBatch[] = [];
   readonly #noRow: Failure;
   readonly #badCells: Failure;
@@ -106,50 +109,64 @@ export class FeatureSource {
 
   /** Lets a lookup wait for a key that is under way; false when it is not. */
   join(lookup: FeatureLookup, table: IdentityTable, unique: number): boolean {
-    if (this.#keys.size === 0) return false;
-    const hash = table.hashes[unique] as number;
-    for (let at = this.#keys.first(hash); at >= 0; at = this.#keys.next(at, hash)) {
-      const value = this.#keys.value(at);
-      const batch = this.#underWay[(value >>> 16) - 1];
-      const key = value & 0xffff;
-      if (batch === null || batch === undefined || batch.layout !== lookup.layout || !batch.hasKey(key, table, unique)) continue;
-      let member = batch.memberOf(lookup);
-      if (member < 0) {
-        member = batch.join(lookup);
-        lookup.joined(batch);
-      }
-      batch.wait(member, key, unique);
-      return true;
-    }
-    return false;
+    const batch = this.#underWay.find(lookup.layout as FeatureLayout, table, unique);
+    if (batch === null) return false;
+    const key = this.#underWay.foundKey;
+    batch.wait(this.#memberOf(batch, lookup), key, unique);
+    if (batch.call !== null && batch.call.deadline > lookup.deadline) lookup.keepOwnDeadline();
+    return true;
   }
 
-  /** Sends the identities `uniques[from, to)` of a lookup as one call. */
-  send(lookup: FeatureLookup, table: IdentityTable, uniques: Int32Array, from: number, to: number): void {
+  /** Asks for identities `uniques[from, to)` of a lookup together with what other requests of this turn ask for. */
+  ask(lookup: FeatureLookup, table: IdentityTable, uniques: Int32Array, from: number, to: number): void {
+    for (let index = from; index < to; ) {
+      const batch = this.#batchFor(lookup.layout as FeatureLayout);
+      const first = batch.keyCount;
+      const until = Math.min(to, index + this.batchSize - first);
+      lookup.asks(batch, this.#addKeys(batch, lookup, table, uniques, index, until));
+      this.#underWay.addKeys(batch, first);
+      index = until;
+      if (batch.keyCount === this.batchSize) this.#closeBatch(batch);
+    }
+  }
+
+  /** Asks for identities `uniques[from, to)` of a lookup, one batch at most, in a call that nobody else joins. */
+  askAlone(lookup: FeatureLookup, table: IdentityTable, uniques: Int32Array, from: number, to: number): void {
     const batch = this.#idle.pop() ?? new FeatureBatch();
     batch.layout = lookup.layout;
-    const member = batch.join(lookup);
-    for (let index = from; index < to; index++) batch.wait(member, batch.addKey(table, uniques[index] as number), uniques[index] as number);
-    lookup.joined(batch);
-    this.#register(batch);
-    const { metrics, limits } = this.deps;
-    metrics.externalCalls.add(1);
-    metrics.externalRows.add(batch.keyCount);
-    batch.startedAt = performance.now();
-    const call = new FeatureBatchCall(this.backend.head(RETRIEVE_FEATURES_PATH), lookup.deadline, limits.maxAnswerBytes, this, batch);
-    batch.call = call;
-    this.backend.upstream.start(call);
+    lookup.asks(batch, this.#addKeys(batch, lookup, table, uniques, from, to));
+    this.#send(batch);
   }
 
-  /** A lookup's request is over. The last one to leave ends the call. */
+  /** The turn ends. */
+  flush(): void {
+    if (this.#openBatch !== null) this.#closeBatch(this.#openBatch);
+  }
+
+  /** A lookup's request is over, or its time. The last one to leave ends the call. */
   leave(lookup: FeatureLookup, batch: FeatureBatch): void {
     batch.leave(lookup);
+    if (batch.memberCount > 0) return;
     const { call } = batch;
-    if (batch.memberCount > 0 || call === null) return;
-    batch.call = null;
-    this.backend.upstream.cancel(call);
-    this.#unregister(batch);
-    batch.clear();
+    if (call !== null) {
+      batch.call = null;
+      this.backend.upstream.cancel(call);
+      this.#underWay.remove(batch);
+      batch.clear();
+    } else if (batch === this.#openBatch) {
+      this.#openBatch = null;
+      this.#underWay.remove(batch);
+      this.#recycle(batch);
+    }
+  }
+
+  /** The time of a lookup is up before that of a call it shares with others. */
+  expire(lookup: FeatureLookup, batch: FeatureBatch, failure: Failure): void {
+    const member = batch.memberOf(lookup);
+    for (let wait = 0; wait < batch.waitCount; wait++) {
+      if (batch.waits[wait * 3] === member) lookup.failUnique(batch.waits[wait * 3 + 2] as number, failure, true);
+    }
+    this.leave(lookup, batch);
   }
 
   /** The answer of a call. */
@@ -224,16 +241,15 @@ export class FeatureSource {
     }
   }
 
-  /** The first member asked for the call and has its failure; the others try once for themselves. */
+  /** Who was alone has the failure; where several waited, each tries once for itself. */
   #fail(batch: FeatureBatch, failure: CallFailure): void {
     const reason = failureOfCall(failure, this.backend.description, this.deps.componentName);
     batch.isFailed = true;
     for (let wait = 0; wait < batch.waitCount; wait++) {
-      const number = batch.waits[wait * 3] as number;
-      const member = batch.members[number];
+      const member = batch.members[batch.waits[wait * 3] as number];
       if (member === null || member === undefined) continue;
       const unique = batch.waits[wait * 3 + 2] as number;
-      if (number > 0) member.retry(unique);
+      if (batch.isShared) member.retry(unique);
       else member.failUnique(unique, reason, true);
     }
     this.#tell(batch);
@@ -241,36 +257,69 @@ export class FeatureSource {
 
   #tell(batch: FeatureBatch): void {
     batch.call = null;
-    this.#unregister(batch);
+    this.#underWay.remove(batch);
     for (let member = 0; member < batch.joined; member++) batch.members[member]?.batchEnded(batch);
+    this.#recycle(batch);
+  }
+
+  #recycle(batch: FeatureBatch): void {
     batch.clear();
     if (this.#idle.length < maxIdleBatches) this.#idle.push(batch);
   }
 
-  #register(batch: FeatureBatch): void {
-    if (!this.deps.features.shareFetches) return;
-    const place = this.#freePlaces.pop() ?? this.#underWay.length;
-    if (place >= maxBatches) {
-      this.#freePlaces.push(place);
-      return;
-    }
-    this.#underWay[place] = batch;
-    batch.place = place;
-    for (let key = 0; key < batch.keyCount; key++) this.#keys.insert((batch.hashes[key] as number) >>> 0, this.#valueOf(batch, key));
+  /** The batch that takes keys of this layout now. */
+  #batchFor(layout: FeatureLayout): FeatureBatch {
+    const open = this.#openBatch;
+    if (open !== null && open.layout === layout) return open;
+    if (open !== null) this.#closeBatch(open);
+    const batch = this.#idle.pop() ?? new FeatureBatch();
+    batch.layout = layout;
+    batch.startedAt = performance.now();
+    this.#underWay.add(batch);
+    this.#openBatch = batch;
+    turnEnd.markCalls(this);
+    return batch;
   }
 
-  #unregister(batch: FeatureBatch): void {
-    if (batch.place < 0) return;
-    for (let key = 0; key < batch.keyCount; key++) {
-      const at = this.#keys.find((batch.hashes[key] as number) >>> 0, this.#valueOf(batch, key));
-      if (at >= 0) this.#keys.removeAt(at);
+  #closeBatch(batch: FeatureBatch): void {
+    this.#openBatch = null;
+    if (batch.hasUnwanted) {
+      this.#underWay.remove(batch);
+      batch.dropUnwanted();
+      this.#underWay.add(batch);
     }
-    this.#underWay[batch.place] = null;
-    this.#freePlaces.push(batch.place);
-    batch.place = -1;
+    this.#send(batch);
   }
 
-  #valueOf(batch: FeatureBatch, key: number): number {
-    return (((batch.place + 1) << 16) | key) >>> 0;
+  /** Returns how many keys it added. */
+  #addKeys(batch: FeatureBatch, lookup: FeatureLookup, table: IdentityTable, uniques: Int32Array, from: number, to: number): number {
+    const member = this.#memberOf(batch, lookup);
+    for (let index = from; index < to; index++) {
+      const unique = uniques[index] as number;
+      batch.wait(member, batch.addKey(table, unique), unique);
+    }
+    return to - from;
+  }
+
+  #memberOf(batch: FeatureBatch, lookup: FeatureLookup): number {
+    const member = batch.memberOf(lookup);
+    if (member >= 0) return member;
+    lookup.joined(batch);
+    return batch.join(lookup);
+  }
+
+  #send(batch: FeatureBatch): void {
+    const { metrics, limits } = this.deps;
+    metrics.externalCalls.add(1);
+    metrics.externalRows.add(batch.keyCount);
+    batch.startedAt = performance.now();
+    const deadline = batch.latestDeadline();
+    const call = new FeatureBatchCall(this.backend.head(RETRIEVE_FEATURES_PATH), deadline, limits.maxAnswerBytes, this, batch);
+    batch.call = call;
+    for (let index = 0; batch.isShared && index < batch.joined; index++) {
+      const member = batch.members[index];
+      if (member !== null && member !== undefined && member.deadline < deadline) member.keepOwnDeadline();
+    }
+    this.backend.upstream.start(call);
   }
 }

@@ -49,6 +49,14 @@ export interface TestOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What one request of a bench has of its own. */
+export interface TestRequestOptions {
+  /** Other values for the same columns. Not for benches with slates. @default the bench's */
+  readonly columns?: TestColumns;
+  /** Budget in ms. @default the bench's */
+  readonly deadlineMs?: number;
+}
+
 /** One component with everything around it that an engine would provide, ready for any number of requests. */
 export class TestBench {
   readonly component: Component;
@@ -107,18 +115,19 @@ export class TestBench {
   }
 
   /** A request with fresh matrices. */
-  createRequest(): TestRequest {
+  createRequest(own: TestRequestOptions = {}): TestRequest {
     const { slate } = this.#options;
-    const matrix = new Matrix(this.#targetLayout, this.targets.rowCount, this.pool);
-    matrix.setBlock(0, this.targets.fill(this.pool));
+    const targets = own.columns === undefined ? this.targets : createTestTable(own.columns, undefined);
+    const matrix = new Matrix(this.#targetLayout, targets.rowCount, this.pool);
+    matrix.setBlock(0, targets.fill(this.pool));
     let slates: Slate | null = null;
     if (slate !== undefined && this.slates !== null && this.#slateLayout !== null) {
       const slateMatrix = new Matrix(this.#slateLayout, this.slates.rowCount, this.pool);
       slateMatrix.setBlock(0, this.slates.fill(this.pool));
       slates = createSlate(slateMatrix, slate.targets, this.targets.rowCount);
     }
-    const rows = this.component.scope === 'slate' && slates !== null ? rowsOfSlates(slates) : allRows(this.targets.rowCount);
-    return new TestRequest(matrix, slates, rows, this.#options);
+    const rows = this.component.scope === 'slate' && slates !== null ? rowsOfSlates(slates) : allRows(targets.rowCount);
+    return new TestRequest(matrix, slates, rows, { ...this.#options, ...own });
   }
 }
 

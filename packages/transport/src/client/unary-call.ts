@@ -117,7 +117,7 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   deadlinePassed(): void {
     const upstream = this.upstream;
     if (upstream === null) return;
-    const ownMs = this.#ownMs();
+    const ownMs = this.ownMs();
     if (ownMs > 0) {
       this.idleAtStart = -1;
       deadlines.add(this, performance.now() + ownMs);
@@ -129,10 +129,11 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
 
   /**
    * Time of the call that this process was at work, and so neither wrote the request nor read the answer: the peer is not charged for
-   * it. Once, and not where it is little beside the time the peer had.
+   * it. 0 where it is little beside the time the peer had, and once the deadline was moved by it. For those who wait for a call with a
+   * deadline of their own.
    */
-  #ownMs(): number {
-    if (this.idleAtStart < 0) return 0;
+  ownMs(): number {
+    if (this.idleAtStart < 0 || this.admittedAt === 0) return 0;
     const now = performance.now();
     const passedMs = now - this.admittedAt;
     const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);

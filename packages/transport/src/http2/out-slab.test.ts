@@ -146,4 +146,27 @@ describe('TurnEnd', () => {
     await sleep(2);
     expect(log).toHaveLength(3);
   });
+
+  it('starts the calls of a turn before its connections write, and calls marked meanwhile in the next turn', async () => {
+    const turns = new TurnEnd();
+    const log: string[] = [];
+    const connection = { isDirty: false, flush: () => log.push('write') };
+    let again = true;
+    const calls = {
+      isDirty: false,
+      flush: () => {
+        log.push('calls');
+        turns.mark(connection);
+        if (again) turns.markCalls(calls);
+        again = false;
+      },
+    };
+    turns.mark(connection);
+    turns.markCalls(calls);
+    turns.markCalls(calls);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log).toEqual(['calls', 'write']);
+    await until(() => log.length === 4);
+    expect(log).toEqual(['calls', 'write', 'calls', 'write']);
+  });
 });
