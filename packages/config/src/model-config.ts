@@ -141,6 +141,8 @@ export interface PredatorComponentConfig extends ComponentBase {
   readonly slateCalls: 'per_slate' | 'rows' | 'dimension';
   /** Rows of concurrent requests may share a call. */
   readonly coalesce: boolean;
+  /** How long they wait for each other, 0–50 ms; 0 = until the turn of the event loop ends. */
+  readonly coalesceWaitMs: number;
   /** One returned row stands for all rows. */
   readonly broadcastSingleScore: boolean;
 }

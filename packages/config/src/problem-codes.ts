@@ -98,6 +98,10 @@ export const problemTable = {
     'Deadlines of components, alone or of those that wait for each other, do not fit into the time a request has.',
     'Lower them, or raise `deadline` of the model.',
   ),
+  INFERFLOW_CONFIG_NOT_COALESCED: warning(
+    '`coalesce` or `coalesce_wait_ms` is set where calls cannot be shared between requests, so it changes nothing.',
+    'Remove it; calls of slate components and of models whose one row stands for all rows belong to one request. `coalesce_wait_ms` needs `coalesce`.',
+  ),
   INFERFLOW_CONFIG_MODEL_UNREACHABLE: warning(
     'A model server could not be asked (`inferflow lint --probe`), or does not say what its models take.',
     'Start it, or correct the endpoint; until then nothing is proven.',
@@ -122,6 +126,10 @@ export const problemTable = {
   INFERFLOW_CONFIG_REQUEST_COLUMN: hint(
     'A column that no component writes: it comes from the request, and is missing where the request has none.',
     'Nothing, if the request sends it.',
+  ),
+  INFERFLOW_CONFIG_BATCH_UNBOUND: hint(
+    '`coalesce` is set without `batch_size`: a call may grow to the rows of all requests of a moment.',
+    'Set `batch_size` to what the model serves best in one call.',
   ),
   INFERFLOW_CONFIG_COMPAT: hint('compat keeps defects of the original alive.', 'Remove compat when callers no longer rely on them.'),
 } as const satisfies Record<string, ProblemDefinition>;

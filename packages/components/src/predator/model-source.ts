@@ -1,95 +1,153 @@
-import { type InferRequestTemplate, inferRequestSize, MODEL_INFER_PATH, putInferHead, putRawInputHead } from '@inferflow/proto/hot';
-import { type CallFailure, type CallHead, GrpcCode, UnaryCall } from '@inferflow/transport';
+import { InferAnswer, MODEL_INFER_PATH } from '@inferflow/proto/hot';
+import { type CallFailure, createFailure, type DeadlineEntry, deadlines, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
 import type { Chunk } from '../chunks.js';
 import type { ComponentDeps } from '../define-component.js';
 import type { TensorInput } from '../tensor-input.js';
+import type { OutputReader } from './output-reader.js';
 import type { ModelRoute } from './predator-run.js';
+import { type SharedCallOwner, SharedInferCall, writeSharedBody } from './shared-infer-call.js';
+import { SharedRows, type SharedRowsHolder, type SharedRowsOwner, sharedDeadlinePassed } from './shared-rows.js';
 
-/** Rows of one run that wait for a call together with those of other runs. */
-export interface SharedRows {
-  /** Part of a run; told exactly once, unless it left. */
-  readonly owner: SharedRowsOwner;
-  readonly chunk: Chunk;
-  readonly deadline: number;
-  readonly tensors: readonly TensorInput[];
+/** How rows are gathered. */
+export interface ModelSourceOptions {
+  /** Rows per call; 0 = no bound. */
+  readonly batchSize: number;
+  /** How long rows wait for others; 0 = until the turn of the event loop ends. */
+  readonly waitMs: number;
+  /** Reads answers of the model; the source's own. */
+  readonly reader: OutputReader;
 }
 
-/** A run that shares calls. */
-export interface SharedRowsOwner {
-  /** The answer of a call, in which the first of the chunk's rows is row `firstRow`. */
-  sharedAnswer(chunk: Chunk, message: Uint8Array, firstRow: number, durationMs: number): void;
-  /** `wasShared`: others were in the call too, so it may succeed without them. */
-  sharedFailure(chunk: Chunk, failure: CallFailure, wasShared: boolean, durationMs: number): void;
-}
+// Answers are read synchronously: one decoder serves all.
+const answer = new InferAnswer();
 
 /**
- * Rows of concurrent requests for one model in common calls: what comes within a turn of the event loop is sent together, cut at the
- * batch size. The rows are copied when a call is made, because the requests they come from may end before it does.
+ * Rows of concurrent requests for one model, version and endpoint in common calls: what comes within a turn of the event loop, or within
+ * the time configured, is sent together, cut at the batch size. A call carries the latest deadline of its members, each keeps its own;
+ * it is cancelled when all have left; when it fails, or its answer has other rows than it asked for, each tries once alone. All calls of
+ * a source have the same metadata: nothing of a request is sent along.
  */
-export class ModelSource {
+export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, SharedCallOwner {
+  isDirty = false;
+  deadlineAt = 0;
+  deadlineSlot = -1;
+  deadlinePrevious: DeadlineEntry | null = null;
+  deadlineNext: DeadlineEntry | null = null;
   readonly #deps: ComponentDeps;
   readonly #route: ModelRoute;
-  /** Rows per call; 0 = no bound. */
   readonly #batchSize: number;
+  readonly #waitMs: number;
+  readonly #reader: OutputReader;
   #waiting: SharedRows[] = [];
+  #waitingRows = 0;
   readonly #calls = new Set<SharedInferCall>();
-  #isScheduled = false;
-  readonly #flushLater = () => this.#flush();
 
-  constructor(deps: ComponentDeps, route: ModelRoute, batchSize: number) {
+  constructor(deps: ComponentDeps, route: ModelRoute, { batchSize, waitMs, reader }: ModelSourceOptions) {
     this.#deps = deps;
     this.#route = route;
     this.#batchSize = batchSize > 0 ? batchSize : Number.MAX_SAFE_INTEGER;
+    this.#waitMs = waitMs;
+    this.#reader = reader;
   }
 
-  /** Adds rows to the next call. */
-  add(rows: SharedRows): void {
-    this.#waiting.push(rows);
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(this.#flushLater);
+  /** Adds rows to the next call. Its end is told later, never inside. */
+  add(owner: SharedRowsOwner, chunk: Chunk, deadline: number, tensors: readonly TensorInput[]): void {
+    this.#waiting.push(new SharedRows(owner, chunk, deadline, tensors, this));
+    this.#waitingRows += chunk.modelRows;
+    if (this.#waitMs === 0 || this.#waitingRows >= this.#batchSize) {
+      turnEnd.markCalls(this);
+      return;
+    }
+    const now = performance.now();
+    const until = Math.min(now + this.#waitMs, (now + deadline) / 2);
+    if (this.deadlineSlot < 0 || until < this.deadlineAt) deadlines.add(this, until);
   }
 
   /** A run's request is over. The last one to leave ends the call. */
   leave(owner: SharedRowsOwner): void {
-    this.#waiting = this.#waiting.filter((rows) => rows.owner !== owner);
-    for (const call of this.#calls) {
-      if (!call.leave(owner)) continue;
-      this.#calls.delete(call);
-      this.#route.backend.upstream.cancel(call);
+    this.#waiting = this.#waiting.filter((rows) => {
+      if (rows.owner !== owner) return true;
+      rows.close();
+      this.#waitingRows -= rows.chunk.modelRows;
+      return false;
+    });
+    for (const call of this.#calls) if (call.leave(owner)) this.#cancel(call);
+  }
+
+  /** The time to wait is over. */
+  deadlinePassed(): void {
+    this.flush();
+  }
+
+  /** Sends what waits. */
+  flush(): void {
+    deadlines.remove(this);
+    let queue = this.#waiting;
+    let rowsLeft = this.#waitingRows;
+    this.#waiting = [];
+    this.#waitingRows = 0;
+    while (queue.length > 0) {
+      const group = this.#takeGroup(queue, rowsLeft);
+      queue = group.rest;
+      rowsLeft -= group.rowCount;
+      this.#send(group.members, group.rowCount);
     }
   }
 
-  /** @internal A call ended. */
-  ended(call: SharedInferCall, code: number): void {
+  expired(rows: SharedRows): void {
+    const { call } = rows;
+    if (call?.expire(rows) === true) this.#cancel(call);
+    if (call !== null || !this.#waiting.includes(rows)) return;
+    this.#waiting = this.#waiting.filter((other) => other !== rows);
+    this.#waitingRows -= rows.chunk.modelRows;
+    rows.owner.sharedFailure(rows, sharedDeadlinePassed(), false, 0);
+  }
+
+  misfit(message: Uint8Array, rowCount: number): CallFailure | null {
+    if (!answer.read(message, 0, message.length)) {
+      return createFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded');
+    }
+    for (let output = 0; output < this.#reader.outputs.length; output++) {
+      if (this.#reader.open(output, message, answer) && this.#reader.rows === rowCount) continue;
+      return createFailure('shape', GrpcCode.INTERNAL, 'the answer of a call shared by requests does not have their rows');
+    }
+    return null;
+  }
+
+  ended(call: SharedInferCall, failure: CallFailure | null): void {
     this.#calls.delete(call);
     const { metrics } = this.#deps;
     metrics.externalLatency.observeMs(performance.now() - call.startedAt);
-    metrics.callsByStatus[code]?.add(1);
+    metrics.callsByStatus[failure?.code ?? GrpcCode.OK]?.add(1);
   }
 
-  #flush(): void {
-    this.#isScheduled = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    let group: SharedRows[] = [];
-    let dims: Float64Array | null = null;
+  /**
+   * The members of the next call. Rows of one request are split between two calls only where that saves a call: who is in two waits for
+   * both. Inputs with open dimensions may differ from request to request: such rows cannot stand in one tensor, so a call ends there.
+   */
+  #takeGroup(queue: readonly SharedRows[], rowsLeft: number): { members: SharedRows[]; rowCount: number; rest: SharedRows[] } {
+    const members: SharedRows[] = [];
     let rowCount = 0;
-    for (const rows of waiting) {
+    let dims: Float64Array | null = null;
+    for (let index = 0; index < queue.length; index++) {
+      const rows = queue[index] as SharedRows;
       const own = this.#route.template.dims(rows.chunk, rows.tensors);
-      const count = rows.chunk.modelRows;
-      // Inputs with open dimensions may differ from run to run: such rows cannot stand in one tensor.
-      if (dims !== null && (rowCount + count > this.#batchSize || !this.#haveEqualRows(dims, own))) {
-        this.#send(group, dims, rowCount);
-        group = [];
-        dims = null;
-        rowCount = 0;
-      }
-      group.push(rows);
+      if (dims !== null && !this.#haveEqualRows(dims, own)) return { members, rowCount, rest: queue.slice(index) };
       dims ??= own;
-      rowCount += count;
+      const free = this.#batchSize - rowCount;
+      if (rows.chunk.modelRows <= free) {
+        members.push(rows);
+        rowCount += rows.chunk.modelRows;
+        continue;
+      }
+      const later = rowsLeft - rowCount;
+      if (free === 0 || Math.ceil((later - free) / this.#batchSize) === Math.ceil(later / this.#batchSize)) {
+        return { members, rowCount, rest: queue.slice(index) };
+      }
+      const [head, tail] = rows.split(free);
+      return { members: [...members, head], rowCount: this.#batchSize, rest: [tail, ...queue.slice(index + 1)] };
     }
-    if (dims !== null) this.#send(group, dims, rowCount);
+    return { members, rowCount, rest: [] };
   }
 
   #haveEqualRows(left: Float64Array, right: Float64Array): boolean {
@@ -101,96 +159,27 @@ export class ModelSource {
     return true;
   }
 
-  #send(group: readonly SharedRows[], dims: Float64Array, rowCount: number): void {
+  #send(members: readonly SharedRows[], rowCount: number): void {
+    const [first] = members as [SharedRows];
+    // One request makes its call as if nothing was shared: without a copy of its rows.
+    if (members.length === 1) {
+      first.owner.sharedAlone(first);
+      return;
+    }
     const { backend, template } = this.#route;
     const { dimsAt, inputCount } = template.template;
+    const dims = template.dims(first.chunk, first.tensors);
     for (let input = 0; input < inputCount; input++) dims[dimsAt[input] as number] = rowCount;
-    const body = writeBody(template.template, dims, group);
-    const deadline = Math.max(...group.map((rows) => rows.deadline));
-    const call = new SharedInferCall(backend.head(MODEL_INFER_PATH), deadline, this.#deps.limits.maxAnswerBytes, this, group, body);
+    const body = writeSharedBody(template.template, dims, members);
+    const call = new SharedInferCall(backend.head(MODEL_INFER_PATH), this.#deps.limits.maxAnswerBytes, this, members, body);
     this.#calls.add(call);
     this.#deps.metrics.externalCalls.add(1);
     this.#deps.metrics.externalRows.add(rowCount);
     backend.upstream.start(call);
   }
-}
 
-/** One call with the rows of several runs. */
-class SharedInferCall extends UnaryCall {
-  readonly startedAt = performance.now();
-  readonly #source: ModelSource;
-  /** null = left. */
-  readonly #group: (SharedRows | null)[];
-  /** Where the rows of each member begin. */
-  readonly #firstRows: readonly number[];
-  readonly #body: Uint8Array;
-
-  constructor(
-    head: CallHead,
-    deadline: number,
-    maxAnswerBytes: number,
-    source: ModelSource,
-    group: readonly SharedRows[],
-    body: Uint8Array,
-  ) {
-    super(head, deadline, maxAnswerBytes);
-    this.#source = source;
-    this.#group = [...group];
-    let next = 0;
-    this.#firstRows = group.map(({ chunk }) => {
-      next += chunk.modelRows;
-      return next - chunk.modelRows;
-    });
-    this.#body = body;
+  #cancel(call: SharedInferCall): void {
+    this.#calls.delete(call);
+    this.#route.backend.upstream.cancel(call);
   }
-
-  get byteLength(): number {
-    return this.#body.length;
-  }
-
-  write(target: Uint8Array, at: number): void {
-    target.set(this.#body, at);
-  }
-
-  succeeded(message: Uint8Array): void {
-    this.#source.ended(this, GrpcCode.OK);
-    const durationMs = performance.now() - this.startedAt;
-    for (let index = 0; index < this.#group.length; index++) {
-      const rows = this.#group[index];
-      rows?.owner.sharedAnswer(rows.chunk, message, this.#firstRows[index] as number, durationMs);
-    }
-  }
-
-  failed(failure: CallFailure): void {
-    this.#source.ended(this, failure.code);
-    const durationMs = performance.now() - this.startedAt;
-    for (let index = 0; index < this.#group.length; index++) {
-      const rows = this.#group[index];
-      rows?.owner.sharedFailure(rows.chunk, failure, this.#group.length > 1, durationMs);
-    }
-  }
-
-  /** Nothing is told to this owner any more. True when nobody is left. */
-  leave(owner: SharedRowsOwner): boolean {
-    for (let index = 0; index < this.#group.length; index++) if (this.#group[index]?.owner === owner) this.#group[index] = null;
-    return this.#group.every((rows) => rows === null);
-  }
-}
-
-/** The whole message: the rows of all members one after the other, input by input. */
-function writeBody(template: InferRequestTemplate, dims: Float64Array, group: readonly SharedRows[]): Uint8Array {
-  const rawLengths = Array.from({ length: template.inputCount }, (_, input) =>
-    group.reduce((size, { chunk, tensors }) => size + (tensors[input] as TensorInput).byteLength(chunk.from, chunk.to), 0),
-  );
-  const body = new Uint8Array(inferRequestSize(template, dims, rawLengths));
-  let at = putInferHead(template, body, 0, dims);
-  for (let input = 0; input < template.inputCount; input++) {
-    at = putRawInputHead(body, at, rawLengths[input] as number);
-    for (const { chunk, tensors } of group) {
-      const tensor = tensors[input] as TensorInput;
-      tensor.write(body, at, chunk.from, chunk.to);
-      at += tensor.byteLength(chunk.from, chunk.to);
-    }
-  }
-  return body;
 }

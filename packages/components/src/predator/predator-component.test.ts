@@ -113,6 +113,7 @@ function configOf(options: Partial<PredatorComponentConfig> = {}): PredatorCompo
     scope: 'target',
     slateCalls: 'per_slate',
     coalesce: false,
+    coalesceWaitMs: 0,
     broadcastSingleScore: false,
     ...options,
   };

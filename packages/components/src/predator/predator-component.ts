@@ -91,8 +91,7 @@ function createRoutes(config: PredatorComponentConfig, deps: ComponentDeps, mode
     const backend = deps.backends.model(endpoint);
     if (backend === null) throw unavailable(deps, endpoint);
     const alone = { backend, template: new InferTemplate(config, modelName, mode), modelName, source: null };
-    const isShared = config.coalesce && mode === 'targets';
-    const route = isShared ? { ...alone, source: new ModelSource(deps, alone, config.batchSize ?? backend.batchSize) } : alone;
+    const route = isShared(config, deps) ? { ...alone, source: createSource(config, deps, alone) } : alone;
     made.set(key, route);
     return route;
   };
@@ -100,6 +99,22 @@ function createRoutes(config: PredatorComponentConfig, deps: ComponentDeps, mode
     shares: config.endpoints.map((share) => (share.percentage > 0 ? routeOf(share.endpoint, share.modelName ?? config.modelName) : null)),
     fallback: config.endpoint === '' ? null : routeOf(config.endpoint, config.modelName),
   };
+}
+
+/**
+ * Whether rows of several requests may stand in one call. What a slate component sends belongs together; a row that is meant to stand
+ * for all rows of its call belongs to one request. (In `compat` models every answer of one row does: such calls are repeated alone.)
+ */
+function isShared({ coalesce, scope, broadcastSingleScore }: PredatorComponentConfig, { compat }: ComponentDeps): boolean {
+  return coalesce && scope === 'target' && (compat || !broadcastSingleScore);
+}
+
+function createSource(config: PredatorComponentConfig, deps: ComponentDeps, route: ModelRoute): ModelSource {
+  return new ModelSource(deps, route, {
+    batchSize: config.batchSize ?? route.backend.batchSize,
+    waitMs: config.coalesceWaitMs,
+    reader: new OutputReader(config),
+  });
 }
 
 function unavailable(deps: ComponentDeps, endpoint: string): ComponentError {

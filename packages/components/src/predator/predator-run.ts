@@ -11,9 +11,10 @@ import type { TensorInput } from '../tensor-input.js';
 import type { ColumnsWrite } from '../writes.js';
 import { InferCall, type InferCallOwner } from './infer-call.js';
 import type { InferTemplate } from './infer-template.js';
-import type { ModelSource, SharedRowsOwner } from './model-source.js';
+import type { ModelSource } from './model-source.js';
 import type { OutputReader } from './output-reader.js';
 import { ScorePlacer } from './score-placer.js';
+import type { SharedRows, SharedRowsOwner } from './shared-rows.js';
 
 /** @internal What a model component sees of a request. */
 export type ModelRun = ComponentRun<Readonly<Record<string, TensorRead>>, { readonly scores: ColumnsWrite }, PredatorRun>;
@@ -110,17 +111,27 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#pump();
   }
 
-  sharedAnswer(chunk: Chunk, message: Uint8Array, firstRow: number, durationMs: number): void {
+  sharedAlone({ chunk, deadline }: SharedRows): void {
+    this.#shared--;
+    this.#call(chunk, deadline);
+    this.#pump();
+  }
+
+  sharedSplit(): void {
+    this.#shared++;
+  }
+
+  sharedAnswer({ chunk }: SharedRows, message: Uint8Array, firstRow: number, durationMs: number): void {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, false);
     this.#place(chunk, message, firstRow);
     this.#pump();
   }
 
-  sharedFailure(chunk: Chunk, failure: CallFailure, wasShared: boolean, durationMs: number): void {
+  sharedFailure({ chunk, deadline }: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, true);
-    if (wasShared) this.#call(chunk);
+    if (mayRetry) this.#call(chunk, deadline);
     else this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
     this.#pump();
   }
@@ -131,7 +142,7 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     while (this.#next !== null && this.#calls.count + this.#shared < most) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
-      if (source === null) this.#call(chunk);
+      if (source === null) this.#call(chunk, this.#deadline());
       else this.#share(chunk, source);
     }
     if (this.#calls.count + this.#shared === 0 && this.#next === null) this.#finish();
@@ -139,13 +150,12 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
 
   #share(chunk: Chunk, source: ModelSource): void {
     this.#shared++;
-    source.add({ owner: this, chunk, deadline: this.#deadline(), tensors: this.#tensors });
+    source.add(this, chunk, this.#deadline(), this.#tensors);
   }
 
-  #call(chunk: Chunk): void {
+  #call(chunk: Chunk, deadline: number): void {
     const { deps } = this.#plan;
     const { backend, template } = this.#route as ModelRoute;
-    const deadline = this.#deadline();
     if (deadline <= performance.now()) {
       this.#failChunk(chunk, outOfTime(this.#service, deps.componentName));
       return;

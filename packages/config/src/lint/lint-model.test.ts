@@ -47,6 +47,34 @@ function lint({ graph, features = [], models = [], numerix = [], plugins, respon
 }
 
 describe('lintModel', () => {
+  it('says where calls cannot be shared between requests, and where they have no bound', () => {
+    const coalesced = (fields: object, top: object = {}) => {
+      const graph = { p: ['feature_initializer'] };
+      const response = { features: ['item', 's'] };
+      const { accepted, problems } = lint({ graph, models: [model('p', ['price'], 's', fields)], response, top });
+      return [
+        accepted,
+        ...problems.filter(({ path }) => path.includes('coalesce')).map(({ code, path }) => `${code} ${path.split('.').at(-1)}`),
+      ];
+    };
+    expect(coalesced({ coalesce: true, batch_size: 64 })).toEqual([true]);
+    expect(coalesced({ coalesce: true, batch_size: 64, coalesce_wait_ms: 50 })).toEqual([true]);
+    expect(coalesced({ coalesce: true })).toEqual([true, 'INFERFLOW_CONFIG_BATCH_UNBOUND coalesce']);
+    expect(coalesced({ coalesce: true, batch_size: 9, broadcast_single_score: true })).toEqual([
+      true,
+      'INFERFLOW_CONFIG_NOT_COALESCED coalesce',
+    ]);
+    expect(coalesced({ coalesce: true, batch_size: 9 }, { compat: 'go-1.0' })).toEqual([true]);
+    expect(coalesced({ coalesce: true, batch_size: 9, slate_component: true })).toEqual([true, 'INFERFLOW_CONFIG_NOT_COALESCED coalesce']);
+    expect(coalesced({ coalesce_wait_ms: 2 })).toEqual([true, 'INFERFLOW_CONFIG_NOT_COALESCED coalesce_wait_ms']);
+    for (const wait of [-1, 51]) {
+      expect(coalesced({ coalesce: true, batch_size: 9, coalesce_wait_ms: wait })).toEqual([
+        false,
+        'INFERFLOW_CONFIG_INVALID_VALUE coalesce_wait_ms',
+      ]);
+    }
+  });
+
   it('accepts a chain, and says which columns come from the request', () => {
     const { accepted, problems } = lint({
       graph: { f: ['feature_initializer'], p: ['f'] },

@@ -2,6 +2,7 @@ import type { ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';
 import { finish, type Steps } from '../steps.js';
+import { lintCoalescing } from './lint-coalescing.js';
 import { lintColumns } from './lint-columns.js';
 import { createLintContext, type LintContext, type LintOptions } from './lint-context.js';
 import { lintDeadlines } from './lint-deadlines.js';
@@ -35,7 +36,7 @@ export function* lintSteps(config: ModelConfig, options: LintOptions = {}): Step
   return problems;
 }
 
-const looks = [lintTypes, lintUnused, lintDeadlines, ({ config }: LintContext) => lintCompat(config)] as const;
+const looks = [lintTypes, lintUnused, lintDeadlines, lintCoalescing, ({ config }: LintContext) => lintCompat(config)] as const;
 
 function lintCompat(config: ModelConfig): readonly Problem[] {
   if (!config.compat) return [];

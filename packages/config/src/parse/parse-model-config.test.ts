@@ -244,6 +244,7 @@ describe('parseModelConfig, documented dialect', () => {
       },
       model_version: '7',
       coalesce: true,
+      coalesce_wait_ms: 3,
       slate_calls: 'dimension',
       on_failure: 'fail',
     });
@@ -265,6 +266,7 @@ describe('parseModelConfig, documented dialect', () => {
       calibration: 'pctr',
       modelVersion: '7',
       coalesce: true,
+      coalesceWaitMs: 3,
       slateCalls: 'dimension',
       onFailure: 'fail',
       inputs: [{ name: 'x', shape: [2], dataType: 'INT64' }],

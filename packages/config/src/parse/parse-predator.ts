@@ -6,6 +6,8 @@ import { readEndpoints } from './parse-endpoints.js';
 import { readDeployedInputs, readDocumentedInputs } from './parse-inputs.js';
 import { readDeployedOutputs, readDocumentedOutputs } from './parse-outputs.js';
 
+/** Longest `coalesce_wait_ms`. */
+const LONGEST_WAIT_MS = 50;
 const slateCalls = ['per_slate', 'rows', 'dimension'] as const;
 
 /** Reads one predator component. Names of columns are still as written. */
@@ -50,8 +52,17 @@ export function parsePredator(reader: ObjectReader, componentName: string, compa
     scope: readScope(reader),
     slateCalls: reader.choice('slateCalls', slateCalls, 'per_slate'),
     coalesce: reader.boolean('coalesce'),
+    coalesceWaitMs: readWait(reader),
     broadcastSingleScore: reader.optionalBoolean('broadcast') ?? compat,
   };
+}
+
+function readWait(reader: ObjectReader): number {
+  const waitMs = reader.positive('coalesceWait', 'ms') ?? 0;
+  if (waitMs <= LONGEST_WAIT_MS) return waitMs;
+  const details = { found: String(waitMs), expected: `0 to ${LONGEST_WAIT_MS} ms` };
+  reader.invalid('coalesceWait', `coalesce_wait_ms is longer than ${LONGEST_WAIT_MS} ms, which every request would wait`, details);
+  return LONGEST_WAIT_MS;
 }
 
 /** Tensors are told apart by name, so a name must not repeat. */

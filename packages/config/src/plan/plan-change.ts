@@ -126,14 +126,16 @@ function upstreamCalls(config: ModelConfig): ReadonlyMap<string, string> {
 }
 
 function modelCall(component: PredatorComponentConfig): string {
-  const { modelName, modelVersion, endpoint, endpoints, deadlineMs, batchSize } = component;
+  const { modelName, modelVersion, endpoint, endpoints, deadlineMs, batchSize, coalesce, coalesceWaitMs } = component;
   const shares = endpoints.map((share) => {
     const other = share.modelName === undefined || share.modelName === modelName ? '' : ` (${share.modelName})`;
     return `${share.endpoint}${other} ${share.percentage} %`;
   });
   const deadline = deadlineMs === undefined ? 'the service’s deadline' : `deadline ${deadlineMs} ms`;
   const batch = batchSize === undefined ? 'all rows in one call' : `${countOf(batchSize, 'row')} a call`;
-  return `${modelName} version ${modelVersion} at ${shares.join(', ') || endpoint}; ${deadline}, ${batch}`;
+  const wait = coalesceWaitMs === 0 ? '' : `, ${coalesceWaitMs} ms waited for them`;
+  const shared = coalesce ? `, rows of other requests in it${wait}` : '';
+  return `${modelName} version ${modelVersion} at ${shares.join(', ') || endpoint}; ${deadline}, ${batch}${shared}`;
 }
 
 function countOf(count: number, what: string): string {

@@ -110,6 +110,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   'predator.outputs': (dialect) => (dialect === 'documented' ? reference(dialect, 'outputs') : tensors(dialect, 'output')),
   'predator.slateCalls': { enum: ['per_slate', 'rows', 'dimension'] },
   'predator.coalesce': boolean,
+  'predator.coalesceWait': { type: 'integer', minimum: 0, maximum: 50 },
   'predator.broadcast': boolean,
   'endpoint.endpoint': name,
   'endpoint.percentage': byDialect({ type: 'number', minimum: 0 }, { type: 'integer', minimum: 0 }),

@@ -126,6 +126,7 @@ const predatorFields = {
   slate_component: optional(fc.boolean()),
   slate_calls: optional(fc.constantFrom('per_slate', 'rows', 'dimension')),
   coalesce: optional(fc.boolean()),
+  coalesce_wait_ms: optional(fc.nat(50)),
   broadcast_single_score: optional(fc.boolean()),
   on_failure: onFailure,
 };

@@ -26,6 +26,7 @@ export function writePredator(writer: DocumentWriter, component: PredatorCompone
     slate: component.scope === 'slate' ? true : undefined,
     slateCalls: component.slateCalls === 'per_slate' ? undefined : component.slateCalls,
     coalesce: component.coalesce ? true : undefined,
+    coalesceWait: component.coalesceWaitMs === 0 ? undefined : component.coalesceWaitMs,
     broadcast: component.broadcastSingleScore === writer.compat ? undefined : component.broadcastSingleScore,
     onFailure: component.onFailure === 'default' ? undefined : component.onFailure,
   });
