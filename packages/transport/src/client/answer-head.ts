@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { parseGrpcStatus } from '../grpc-status.js';
+import { connectionHeaders, forbiddenInValue, namePattern } from '../http2/header-rules.js';
 import { headFailure, statusFailure } from './answer.js';
 
 /** What a header block of an answer means. Made once per distinct block and shared by all streams that bring it. */
@@ -24,9 +25,6 @@ export interface AnswerHead {
   readonly fields: readonly string[];
 }
 
-const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const forbiddenInValue = /[\0\r\n]/;
-const connectionHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 /** Of these a second one is ignored; others are joined, as `node:http2` does. */
 const singleValued = new Set(['content-type', 'content-length', 'date', 'etag', 'retry-after']);
 

@@ -18,10 +18,10 @@ import { Http2Code } from '../http2/frames.js';
 import { type OutOwner, OutSlab } from '../http2/out-slab.js';
 import { Stream, StreamPhase } from '../http2/stream.js';
 import { turnEnd } from '../http2/turn-end.js';
+import { inflateMessage } from '../inflate-message.js';
 import { incompleteFailure, resetFailure } from './answer.js';
 import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget } from './connection.js';
 import { dial } from './dial.js';
-import { inflateAnswer } from './inflate-answer.js';
 import { foreignGreeting, lostBeforeGreeting } from './lost-before-greeting.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
 import type { UnaryCall } from './unary-call.js';
@@ -196,6 +196,8 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#session.windows.pump();
   }
 
+  stuck(): void {}
+
   #read(bytes: Buffer, length: number): void {
     if (this.#lost !== null) return;
     try {
@@ -237,7 +239,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
 
   #inflate(stream: Stream): void {
     stream.settle(messageBuffers);
-    inflateAnswer(stream.view(), stream.call?.maxAnswerBytes ?? 0, (result) => {
+    inflateMessage('answer', stream.view(), stream.call?.maxAnswerBytes ?? 0, (result) => {
       if (result instanceof Uint8Array) this.#succeed(stream, result);
       else this.#fail(stream, result, CallFate.ANSWERED, false);
     });

@@ -28,7 +28,7 @@ beforeEach(async () => {
   await once(near, 'connect');
   await until(() => far !== undefined && !far.destroyed);
   pool = new SlabPool();
-  out = new OutSlab(near, { beforeWrite: () => events.push('before'), drained: () => events.push('drained') }, pool);
+  out = new OutSlab(near, { beforeWrite: () => events.push('before'), drained: () => events.push('drained'), stuck: () => {} }, pool);
 });
 
 afterEach(() => {
@@ -108,6 +108,7 @@ describe('OutSlab, broken', () => {
         throw new Error('broken owner');
       },
       drained: () => {},
+      stuck: () => {},
     };
     const broken = new OutSlab(near, owner, pool);
     broken.reserve(1);

@@ -61,6 +61,8 @@ export interface OutOwner {
   beforeWrite(): void;
   /** The socket took everything that had been handed to it, at once or later. */
   drained(): void;
+  /** The socket did not take everything that was handed to it; told after each such write, until it has {@link OutOwner.drained}. */
+  stuck(): void;
 }
 
 /** The outgoing side of one connection: frames are put into slabs and leave in one write a turn. */
@@ -133,7 +135,10 @@ export class OutSlab implements Flushable {
     if (this.#isClosed) return;
     this.#from = this.at;
     if (this.#socket.writableLength === 0) this.#recycle();
-    else this.#isStuck = true;
+    else {
+      this.#isStuck = true;
+      this.#owner.stuck();
+    }
   }
 
   /** The socket is gone: slabs it may still have are left to the garbage collector. */

@@ -67,5 +67,13 @@ export const staticNames: readonly string[] = lines.map((line) => line.split('|'
 /** Values of the static table, empty where the table has only a name. */
 export const staticValues: readonly string[] = lines.map((line) => line.split('|')[1] ?? '');
 
-/** Indexes that constant request headers are made of. */
-export const StaticIndex = { AUTHORITY: 1, METHOD_POST: 3, PATH: 4, SCHEME_HTTP: 6, SCHEME_HTTPS: 7, CONTENT_TYPE: 31 } as const;
+/** Indexes that constant header blocks are made of. */
+export const StaticIndex = {
+  AUTHORITY: 1,
+  METHOD_POST: 3,
+  PATH: 4,
+  SCHEME_HTTP: 6,
+  SCHEME_HTTPS: 7,
+  STATUS_200: 8,
+  CONTENT_TYPE: 31,
+} as const;

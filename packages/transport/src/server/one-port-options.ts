@@ -31,7 +31,11 @@ export type RefusalReason =
   | 'handshake-timeout'
   | 'tls-mismatch'
   | 'receive-timeout'
-  | 'slow-reader';
+  | 'slow-reader'
+  /** Lean HTTP/2: a header list or block above the limits. */
+  | 'headers'
+  /** Lean HTTP/2: resets or control frames that bring their sender nothing, too many of them. */
+  | 'flood';
 
 /** What happens to connections. */
 export type SessionEvent =
@@ -48,8 +52,15 @@ export type SessionEvent =
 export interface OnePortOptions {
   /** Methods served on the core stream API. */
   hot: readonly HotMethod[];
-  /** Everything else. */
+  /** Everything else; with lean HTTP/2, everything of HTTP/1.1. */
   listener: OnePortListener;
+  /**
+   * `node` is the HTTP/2 of the runtime. `lean` is HTTP/2 written for the hot methods, at a fraction of the CPU: it serves nothing else,
+   * other gRPC methods are UNIMPLEMENTED, other requests of HTTP/2 are answered with 415. HTTP/1.1 is Node's either way. @default 'node'
+   */
+  http2?: 'node' | 'lean';
+  /** What lean HTTP/2 says to requests that it does not serve. */
+  elsewhere?: string;
   /** Absent is plaintext: HTTP/1.1 and HTTP/2 by prior knowledge. */
   tls?: ServerTls;
   /** Hot calls that were accepted and not answered; more are refused with RESOURCE_EXHAUSTED before they are read. */

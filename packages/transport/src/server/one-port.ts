@@ -3,9 +3,10 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
 import { TransportError } from '../errors.js';
+import { CallerConnection, createElsewhere, type Elsewhere } from './caller-connection.js';
 import { guardListener } from './cold-requests.js';
+import type { HotCallHost } from './hot-call.js';
 import { acceptHot, hotMethodOf } from './hot-methods.js';
-import type { NodeCallHost } from './node-call.js';
 import type { OnePort, OnePortListener, OnePortOptions } from './one-port-options.js';
 import { refuseMismatch } from './refuse-mismatch.js';
 import { type ResolvedOnePortOptions, resolveOnePortOptions } from './resolve-one-port-options.js';
@@ -27,7 +28,7 @@ export function createOnePort(options: OnePortOptions): OnePort {
   return new OnePortServer(resolveOnePortOptions(options));
 }
 
-class OnePortServer implements OnePort, NodeCallHost {
+class OnePortServer implements OnePort, HotCallHost {
   readonly options: ResolvedOnePortOptions;
   readonly load: ServerLoad = new ServerLoad();
   readonly #server: net.Server;
@@ -37,7 +38,9 @@ class OnePortServer implements OnePort, NodeCallHost {
   readonly #compat: http2.Http2Server;
   readonly #sockets = new Set<net.Socket>();
   readonly #silent = new Set<net.Socket>();
-  readonly #guards = new Set<SessionGuard>();
+  readonly #elsewhere: Elsewhere;
+  /** What has to be told to leave. */
+  readonly #guards = new Set<{ leave(): void }>();
   #isDraining = false;
 
   constructor(options: ResolvedOnePortOptions) {
@@ -46,6 +49,7 @@ class OnePortServer implements OnePort, NodeCallHost {
     this.#h1 = createHttp1(options, listener);
     this.#compat = http2.createServer(listener as Parameters<typeof http2.createServer>[1]);
     this.#h2 = createHttp2(options);
+    this.#elsewhere = createElsewhere(options.elsewhere);
     this.#h2.on('session', (session) => this.#sessionOpened(session));
     this.#h2.on('stream', this.#streamOpened.bind(this) as StreamListener);
     this.#h2.on('sessionError', () => {});
@@ -160,7 +164,8 @@ class OnePortServer implements OnePort, NodeCallHost {
   #hand(socket: net.Socket, protocol: 'h1' | 'h2'): void {
     this.#silent.delete(socket);
     if (protocol === 'h2') {
-      this.#h2.emit('connection', socket);
+      if (this.options.http2 === 'lean') this.#callerConnected(socket);
+      else this.#h2.emit('connection', socket);
       return;
     }
     const { onSession } = this.options;
@@ -169,6 +174,13 @@ class OnePortServer implements OnePort, NodeCallHost {
       socket.once('close', () => onSession({ kind: 'closed', protocol: 'h1' }));
     }
     this.#h1.emit('connection', socket);
+  }
+
+  #callerConnected(socket: net.Socket): void {
+    const caller = new CallerConnection(socket, this, this.#elsewhere);
+    this.#guards.add(caller);
+    socket.once('close', () => this.#guards.delete(caller));
+    if (this.#isDraining) caller.leave();
   }
 
   #sessionOpened(session: http2.ServerHttp2Session): void {

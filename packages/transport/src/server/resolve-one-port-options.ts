@@ -8,6 +8,8 @@ import type { HotMethod } from './server-call.js';
 export interface ResolvedOnePortOptions {
   readonly hot: ReadonlyMap<string, HotMethod>;
   readonly listener: OnePortListener;
+  readonly http2: 'node' | 'lean';
+  readonly elsewhere: string;
   readonly tls: ServerTls | null;
   readonly maxInFlight: number;
   readonly maxColdInFlight: number;
@@ -43,6 +45,8 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
   const resolved: ResolvedOnePortOptions = {
     hot,
     listener: options.listener,
+    http2: options.http2 ?? 'node',
+    elsewhere: options.elsewhere ?? 'over HTTP/2 this port serves its hot gRPC methods alone, everything else over HTTP/1.1',
     tls: options.tls ?? null,
     maxInFlight: atLeast('maxInFlight', options.maxInFlight, 1),
     maxColdInFlight: atLeast('maxColdInFlight', options.maxColdInFlight ?? options.maxInFlight, 1),

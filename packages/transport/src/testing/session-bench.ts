@@ -6,31 +6,9 @@ import { ClientSession, type SessionHost } from '../http2/client-session.js';
 import { clientPreface } from '../http2/frames.js';
 import { OutSlab, SlabPool } from '../http2/out-slab.js';
 import type { Stream } from '../http2/stream.js';
+import { FakeSocket } from './fake-socket.js';
 import { ProbeCall } from './probe-call.js';
 import { type CutFrame, cutFrames, settingsAck, settingsFrame } from './wire.js';
-
-/** A socket that keeps what is written, and takes it at once unless told otherwise. */
-class FakeSocket {
-  writableLength = 0;
-  takes = true;
-  written: Buffer[] = [];
-  #callbacks: (() => void)[] = [];
-
-  write(bytes: Buffer, callback?: () => void): boolean {
-    this.written.push(Buffer.from(bytes));
-    if (!this.takes) this.writableLength += bytes.length;
-    if (callback !== undefined) this.#callbacks.push(callback);
-    return this.takes;
-  }
-
-  cork(): void {}
-  uncork(): void {}
-
-  drain(): void {
-    this.writableLength = 0;
-    for (const callback of this.#callbacks.splice(0)) callback();
-  }
-}
 
 /** A session with calls on it, and a log of all that became of them. */
 export class Bench implements SessionHost {
@@ -44,7 +22,7 @@ export class Bench implements SessionHost {
   broken: string | null = null;
 
   constructor() {
-    const owner = { beforeWrite: () => {}, drained: () => this.session.windows.pump() };
+    const owner = { beforeWrite: () => {}, drained: () => this.session.windows.pump(), stuck: () => {} };
     this.out = new OutSlab(this.socket as unknown as Socket, owner, this.slabs);
     this.session = new ClientSession(this, this.out, this.pool, false);
     this.session.greet();

@@ -1,0 +1,579 @@
+// The server's side of one HTTP/2 connection with a caller that nobody trusts: bytes from the socket become frames, frames become requests.
+//
+//   read ─► preface ─► FrameReader ─┬─ DATA ──────────► flow control ─► StreamRequest.dataArrived ─┐
+//                                   ├─ HEADERS, CONT. ► BlockCollector ─► HpackDecoder ────────────┼─► ServerSessionHost, StreamRequest
+//                                   ├─ RST_STREAM ─────────────────────────────────────────────────┘
+//                                   └─ SETTINGS, PING, WINDOW_UPDATE ─► settings, answers, SendWindows.pump
+//
+// What a caller may make us do is bounded: streams at once, header lists, frames of a header block, frame sizes, resets and control frames
+// (FrameBudget), answers it does not read. What one frame may cost is bounded by its size, or paid for from a budget.
+import type { BufferPool } from '../buffer-pool.js';
+import type { BodyWriter } from '../client/unary-call.js';
+import { BlockCollector, BlockState, largestBlock } from './block-collector.js';
+import { putGoaway, putPing, putPingAck, putReset, putSettings, putSettingsAck, putWindowUpdate } from './control-frames.js';
+import { FrameBudget } from './frame-budget.js';
+import { FrameReader, type FrameSink } from './frame-reader.js';
+import {
+  clientPreface,
+  defaultMaxFrame,
+  defaultWindow,
+  FrameFlag,
+  FrameType,
+  frameHeadBytes,
+  Http2Code,
+  largestUint31,
+  putFrameHead,
+  readUint31,
+  SettingId,
+} from './frames.js';
+import { HpackDecoder } from './hpack-decoder.js';
+import { frameMessage, grpcHeadBytes, messageRoom, putMessage } from './message-writer.js';
+import { type OutSlab, slabBytes } from './out-slab.js';
+import { PeerSettings } from './peer-settings.js';
+import { digestRequestHead, type RequestHead } from './request-head.js';
+import { ServerStream } from './server-stream.js';
+import { StreamTable } from './stream-table.js';
+import { mostFrameBytes, ReceiveWindow, SendWindows } from './windows.js';
+
+const streamWindow = 1024 * 1024;
+const connectionWindow = 16 * 1024 * 1024;
+const hpackLimits = { maxTableBytes: 4096, maxListBytes: 65_536 };
+/** A caller that leaves more than this unread of what it made us answer is cut off. */
+const mostBacklogBytes = 8 * 1024 * 1024;
+const mostWholeBytes = slabBytes / 2;
+/** Streams whose requests were cut off: what is still on its way is ignored. */
+const mostCutOff = 1024;
+const closedKept = 128;
+const lastUsableStream = 0x7000_0000;
+/** Callers cancel at their deadlines, so resets are many in honest traffic; the same figures hold for `node:http2`. */
+const resetBudget = { burst: 20_000, perSecond: 2000 };
+/** PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames of closed streams and of unknown types. */
+const controlBudget = { burst: 10_000, perSecond: 1000 };
+/** Control frames that go with a call at most, in honest traffic. */
+const controlsPerCall = 20;
+/** Dynamic table size update to 0. */
+const emptyTable = 0x20;
+const leavePing = 0x6c65_6176;
+
+/** Why a session ends a connection, or a stream is not taken. */
+export type SessionRefusal = 'flood' | 'headers' | 'slow-reader' | 'malformed';
+
+/** Whom a {@link ServerSession} tells. */
+export interface ServerSessionHost {
+  /** The first SETTINGS of the caller came. */
+  greeted(): void;
+  /** A request began; the host gives the stream a request, or answers. */
+  requestArrived(stream: ServerStream, head: RequestHead): void;
+  /** Something was turned away, for a metric. */
+  refused(reason: SessionRefusal): void;
+  /** The frames of a header block are awaited, or not any more. */
+  blockOpened(isOpen: boolean): void;
+  /** The caller knows that we leave: no stream of it is on the way any more. */
+  leaveAnswered(): void;
+  /** The last open stream has ended. */
+  streamsEnded(): void;
+  /** GOAWAY was put, the socket must be closed. */
+  sessionBroken(problem: string): void;
+}
+
+/** See the top of the file. */
+export class ServerSession implements FrameSink {
+  isGreeted = false;
+  readonly streams: StreamTable<ServerStream> = new StreamTable();
+  readonly windows: SendWindows<ServerStream>;
+  readonly #host: ServerSessionHost;
+  readonly #out: OutSlab;
+  readonly #pool: BufferPool;
+  readonly #maxStreams: number;
+  readonly #settings: PeerSettings = new PeerSettings(true);
+  readonly #reader: FrameReader = new FrameReader(this, defaultMaxFrame);
+  readonly #hpack: HpackDecoder<RequestHead> = new HpackDecoder(hpackLimits, digestRequestHead);
+  readonly #blocks: BlockCollector = new BlockCollector();
+  readonly #received: ReceiveWindow = new ReceiveWindow(connectionWindow);
+  readonly #resets = new FrameBudget(resetBudget.burst, resetBudget.perSecond);
+  readonly #controls = new FrameBudget(controlBudget.burst, controlBudget.perSecond);
+  /** Streams that ended before their callers had ended them, oldest first; made when there is one. */
+  #cutOff: Set<number> | null = null;
+  /** Streams that ended lately, as a ring. */
+  readonly #closed = new Uint32Array(closedKept);
+  #closedAt = 0;
+  #prefaceAt = 0;
+  /** The last stream the caller opened. */
+  #lastStream = 0;
+  /** The last stream we process, once that was said. */
+  #goawayStream: number = largestUint31;
+  #hasSaidLast = false;
+  #dataStream: ServerStream | null = null;
+  #isDataEmpty = true;
+  #dependsOnItself = false;
+  /** Table size the caller believes that we use at most. */
+  #toldTableBytes = 4096;
+  #tellsTable = false;
+
+  /** @param maxStreams how many streams a caller may have open at once */
+  constructor(host: ServerSessionHost, out: OutSlab, pool: BufferPool, maxStreams: number) {
+    this.#host = host;
+    this.#out = out;
+    this.#pool = pool;
+    this.#maxStreams = maxStreams;
+    this.windows = new SendWindows(out, pool, (stream) => this.#bodyEnded(stream));
+  }
+
+  /** Puts SETTINGS and the window of the connection. */
+  greet(): void {
+    putSettings(this.#out, [
+      [SettingId.MAX_CONCURRENT_STREAMS, this.#maxStreams],
+      [SettingId.INITIAL_WINDOW_SIZE, streamWindow],
+      [SettingId.MAX_HEADER_LIST_SIZE, hpackLimits.maxListBytes],
+    ]);
+    putWindowUpdate(this.#out, 0, connectionWindow - defaultWindow);
+  }
+
+  /** Takes what a read brought. Views of it are handed to requests, so the bytes must not be overwritten. */
+  feed(bytes: Buffer): void {
+    let from = 0;
+    if (this.#reader.isStopped) return;
+    for (; this.#prefaceAt < clientPreface.length && from < bytes.length; from++, this.#prefaceAt++)
+      if (bytes[from] !== clientPreface[this.#prefaceAt]) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'no preface of HTTP/2');
+    this.#reader.feed(bytes, from, bytes.length);
+  }
+
+  /** Ignores everything that comes from now on. */
+  stop(): void {
+    this.#reader.stop();
+  }
+
+  /** Says that no more streams are wanted, and asks for a sign that it was heard: what is on the way until then is still served. */
+  announceLeave(): void {
+    putGoaway(this.#out, Http2Code.NO_ERROR, largestUint31);
+    putPing(this.#out, leavePing);
+  }
+
+  /** Says which stream was the last; later ones are ignored, and their callers know that. */
+  leave(): void {
+    if (this.#hasSaidLast) return;
+    this.#hasSaidLast = true;
+    this.#goawayStream = this.#lastStream;
+    putGoaway(this.#out, Http2Code.NO_ERROR, this.#lastStream);
+  }
+
+  /**
+   * Answers with a message and OK. Returns how many bytes of memory wait for windows; with 0 the stream has ended, and its request is not told.
+   * Throws what `message.write` throws, and then nothing was put.
+   */
+  answer(stream: ServerStream, head: Uint8Array, message: BodyWriter, trailers: Uint8Array): number {
+    const bodyBytes = message.byteLength + grpcHeadBytes;
+    const { windows } = this;
+    const areOpen = bodyBytes <= stream.sendWindow && windows.areOpenFor(bodyBytes) && bodyBytes <= mostWholeBytes;
+    if (!areOpen) {
+      const body = frameMessage(message, this.#pool);
+      this.#putHeaders(stream.id, head, 0);
+      return this.#queue(stream, body, bodyBytes, trailers);
+    }
+    const out = this.#out;
+    const room = 3 * frameHeadBytes + 1 + head.length + messageRoom(message.byteLength, windows.maxFrame) + trailers.length;
+    const at = out.reserve(room);
+    const bytes = out.bytes;
+    const headAt = at + frameHeadBytes;
+    const headBytes = head.length + (this.#tellsTable ? 1 : 0);
+    const end = putMessage(bytes, headAt + headBytes, message, stream.id, windows.maxFrame, 0);
+    if (this.#tellsTable) bytes[headAt] = emptyTable;
+    this.#tellsTable = false;
+    bytes.set(head, headAt + headBytes - head.length);
+    putFrameHead(bytes, at, headBytes, FrameType.HEADERS, FrameFlag.END_HEADERS, stream.id);
+    const trailersAt = putFrameHead(
+      bytes,
+      end,
+      trailers.length,
+      FrameType.HEADERS,
+      FrameFlag.END_HEADERS | FrameFlag.END_STREAM,
+      stream.id,
+    );
+    bytes.set(trailers, trailersAt);
+    out.at = trailersAt + trailers.length;
+    windows.connection -= bodyBytes;
+    stream.sendWindow -= bodyBytes;
+    this.#controls.earn(controlsPerCall);
+    this.#answered(stream);
+    return 0;
+  }
+
+  /** Answers with headers alone; the stream has ended, and its request is not told. */
+  answerHead(stream: ServerStream, head: Uint8Array): void {
+    this.#putHeaders(stream.id, head, FrameFlag.END_STREAM);
+    this.#answered(stream);
+  }
+
+  /** Answers with plain bytes. Returns how many bytes of memory wait for windows; with 0 the stream has ended, and its request is not told. */
+  answerBytes(stream: ServerStream, head: Uint8Array, bytes: Uint8Array): number {
+    this.#putHeaders(stream.id, head, 0);
+    const body = this.#pool.take(bytes.length);
+    body.set(bytes);
+    return this.#queue(stream, body, bytes.length, null);
+  }
+
+  /** Ends an open stream with RST_STREAM; its request is told. */
+  reset(stream: ServerStream, code: Http2Code): void {
+    if (stream.isClosed) return;
+    putReset(this.#out, stream.id, code);
+    this.#forget(stream, true);
+    this.#tellClosed(stream);
+  }
+
+  /** The connection is gone: ends every stream. */
+  abandon(): void {
+    this.stop();
+    for (const stream of this.streams.list()) {
+      this.#forget(stream, false);
+      this.#tellClosed(stream);
+    }
+  }
+
+  dataBegan(streamId: number, length: number): void {
+    this.#dataStream = null;
+    if (!this.#mayCome(FrameType.DATA, streamId)) return;
+    if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'DATA of no stream');
+    const back = this.#received.take(length);
+    if (back > 0) putWindowUpdate(this.#out, 0, back);
+    const stream = this.streams.get(streamId);
+    if (stream === null) return this.#strayArrived(streamId);
+    if (stream.hasEnded) return this.#refuse(stream, Http2Code.STREAM_CLOSED);
+    this.#dataStream = stream;
+    this.#isDataEmpty = true;
+    stream.receiveWindow -= length;
+    // As with the connection: half of it is left, so no caller can exceed it.
+    if (stream.receiveWindow > streamWindow / 2) return;
+    putWindowUpdate(this.#out, streamId, streamWindow - stream.receiveWindow);
+    stream.receiveWindow = streamWindow;
+  }
+
+  dataArrived(bytes: Buffer, from: number, to: number): void {
+    const stream = this.#dataStream;
+    if (stream === null || stream.isClosed) return;
+    this.#isDataEmpty = false;
+    stream.receivedBytes += to - from;
+    if (stream.announcedBytes >= 0 && stream.receivedBytes > stream.announcedBytes) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    else stream.request?.dataArrived(bytes.subarray(from, to));
+  }
+
+  dataEnded(isLast: boolean): void {
+    const stream = this.#dataStream;
+    this.#dataStream = null;
+    if (isLast) {
+      if (stream !== null && !stream.isClosed) this.#requestEnded(stream);
+    } else if (this.#isDataEmpty) this.#spend(1);
+  }
+
+  frameArrived(type: number, flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
+    if (!this.#mayCome(type, streamId)) return;
+    switch (type) {
+      case FrameType.HEADERS:
+        if (streamId === 0 || (streamId & 1) === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'HEADERS of no stream');
+        this.#dependsOnItself = (flags & FrameFlag.PRIORITY) !== 0 && dependency(flags, bytes, from, to) === streamId;
+        return this.#blockWent(this.#blocks.begin(flags, streamId, bytes, from, to), streamId);
+      case FrameType.CONTINUATION:
+        if (this.#blocks.streamId === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'CONTINUATION of no header block');
+        return this.#blockWent(this.#blocks.add(flags, bytes, from, to), streamId);
+      case FrameType.RST_STREAM:
+        return this.#resetArrived(streamId, from, to);
+      case FrameType.SETTINGS:
+        return this.#settingsArrived(flags, streamId, bytes, from, to);
+      case FrameType.PING:
+        return this.#pingArrived(flags, streamId, bytes, from, to);
+      case FrameType.GOAWAY:
+        if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'GOAWAY of a stream');
+        if (to - from < 8) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a GOAWAY frame below 8 bytes');
+        break;
+      case FrameType.WINDOW_UPDATE:
+        return this.#windowOpened(streamId, bytes, from, to);
+      case FrameType.PUSH_PROMISE:
+        return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PUSH_PROMISE of a client');
+      case FrameType.PRIORITY:
+        return this.#priorityArrived(streamId, bytes, from, to);
+    }
+    this.#spend(1);
+  }
+
+  framingBroken(code: Http2Code, problem: string): void {
+    this.stop();
+    putGoaway(this.#out, code, Math.min(this.#lastStream, this.#goawayStream), problem.replace(/[^\x20-\x7e]/g, '?'));
+    this.#host.sessionBroken(problem);
+  }
+
+  /** SETTINGS come first, and nothing comes between the frames of a header block. */
+  #mayCome(type: number, streamId: number): boolean {
+    if (!this.isGreeted && type !== FrameType.SETTINGS) this.framingBroken(Http2Code.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
+    else if (this.#blocks.streamId !== 0 && (type !== FrameType.CONTINUATION || streamId !== this.#blocks.streamId))
+      this.framingBroken(Http2Code.PROTOCOL_ERROR, 'another frame within a header block');
+    else return true;
+    return false;
+  }
+
+  /** Also true of stream 0 and of streams that only a server may open. */
+  #isIdle(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId > this.#lastStream;
+  }
+
+  #blockWent(state: BlockState, streamId: number): void {
+    const blocks = this.#blocks;
+    if (state === BlockState.OPEN) return this.#host.blockOpened(true);
+    if (state === BlockState.BAD_PADDING) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'HEADERS with more padding than payload');
+    if (state === BlockState.TOO_LARGE) {
+      this.#host.refused('headers');
+      return this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, `a header block above ${largestBlock} bytes or in too many frames`);
+    }
+    this.#host.blockOpened(false);
+    const head = this.#hpack.decode(blocks.bytes, blocks.from, blocks.to);
+    if (head === null) return this.framingBroken(Http2Code.COMPRESSION_ERROR, `a header block with ${this.#hpack.problem}`);
+    const stream = this.streams.get(streamId);
+    if (stream !== null) this.#trailersArrived(stream, head, blocks.isLast);
+    else if (streamId > this.#lastStream) this.#headArrived(streamId, head, blocks.isLast);
+    else if (this.#cutOff?.has(streamId) === true) this.#spend(1);
+    else if (this.#closed.includes(streamId)) this.framingBroken(Http2Code.STREAM_CLOSED, 'HEADERS of a stream that has ended');
+    else this.framingBroken(Http2Code.PROTOCOL_ERROR, 'a stream below the last one');
+  }
+
+  #headArrived(streamId: number, head: RequestHead, isLast: boolean): void {
+    this.#lastStream = streamId;
+    if (streamId > this.#goawayStream) {
+      this.#remember(streamId, true);
+      this.#spend(1);
+      return;
+    }
+    if (!this.#mayAnswer()) return;
+    if (this.streams.size >= this.#maxStreams) return this.#turnAway(streamId, isLast, Http2Code.REFUSED_STREAM);
+    if (head.isTooLong) {
+      this.#host.refused('headers');
+      return this.#turnAway(streamId, isLast, Http2Code.ENHANCE_YOUR_CALM);
+    }
+    const isShort = isLast && head.contentLength > 0;
+    if (head.problem !== '' || isShort || this.#dependsOnItself) {
+      this.#host.refused('malformed');
+      return this.#turnAway(streamId, isLast, Http2Code.PROTOCOL_ERROR);
+    }
+    const stream = new ServerStream(streamId, isLast, head.contentLength, this.windows.initial, streamWindow);
+    this.streams.add(stream);
+    this.#host.requestArrived(stream, head);
+    if (isLast && !stream.isClosed) stream.request?.requestEnded();
+    if (streamId > lastUsableStream) this.leave();
+  }
+
+  #trailersArrived(stream: ServerStream, head: RequestHead, isLast: boolean): void {
+    if (stream.hasEnded) return this.#refuse(stream, Http2Code.STREAM_CLOSED);
+    if (head.isTooLong) this.#host.refused('headers');
+    if (head.isTooLong || head.trailersProblem !== '' || !isLast) return this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    this.#requestEnded(stream);
+  }
+
+  #requestEnded(stream: ServerStream): void {
+    stream.hasEnded = true;
+    if (stream.announcedBytes >= 0 && stream.receivedBytes !== stream.announcedBytes) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    else stream.request?.requestEnded();
+  }
+
+  /** A stream that never becomes one. */
+  #turnAway(streamId: number, isLast: boolean, code: Http2Code): void {
+    putReset(this.#out, streamId, code);
+    this.#remember(streamId, !isLast);
+    this.#spendReset();
+  }
+
+  /** The caller broke the rules of one stream. That we reset it costs the caller what a reset of its own does. */
+  #refuse(stream: ServerStream, code: Http2Code): void {
+    this.#host.refused('malformed');
+    this.reset(stream, code);
+    this.#spendReset();
+  }
+
+  /** DATA of a stream that has ended. */
+  #strayArrived(streamId: number): void {
+    if (this.#cutOff?.has(streamId) === true) return;
+    putReset(this.#out, streamId, Http2Code.STREAM_CLOSED);
+    this.#spend(1);
+  }
+
+  #resetArrived(streamId: number, from: number, to: number): void {
+    if (to - from !== 4) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a RST_STREAM frame that is not 4 bytes long');
+    if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream');
+    const stream = this.streams.get(streamId);
+    if (stream !== null) {
+      stream.hasEnded = true;
+      this.#forget(stream, false);
+      this.#tellClosed(stream);
+    }
+    this.#spendReset();
+  }
+
+  #settingsArrived(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
+    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'SETTINGS of a stream');
+    const isAck = (flags & FrameFlag.ACK) !== 0;
+    if (isAck && to > from) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'an acknowledgement of SETTINGS with a payload');
+    if (isAck && !this.isGreeted) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
+    // Every open stream is looked at when windows change.
+    if (!this.#spend(isAck ? 1 : 1 + (this.streams.size >>> 3)) || isAck) return;
+    const settings = this.#settings;
+    const { windows } = this;
+    const before = settings.initialWindow;
+    const code = settings.apply(bytes, from, to);
+    if (code !== Http2Code.NO_ERROR) return this.framingBroken(code, settings.problem);
+    if (!this.#mayAnswer()) return;
+    putSettingsAck(this.#out);
+    windows.maxFrame = Math.min(settings.maxFrame, mostFrameBytes);
+    if (settings.headerTableBytes < this.#toldTableBytes) {
+      this.#toldTableBytes = 0;
+      this.#tellsTable = true;
+    }
+    const change = settings.initialWindow - before;
+    windows.initial = settings.initialWindow;
+    if (change !== 0)
+      for (const stream of this.streams.list())
+        if (!windows.openStream(stream, change)) return this.framingBroken(Http2Code.FLOW_CONTROL_ERROR, 'a window above 2^31 - 1');
+    windows.pump();
+    if (this.isGreeted) return;
+    this.isGreeted = true;
+    this.#host.greeted();
+  }
+
+  #pingArrived(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
+    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PING of a stream');
+    if (to - from !== 8) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a PING frame that is not 8 bytes long');
+    if (!this.#spend(1)) return;
+    if ((flags & FrameFlag.ACK) !== 0) this.#host.leaveAnswered();
+    else if (this.#mayAnswer()) putPingAck(this.#out, bytes, from);
+  }
+
+  #priorityArrived(streamId: number, bytes: Buffer, from: number, to: number): void {
+    if (streamId === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PRIORITY of no stream');
+    if (to - from !== 5) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a PRIORITY frame that is not 5 bytes long');
+    if (!this.#spend(1) || readUint31(bytes, from) !== streamId) return;
+    const stream = this.streams.get(streamId);
+    if (stream !== null) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    else this.framingBroken(Http2Code.PROTOCOL_ERROR, 'a stream that depends on itself');
+  }
+
+  #windowOpened(streamId: number, bytes: Buffer, from: number, to: number): void {
+    if (to - from !== 4) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a WINDOW_UPDATE frame that is not 4 bytes long');
+    if (!this.#spend(1)) return;
+    const increment = readUint31(bytes, from);
+    const { windows } = this;
+    if (streamId === 0) {
+      if (increment === 0) this.framingBroken(Http2Code.PROTOCOL_ERROR, 'WINDOW_UPDATE by 0');
+      else if (!windows.openConnection(increment)) this.framingBroken(Http2Code.FLOW_CONTROL_ERROR, 'a window above 2^31 - 1');
+      return;
+    }
+    if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'WINDOW_UPDATE of no stream');
+    const stream = this.streams.get(streamId);
+    if (stream === null) return;
+    if (increment === 0) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    else if (windows.openStream(stream, increment)) windows.pump();
+    else this.#refuse(stream, Http2Code.FLOW_CONTROL_ERROR);
+  }
+
+  /** A caller that asks without reading our answers must not fill our memory. */
+  #mayAnswer(): boolean {
+    if (this.#out.backlog <= mostBacklogBytes) return true;
+    this.#host.refused('slow-reader');
+    this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, 'it asks more than it reads');
+    return false;
+  }
+
+  #spend(count: number): boolean {
+    if (this.#controls.spend(count)) return true;
+    this.#flooded('too many control frames');
+    return false;
+  }
+
+  #spendReset(): void {
+    if (!this.#resets.spend(1)) this.#flooded('too many resets');
+    // Resets of ours are frames, too.
+    else this.#mayAnswer();
+  }
+
+  #flooded(problem: string): void {
+    if (this.#reader.isStopped) return;
+    this.#host.refused('flood');
+    this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, problem);
+  }
+
+  #putHeaders(streamId: number, block: Uint8Array, flags: number): void {
+    const tells = this.#tellsTable ? 1 : 0;
+    this.#tellsTable = false;
+    // Blocks of ours are far below a frame: a status message is cut at 4096 characters, details come from our own errors.
+    let from = 0;
+    let type: number = FrameType.HEADERS;
+    do {
+      const first = from === 0 ? tells : 0;
+      const piece = Math.min(block.length - from, defaultMaxFrame - first);
+      const isEnd = from + piece === block.length;
+      const at = this.#out.reserve(frameHeadBytes + first + piece);
+      const { bytes } = this.#out;
+      const all = (isEnd ? FrameFlag.END_HEADERS : 0) | (type === FrameType.HEADERS ? flags : 0);
+      const pieceAt = putFrameHead(bytes, at, first + piece, type, all, streamId);
+      if (first === 1) bytes[pieceAt] = emptyTable;
+      bytes.set(block.subarray(from, from + piece), pieceAt + first);
+      this.#out.at = pieceAt + first + piece;
+      from += piece;
+      type = FrameType.CONTINUATION;
+    } while (from < block.length);
+  }
+
+  #queue(stream: ServerStream, body: Buffer, length: number, trailers: Uint8Array | null): number {
+    stream.body = body;
+    stream.bodyAt = 0;
+    stream.bodyEnd = length;
+    stream.trailers = trailers;
+    const request = stream.request;
+    // What leaves at once is told by the result.
+    stream.request = null;
+    this.windows.add(stream);
+    this.windows.pump();
+    stream.request = request;
+    return stream.isClosed ? 0 : body.length;
+  }
+
+  /** For {@link SendWindows}: what follows the DATA. */
+  #bodyEnded(stream: ServerStream): void {
+    if (stream.trailers === null) {
+      const at = this.#out.reserve(frameHeadBytes);
+      this.#out.at = putFrameHead(this.#out.bytes, at, 0, FrameType.DATA, FrameFlag.END_STREAM, stream.id);
+    } else this.#putHeaders(stream.id, stream.trailers, FrameFlag.END_STREAM);
+    this.#controls.earn(controlsPerCall);
+    this.#answered(stream);
+    this.#tellClosed(stream);
+  }
+
+  /** Our side of a stream has ended. A caller that goes on sending is told that it need not. */
+  #answered(stream: ServerStream): void {
+    if (!stream.hasEnded) putReset(this.#out, stream.id, Http2Code.NO_ERROR);
+    this.#forget(stream, true);
+  }
+
+  #forget(stream: ServerStream, isOurs: boolean): void {
+    if (!this.streams.remove(stream)) return;
+    stream.isClosed = true;
+    this.windows.drop(stream);
+    this.#remember(stream.id, isOurs && !stream.hasEnded);
+    if (this.streams.size === 0) this.#host.streamsEnded();
+  }
+
+  #tellClosed(stream: ServerStream): void {
+    const { request } = stream;
+    stream.request = null;
+    request?.streamClosed();
+  }
+
+  #remember(streamId: number, isCutOff: boolean): void {
+    this.#closed[this.#closedAt] = streamId;
+    this.#closedAt = (this.#closedAt + 1) % closedKept;
+    if (!isCutOff) return;
+    this.#cutOff ??= new Set();
+    this.#cutOff.add(streamId);
+    if (this.#cutOff.size > mostCutOff) for (const oldest of this.#cutOff) return void this.#cutOff.delete(oldest);
+  }
+}
+
+/** The stream that a HEADERS frame with priority depends on. */
+function dependency(flags: number, bytes: Buffer, from: number, to: number): number {
+  const at = (flags & FrameFlag.PADDED) !== 0 ? from + 1 : from;
+  return to - at < 5 ? 0 : readUint31(bytes, at);
+}

@@ -1,0 +1,216 @@
+import { CallScope, type ScopeEnd, type ScopeLink } from '../call-scope.js';
+import type { BodyWriter } from '../client/unary-call.js';
+import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
+import { GrpcCode } from '../grpc-code.js';
+import type { GrpcStatus } from '../grpc-status.js';
+import { MessageReader, ReadState } from '../message-reader.js';
+import type { RefusalReason } from './one-port-options.js';
+import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
+import type { HotMethod, ServerCall } from './server-call.js';
+import type { ServerLoad } from './server-load.js';
+
+const firstMessageBytes = 64 * 1024;
+const nothing = new Uint8Array(0);
+
+/** What all calls of a server share. */
+export interface HotCallHost {
+  readonly options: ResolvedOnePortOptions;
+  readonly load: ServerLoad;
+}
+
+/**
+ * A hot call, whatever its stream is made of: reads its message, runs its method, has its answer put. It counts as in flight until it is
+ * answered, and its bytes as held until the caller has taken the answer. The queue entry is first the time to receive, then the time to send.
+ */
+export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
+  readonly scope: CallScope;
+  message: Uint8Array = nothing;
+  deadlineAt = 0;
+  deadlineSlot = -1;
+  deadlinePrevious: DeadlineEntry | null = null;
+  deadlineNext: DeadlineEntry | null = null;
+  scopePrevious: ScopeLink | null = null;
+  scopeNext: ScopeLink | null = null;
+  readonly #host: HotCallHost;
+  readonly #method: HotMethod;
+  readonly #reader: MessageReader;
+  #heldBytes = 0;
+  #unsentBytes = 0;
+  #isAnswered = false;
+
+  constructor(host: HotCallHost, method: HotMethod, deadline: number, now: number) {
+    this.#host = host;
+    this.#method = method;
+    this.#reader = new MessageReader(method.maxMessageBytes, firstMessageBytes, null);
+    this.scope = new CallScope(deadline);
+    this.scope.attach(this);
+    this.scope.armDeadline();
+    deadlines.add(this, now + host.options.receiveTimeoutMs);
+    host.load.hotInFlight++;
+  }
+
+  abstract header(name: string): string | undefined;
+  abstract headerValues(name: string): readonly string[];
+
+  /** Puts an answer; returns the bytes that the caller has not taken. Throws what `body.write` throws, and then nothing was put. */
+  protected abstract putAnswer(body: BodyWriter): number;
+  /** Puts a status. */
+  protected abstract putStatus(status: GrpcStatus): void;
+  /** Resets a stream whose answer is not taken. */
+  protected abstract resetStream(): void;
+  /** An answer was put, and its bytes are counted. False when the caller leaves too much unread: the connection is closed. */
+  protected abstract answerPut(unsentBytes: number): boolean;
+  /** The answer has been taken, or will never be. */
+  protected abstract answerGone(unsentBytes: number): void;
+  /** True when nobody waits for an answer any more. */
+  protected abstract readonly isGone: boolean;
+
+  protected get maxMessageBytes(): number {
+    return this.#method.maxMessageBytes;
+  }
+
+  protected get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  respond(body: BodyWriter): void {
+    if (this.#isAnswered || this.isGone) return;
+    let unsentBytes: number;
+    try {
+      unsentBytes = this.putAnswer(body);
+    } catch (error) {
+      this.#broke(error);
+      return;
+    }
+    this.#answered(unsentBytes);
+  }
+
+  fail(status: GrpcStatus): void {
+    if (this.#isAnswered) return;
+    this.putStatus(status);
+    this.#answered(0);
+  }
+
+  /** For the scope: the caller's time is up. Attached first, so told last: whoever has an answer to give has given it. */
+  scopeEnded(reason: ScopeEnd): void {
+    if (reason === 'deadline')
+      this.fail({ code: GrpcCode.DEADLINE_EXCEEDED, message: 'the deadline of the call passed before it could be answered' });
+  }
+
+  /** For the queue: the request did not arrive, or the answer was not taken, in time. */
+  deadlinePassed(): void {
+    if (this.#isAnswered) {
+      this.refused('slow-reader');
+      this.resetStream();
+      return;
+    }
+    this.refused('receive-timeout');
+    const { receiveTimeoutMs } = this.#host.options;
+    this.fail({ code: GrpcCode.CANCELLED, message: `the request was not complete after ${receiveTimeoutMs} ms` });
+  }
+
+  dataArrived(chunk: Buffer): void {
+    if (this.#isAnswered) return;
+    const state = this.#reader.push(chunk);
+    if (state !== ReadState.OK) {
+      this.#rejectBody(state);
+      return;
+    }
+    this.hold(chunk.length);
+  }
+
+  requestEnded(): void {
+    if (this.#isAnswered) return;
+    deadlines.remove(this);
+    const reader = this.#reader;
+    if (!reader.isComplete) {
+      const detail = reader.isEmpty ? 'holds no message' : `ends after ${reader.received} of ${reader.announced} message bytes`;
+      this.malformed(`the request ${detail}`);
+    } else if (reader.isCompressed) this.inflate(reader.message);
+    else this.handle(reader.message);
+  }
+
+  /** The stream is over: taken, reset or lost. */
+  streamClosed(): void {
+    deadlines.remove(this);
+    this.#release();
+    if (!this.#isAnswered) {
+      this.#isAnswered = true;
+      this.#host.load.hotInFlight--;
+      this.scope.end('cancelled');
+    }
+    this.#host.load.heldBytes -= this.#unsentBytes;
+    this.answerGone(this.#unsentBytes);
+    this.#unsentBytes = 0;
+  }
+
+  /** Counts bytes of the request. False when the server holds too many: the call has failed. */
+  protected hold(byteLength: number): boolean {
+    const { load, options } = this.#host;
+    this.#heldBytes += byteLength;
+    load.heldBytes += byteLength;
+    if (load.heldBytes <= options.maxHeldBytes) return true;
+    this.refused('held-bytes');
+    this.fail({ code: GrpcCode.RESOURCE_EXHAUSTED, message: 'the server holds as many request and answer bytes as it may' });
+    return false;
+  }
+
+  /** Runs the method. */
+  protected handle(message: Uint8Array): void {
+    this.message = message;
+    try {
+      this.#method.handle(this);
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
+
+  /** The message is marked as compressed. */
+  protected inflate(_message: Uint8Array): void {
+    this.malformed('the request message is marked as compressed, but grpc-encoding names no compression');
+  }
+
+  protected malformed(message: string): void {
+    this.refused('malformed');
+    this.fail({ code: GrpcCode.INTERNAL, message });
+  }
+
+  protected refused(reason: RefusalReason): void {
+    this.#host.options.onRefused?.(reason, this.#method.path);
+  }
+
+  #rejectBody(state: ReadState): void {
+    const { path, maxMessageBytes } = this.#method;
+    if (state === ReadState.TOO_LARGE) {
+      this.refused('message-size');
+      const message = `the request message has ${this.#reader.announced} bytes, the limit of ${path} is ${maxMessageBytes}`;
+      this.fail({ code: GrpcCode.RESOURCE_EXHAUSTED, message });
+    } else if (state === ReadState.SURPLUS) this.malformed('the request holds more than one message');
+    else this.malformed('the request does not start with a gRPC frame');
+  }
+
+  #broke(error: unknown): void {
+    const { onError } = this.#host.options;
+    const { path } = this.#method;
+    if (onError !== null) onError(error, path);
+    else process.emitWarning(`${path} threw: ${error instanceof Error ? (error.stack ?? error.message) : 'a value that is no error'}`);
+    this.fail({ code: GrpcCode.INTERNAL, message: 'the method failed unexpectedly' });
+  }
+
+  #answered(unsentBytes: number): void {
+    this.#isAnswered = true;
+    const { load, options } = this.#host;
+    load.hotInFlight--;
+    this.#release();
+    this.#unsentBytes = unsentBytes;
+    load.heldBytes += unsentBytes;
+    this.scope.end('done');
+    deadlines.add(this, performance.now() + options.sendTimeoutMs);
+    if (!this.answerPut(unsentBytes)) this.refused('slow-reader');
+  }
+
+  #release(): void {
+    this.#host.load.heldBytes -= this.#heldBytes;
+    this.#heldBytes = 0;
+  }
+}
