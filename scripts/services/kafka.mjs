@@ -4,13 +4,14 @@
 // Finds the jars in the cache (INFERFLOW_SERVICES_CACHE, else XDG_CACHE_HOME/inferflow-services, else ~/.cache/inferflow-services) or
 // fetches them with Maven; needs Java 17. Everything listens on 127.0.0.1; data, logs, certificates and process ids live in DIR. A
 // signal only goes to the very process that was started.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const usage = `usage: kafka.sh find [--version V]                print KAFKA_LIB; exit code 3 when it is not installed
        kafka.sh install [--version V]             fetch it into the cache, unless it is there
@@ -165,13 +166,13 @@ export class Kafka {
     await Promise.all(this.ports.map((_, broker) => this.stop(broker, graceSeconds)));
   }
 
-  topic(name, partitions = 1, replicas = 1, settings = []) {
+  /** Does not hold this process: a line to the broker may lead through it. */
+  async topic(name, partitions = 1, replicas = 1, settings = []) {
     const args = ['--bootstrap-server', this.brokers, '--create', '--if-not-exists', '--topic', name];
     const own = settings.flatMap((setting) => ['--config', setting]);
     const shape = ['--partitions', String(partitions), '--replication-factor', String(replicas), ...own];
-    execFileSync('java', [...javaOptions(128), '-cp', join(this.lib, '*'), 'org.apache.kafka.tools.TopicCommand', ...args, ...shape], {
-      stdio: 'ignore',
-    });
+    const command = ['-cp', join(this.lib, '*'), 'org.apache.kafka.tools.TopicCommand', ...args, ...shape];
+    await promisify(execFile)('java', [...javaOptions(128), ...command]);
   }
 }
 
@@ -360,7 +361,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     else if (command === 'pause') kafka.signal(broker, 'SIGSTOP');
     else if (command === 'resume') kafka.signal(broker, 'SIGCONT');
     else if (command === 'restart') await kafka.restart(broker);
-    else if (command === 'topic') kafka.topic(args[0], Number(args[1] ?? 1), Number(args[2] ?? 1));
+    else if (command === 'topic') await kafka.topic(args[0], Number(args[1] ?? 1), Number(args[2] ?? 1));
     else {
       console.error(usage);
       process.exit(2);

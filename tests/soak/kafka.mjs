@@ -31,7 +31,7 @@ async function suite(run, plan) {
   for (const brokers of plan.clusters) {
     const kafka = await startKafka(run.directory('inferflow-kafka-'), { brokers });
     run.defer(() => kafka.stopAll(0));
-    kafka.topic(topic, 3, Math.min(brokers, 3));
+    await kafka.topic(topic, 3, Math.min(brokers, 3));
     await outages(run, plan, kafka, fakes, models, brokers);
     await bounded(run, plan, kafka, fakes, models, brokers);
     if (brokers === 1) {
@@ -147,7 +147,7 @@ async function bounded(run, plan, kafka, fakes, models, brokers) {
 async function randomFaults(run, plan, kafka, fakes, models, brokers) {
   const title = `${titleOf(brokers)}, random faults`;
   const random = `random-${brokers}`;
-  kafka.topic(random, 5, Math.min(brokers, 3));
+  await kafka.topic(random, 5, Math.min(brokers, 3));
   const server = await startLogging(run, kafka.brokers, fakes, models, {
     ...spillIn(run),
     KAFKA_LOGGING_TOPIC: undefined,
@@ -234,7 +234,7 @@ async function serverKilled(run, kafka, fakes, models) {
 /** `inferflow decode` on the topic, its schema from the running server; a damaged record is told and passed over. */
 async function decoded(run, kafka, fakes, models) {
   const read = 'decoded';
-  kafka.topic(read, 2, 1);
+  await kafka.topic(read, 2, 1);
   const server = await startLogging(run, kafka.brokers, fakes, models, { KAFKA_LOGGING_TOPIC: read });
   const load = startLoad(server.port, { outstanding: 4 });
   await settle(load);
@@ -417,7 +417,7 @@ async function slow(run, plan, fakes, models) {
   run.defer(() => kafka.stopAll(0));
   for (const relay of relays) run.defer(() => relay.stop());
   relays[0].delayMs = 0;
-  kafka.topic(topic, 3, 1);
+  await kafka.topic(topic, 3, 1);
   const server = await startLogging(run, kafka.brokers, fakes, models, {
     INFERFLOW_LOG_QUEUE_BYTES: 1 << 20,
     INFERFLOW_LOG_POLICY: 'drop-oldest',
