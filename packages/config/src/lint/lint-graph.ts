@@ -64,13 +64,14 @@ function toDeclaration(component: ComponentConfig): ComponentDeclaration {
   };
 }
 
-/** Without entries for names that nobody configured and somebody waits for: those are reported where they are waited for. */
+/** A name that nobody configured is one problem: where a component waits for it, else where the graph mentions it. */
 function knownDependencies(config: ModelConfig): Record<string, readonly string[]> {
   const configured = new Set(config.order);
-  const waitedFor = new Set(Object.values(config.dependencies).flat());
+  const waitedFor = new Set(config.order.flatMap((name) => config.dependencies[name] ?? []));
   const known = emptyRecord<readonly string[]>();
   for (const [name, dependencies] of Object.entries(config.dependencies)) {
-    if (configured.has(name) || !waitedFor.has(name)) known[name] = dependencies;
+    if (configured.has(name)) known[name] = dependencies;
+    else if (!waitedFor.has(name)) known[name] = [];
   }
   return known;
 }
