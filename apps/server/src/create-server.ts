@@ -216,7 +216,7 @@ function listen(
       readiness,
       metrics: {
         contentType: telemetry.contentType,
-        text: () => (link === null ? telemetry.prometheusText() : link.metricsText(telemetry)),
+        parts: () => (link === null ? telemetry.prometheusParts() : link.metricsParts(telemetry)),
       },
       config: reportNow,
       schemas: logging.schemas,

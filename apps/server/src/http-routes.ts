@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { SchemaBook } from '@inferflow/logging';
 import { Inferflow, Predict } from '@inferflow/proto';
@@ -10,7 +12,7 @@ export interface HttpRoutesOptions {
   readonly about: { readonly name: string; readonly version: string };
   readonly readiness: Readiness;
   /** What `/metrics` answers. */
-  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly metrics: { readonly contentType: string; parts(): AsyncIterable<string> };
   /** What `/config` answers, as JSON. */
   readonly config: () => string;
   /** Log schemas, for readers of inference logs. */
@@ -117,9 +119,10 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
     case '/metrics':
       if (!options.mayAdminister((name) => headerOf(request, name)))
         return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
-      options.metrics.text().then(
-        (text) => answer(response, 200, options.metrics.contentType, text),
-        () => answer(response, 500, 'text/plain; charset=utf-8', 'metrics are not available\n'),
+      response.writeHead(200, { 'content-type': options.metrics.contentType });
+      // A scraper that goes away ends it, and a failure cuts the answer off: half of the metrics must not pass for all.
+      pipeline(Readable.from(options.metrics.parts()), response).catch(() =>
+        ('stream' in response ? response.stream : response.socket)?.destroy(),
       );
       return;
     default:

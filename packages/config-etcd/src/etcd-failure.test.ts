@@ -10,6 +10,10 @@ describe('toEtcdFailure', () => {
     ['14 UNAVAILABLE: Connection dropped', 'unreachable'],
     ['14 UNAVAILABLE: No connection established. Last error: certificate has expired', 'tls'],
     ['14 UNAVAILABLE: No connection established. Last error: self-signed certificate in certificate chain', 'tls'],
+    [
+      '14 UNAVAILABLE: No connection established. Last error: Error: Client network socket disconnected before secure TLS connection was established',
+      'unreachable',
+    ],
     ['14 UNAVAILABLE: etcdserver: no leader', 'no-leader'],
     ['14 UNAVAILABLE: etcdserver: leader changed', 'no-leader'],
     ['14 UNAVAILABLE: etcdserver: request timed out', 'no-leader'],

@@ -42,6 +42,8 @@ const signs: readonly (readonly [EtcdFailureKind, RegExp, string])[] = [
     /invalid auth token|auth(?:entication)? failed|invalid user|user name (?:is empty|not found)|user name|revision in header is old|unauthenticated/i,
     'the login was refused; check user and password',
   ],
+  // The other side went away during the handshake: that says nothing about certificates.
+  ['unreachable', /disconnected before secure TLS connection/i, 'not reachable'],
   [
     'tls',
     /certificate|self.signed|handshake|\btls\b|\bssl\b|EPROTO|ALPN|wrong version number/i,

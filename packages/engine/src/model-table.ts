@@ -72,11 +72,13 @@ export class ModelTable {
 
   /** Requests that run on a plan finish on it; it only keeps nothing for others. */
   #retire(before: ReadonlyMap<string, LiveModel>): void {
+    const gone = new Set<string>();
     for (const [modelConfigId, { plan }] of before) {
       const now = this.#models.get(modelConfigId);
       if (plan !== null && plan !== now?.plan) plan.boundPlans.close();
-      if (now === undefined) this.#environment.metrics.telemetry.forget('model_id', modelConfigId);
+      if (now === undefined) gone.add(modelConfigId);
     }
+    if (gone.size > 0) this.#environment.metrics.telemetry.forget('model_id', gone);
   }
 
   #compile(config: ModelConfig): CompiledModel {

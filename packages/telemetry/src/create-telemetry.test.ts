@@ -110,10 +110,32 @@ describe('createTelemetry', () => {
     expect(text).not.toContain('\n\n\n');
   });
 
+  it('has a child for every model where it tells their state', async () => {
+    const telemetry = createTelemetry({ maxChildrenPerMetric: 3 });
+    for (let model = 0; model < 20; model++) telemetry.gauge('configModelState', { model_id: `m${model}`, state: 'live' }).set(1);
+    expect((await samples(telemetry)).get('inferflow_config_model_state{model_id="m19",state="live"}')).toBe(1);
+  });
+
+  it('gives a scrape in parts, between which other work is done', async () => {
+    const telemetry = createTelemetry({ maxChildrenPerMetric: 20_000 });
+    for (let model = 0; model < 20_000; model++) telemetry.counter('loggingSent', { model_id: `m${model}` }).add(1);
+    let turns = 0;
+    const turn = (): void => {
+      turns++;
+      next = setImmediate(turn);
+    };
+    let next = setImmediate(turn);
+    let parts = '';
+    for await (const part of telemetry.prometheusParts()) parts += part;
+    clearImmediate(next);
+    expect(turns).toBeGreaterThan(0);
+    expect(parts).toBe(await telemetry.prometheusText());
+  });
+
   it('makes room when a label value is forgotten', async () => {
     const telemetry = createTelemetry({ maxChildrenPerMetric: 1 });
     telemetry.counter('loggingSent', { model_id: 'gone' }).add(5);
-    telemetry.forget('model_id', 'gone');
+    telemetry.forget('model_id', new Set(['gone']));
     telemetry.counter('loggingSent', { model_id: 'next' }).add(1);
     expect([...(await samples(telemetry)).keys()]).toEqual(['inferflow_logging_kafka_sent_total{model_id="next"}']);
   });
@@ -169,7 +191,7 @@ describe('createNoTelemetry', () => {
   it('takes everything and keeps nothing', async () => {
     const telemetry = createNoTelemetry();
     for (const definition of metricTable) observe(telemetry, definition);
-    telemetry.forget('model_id', 'x');
+    telemetry.forget('model_id', new Set(['x']));
     telemetry.onCollect(() => {})();
     telemetry.flush();
     expect(await telemetry.prometheusText()).toBe('');

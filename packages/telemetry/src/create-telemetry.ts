@@ -40,7 +40,7 @@ export interface TelemetryOptions {
   readonly prometheus?: boolean;
   /** @default null: nothing is sent */
   readonly statsd?: StatsdOptions | null;
-  /** Most children per metric before the child `other` takes the rest. @default 1000 */
+  /** Most children per metric before the child `other` takes the rest; metrics that tell the state of every model have no limit. @default 1000 */
   readonly maxChildrenPerMetric?: number;
   /** Decides which timings are sampled: a number from 0 up to 1. @default Math.random */
   readonly random?: () => number;
@@ -71,8 +71,8 @@ interface TextRegistry {
 }
 
 /** A scrape of thousands of models is put together in slices, between which requests are answered. */
-const SLICE_MS = 20;
-const PORTION_SAMPLES = 500;
+const SLICE_MS = 8;
+const PORTION_SAMPLES = 200;
 
 class BoundTelemetry implements Telemetry {
   readonly contentType: string;
@@ -136,13 +136,13 @@ class BoundTelemetry implements Telemetry {
     return family.bind(labels);
   }
 
-  forget(label: string, value: string): void {
+  forget(label: string, values: ReadonlySet<string>): void {
     for (const families of [this.#counters, this.#gauges, this.#histograms])
       for (const family of families.values()) {
         if (!family.definition.labels.includes(label)) continue;
         // What has gathered since the last flush would go with the children.
         if (this.#socket !== null) this.#writeFamily(family);
-        family.forget(label, value);
+        family.forget(label, values);
       }
   }
 
@@ -152,24 +152,31 @@ class BoundTelemetry implements Telemetry {
   }
 
   async prometheusText(): Promise<string> {
-    if (!this.#isPrometheus) return '';
+    const parts: string[] = [];
+    for await (const part of this.prometheusParts()) parts.push(part);
+    return parts.join('');
+  }
+
+  async *prometheusParts(): AsyncGenerator<string> {
+    if (!this.#isPrometheus) return;
     this.#collect();
-    const texts: string[] = [];
     let end = performance.now() + SLICE_MS;
+    let separator = '';
     const registry = this.#registry as unknown as TextRegistry;
     for (const metric of registry.getMetricsAsArray()) {
-      let text = '';
+      let isHeadDue = true;
       for (const portion of metric.portions(PORTION_SAMPLES)) {
         const lines = await registry.getMetricsAsString(portion);
         // Of the later portions without the two lines of the head.
-        text += text === '' ? lines : lines.slice(lines.indexOf('\n', lines.indexOf('\n') + 1));
+        yield isHeadDue ? `${separator}${lines}` : lines.slice(lines.indexOf('\n', lines.indexOf('\n') + 1));
+        isHeadDue = false;
+        separator = '\n\n';
         if (performance.now() < end) continue;
         await nextTurn();
         end = performance.now() + SLICE_MS;
       }
-      texts.push(text);
     }
-    return `${texts.join('\n\n')}\n`;
+    yield '\n';
   }
 
   async prometheusFamilies(): Promise<MetricFamilies> {
@@ -195,7 +202,8 @@ class BoundTelemetry implements Telemetry {
 
   #familyOf<Child>(definition: MetricDefinition, create: (labels: Labels) => Child): MetricFamily<Child> {
     const isOwnCounter = definition.name === 'telemetryFailures';
-    return new MetricFamily(definition, this.#maxChildren, create, () => {
+    const maxChildren = definition.isBounded ? Number.POSITIVE_INFINITY : this.#maxChildren;
+    return new MetricFamily(definition, maxChildren, create, () => {
       if (!isOwnCounter) this.#failed('overflow');
     });
   }

@@ -32,6 +32,8 @@ export interface MetricShape {
   readonly optionalLabels: readonly string[];
   /** Upper bounds of a histogram in milliseconds, ascending; empty for other kinds. Prometheus gets them in seconds. */
   readonly bucketsMs: readonly number[];
+  /** Its label values come from configurations alone: it has as many children as there are models. */
+  readonly isBounded: boolean;
   /** `null`: not on the DogStatsD wire. */
   readonly statsd: StatsdDefinition | null;
 }
@@ -56,6 +58,7 @@ interface ShapeOptions {
   readonly optional?: readonly string[];
   readonly statsd?: StatsdDefinition | null;
   readonly bucketsMs?: readonly number[];
+  readonly isBounded?: boolean;
 }
 
 /** From a socket's answer to the longest budget anyone configures. */
@@ -77,7 +80,7 @@ export function histogram(prometheusName: string, help: string, options: ShapeOp
 }
 
 function shape(kind: MetricKind, prometheusName: string, help: string, options: ShapeOptions): MetricShape {
-  const { labels = [], optional = [], bucketsMs = [] } = options;
+  const { labels = [], optional = [], bucketsMs = [], isBounded = false } = options;
   const allLabels = [...labels, ...optional];
   const own: StatsdDefinition = { name: ownStatsdName(prometheusName), tags: allLabels.map((label) => pair(label, label)), client: 'own' };
   return Object.freeze({
@@ -87,6 +90,7 @@ function shape(kind: MetricKind, prometheusName: string, help: string, options: 
     labels: Object.freeze(allLabels),
     optionalLabels: optional,
     bucketsMs,
+    isBounded,
     statsd: options.statsd === undefined ? own : options.statsd,
   });
 }

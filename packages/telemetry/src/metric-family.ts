@@ -41,15 +41,12 @@ export class MetricFamily<Child> {
     return child;
   }
 
-  /** Drops the children whose label has this value. Who still holds one may go on observing; nobody sees it. */
-  forget(label: string, value: string): readonly Child[] {
-    const dropped: Child[] = [];
-    for (const [key, { labels, child }] of this.#children) {
-      if (labels[label] !== value) continue;
-      this.#children.delete(key);
-      dropped.push(child);
+  /** Drops the children whose label has one of these values. Who still holds one may go on observing; nobody sees it. */
+  forget(label: string, values: ReadonlySet<string>): void {
+    for (const [key, { labels }] of this.#children) {
+      const value = labels[label];
+      if (value !== undefined && values.has(value)) this.#children.delete(key);
     }
-    return dropped;
   }
 
   get size(): number {

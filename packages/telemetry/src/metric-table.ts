@@ -290,22 +290,25 @@ const shapes = {
   }),
   configModelState: gauge('inferflow_config_model_state', '1 for the state a model is in, 0 for the others.', {
     labels: ['model_id', 'state'],
+    isBounded: true,
   }),
   configModelStateTime: gauge(
     'inferflow_config_model_state_timestamp_seconds',
     'When the newest version of a model came into its state, seconds since 1970.',
-    { labels: ['model_id'] },
+    { labels: ['model_id'], isBounded: true },
   ),
   configModelRevision: gauge('inferflow_config_model_revision', 'Etcd’s revision of a model’s newest version, 0 where there is none.', {
     labels: ['model_id'],
+    isBounded: true,
   }),
   configModelHash: gauge(
     'inferflow_config_model_hash',
     'First 12 hex digits of a model’s config hash as a number, by version (newest, live); 0 if none is live. Equal numbers are equal configs.',
-    { labels: ['model_id', 'version'] },
+    { labels: ['model_id', 'version'], isBounded: true },
   ),
   configModelRefused: gauge('inferflow_config_model_refused', '1 for the problem code that a model’s newest version is refused for.', {
     labels: ['model_id', 'code'],
+    isBounded: true,
   }),
   configSnapshots: counter('inferflow_config_snapshot_total', 'Config snapshots taken over.'),
   configSnapshotTime: gauge('inferflow_config_snapshot_timestamp_seconds', 'When the current snapshot was taken over, seconds since 1970.'),

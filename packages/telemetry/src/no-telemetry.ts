@@ -12,6 +12,7 @@ export function createNoTelemetry(): Telemetry {
     forget: () => {},
     onCollect: () => () => {},
     prometheusText: async () => '',
+    prometheusParts: async function* () {},
     prometheusFamilies: async () => [],
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
     flush: () => {},

@@ -18,9 +18,12 @@ export class PrometheusMetric {
   readonly type: string;
   /** How the values of several processes become one. */
   readonly aggregator: 'sum' | 'max' | 'average';
-  readonly #samples: () => Sample[];
+  readonly #samples: () => Iterable<Sample>;
 
-  constructor(definition: { readonly prometheusName: string; readonly help: string; readonly kind: string }, samples: () => Sample[]) {
+  constructor(
+    definition: { readonly prometheusName: string; readonly help: string; readonly kind: string },
+    samples: () => Iterable<Sample>,
+  ) {
     this.name = definition.prometheusName;
     this.help = definition.help;
     this.type = definition.kind;
@@ -28,17 +31,26 @@ export class PrometheusMetric {
     this.#samples = samples;
   }
 
-  /** The same as `get` in portions, each a metric of its own to the registry; one at least. */
+  /** The same as `get` in portions, each a metric of its own to the registry; one at least. Samples are made as they are asked for. */
   *portions(most: number): IterableIterator<{ get(): ReturnType<PrometheusMetric['get']> }> {
-    const samples = this.#samples();
-    for (let from = 0; from === 0 || from < samples.length; from += most) {
-      const values = samples.slice(from, from + most);
-      yield { get: async () => ({ name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values }) };
+    let values: Sample[] = [];
+    let isAsked = false;
+    for (const sample of this.#samples()) {
+      values.push(sample);
+      if (values.length < most) continue;
+      yield this.#portion(values);
+      isAsked = true;
+      values = [];
     }
+    if (values.length > 0 || !isAsked) yield this.#portion(values);
   }
 
-  async get() {
-    return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: this.#samples() };
+  get() {
+    return this.#portion([...this.#samples()]).get();
+  }
+
+  #portion(values: Sample[]) {
+    return { get: async () => ({ name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values }) };
   }
 }
 
@@ -49,19 +61,19 @@ function gaugeAggregator(name: string): 'sum' | 'max' | 'average' {
 }
 
 /** The samples of a family of counters. */
-export function counterSamples(family: MetricFamily<CounterChild>): Sample[] {
-  return Array.from(family.children(), ({ labels, total }) => ({ labels, value: total }));
+export function* counterSamples(family: MetricFamily<CounterChild>): IterableIterator<Sample> {
+  for (const { labels, total } of family.children()) yield { labels, value: total };
 }
 
 /** The samples of a family of gauges. */
-export function gaugeSamples(family: MetricFamily<GaugeChild>): Sample[] {
-  return Array.from(family.children(), ({ labels, value }) => ({ labels, value }));
+export function* gaugeSamples(family: MetricFamily<GaugeChild>): IterableIterator<Sample> {
+  for (const { labels, value } of family.children()) yield { labels, value };
 }
 
 /** The samples of a family of histograms: cumulative buckets in seconds, sum, count. */
-export function histogramSamples(family: MetricFamily<HistogramChild>): Sample[] {
+export function* histogramSamples(family: MetricFamily<HistogramChild>): IterableIterator<Sample> {
   const { prometheusName, bucketsMs } = family.definition;
-  return Array.from(family.children()).flatMap((child) => histogramChildSamples(prometheusName, bucketsMs, child, child.labels));
+  for (const child of family.children()) yield* histogramChildSamples(prometheusName, bucketsMs, child, child.labels);
 }
 
 function histogramChildSamples(name: string, bucketsMs: readonly number[], child: HistogramChild, labels: Labels): Sample[] {

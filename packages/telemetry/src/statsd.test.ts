@@ -174,7 +174,7 @@ describe('DogStatsD', () => {
   it('sends what a forgotten child had gathered', async () => {
     start();
     telemetry!.counter('loggingSent', { model_id: 'gone' }).add(7);
-    telemetry!.forget('model_id', 'gone');
+    telemetry!.forget('model_id', new Set(['gone']));
     expect(await lines(1)).toEqual(['inferflow.logging.kafka_sent:7|c|#env:prod,service:inferflow,model-id,gone']);
   });
 

@@ -16,12 +16,14 @@ export interface Telemetry {
   histogram(metric: MetricName, labels?: Labels): Histogram;
   /** As `counter`. */
   gauge(metric: MetricName, labels?: Labels): Gauge;
-  /** Drops all children whose label has this value, e.g. those of a model that is gone. Held children may still be observed; nobody sees it. */
-  forget(label: string, value: string): void;
+  /** Drops all children whose label has one of these values, e.g. those of models that are gone. Held children may still be observed; nobody sees it. */
+  forget(label: string, values: ReadonlySet<string>): void;
   /** Calls `hook` before every scrape and every flush: the place to set gauges that would be wasteful to keep current. Returns the way to stop it. */
   onCollect(hook: () => void): () => void;
   /** All metrics in Prometheus' text format; empty when Prometheus is off. */
   prometheusText(): Promise<string>;
+  /** The same text in parts, made in short slices between which other work is done: with thousands of models it is many megabytes. */
+  prometheusParts(): AsyncIterable<string>;
   /** The same metrics as structured-clone data, to be combined with those of other processes (`combineMetrics`); empty when Prometheus is off. */
   prometheusFamilies(): Promise<MetricFamilies>;
   /** The content type of `prometheusText()`. */

@@ -1,9 +1,13 @@
 // Random puts, deletes and faults, held against a naive model of what must be live.
 import { Client } from './client.mjs';
+import { ARRIVES_MS } from './etcd-world.mjs';
 import { sleep, until } from './suite-run.mjs';
 import { freshRequest, PATH } from './workload.mjs';
 
 const ids = ['m1', 'm10', 'm1-b', 'a-bc', 'ab-c', 'AB-C', 'x'];
+
+/** A change is live after this time, unless something was broken meanwhile. */
+const QUIET_MS = 1000;
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
 
@@ -13,6 +17,7 @@ export async function randomFaults(world, seconds) {
   /** id → marker of the version that must answer. */
   const good = new Map();
   let isTouched = false;
+  let isBroken = false;
   let serial = 0;
   const counts = { changes: 0, faults: 0, comparisons: 0 };
   const alone = cluster.state.members.length === 1;
@@ -84,10 +89,11 @@ export async function randomFaults(world, seconds) {
         wrong = await differences(world, good);
         return wrong.length === 0;
       },
-      8000,
-      100,
+      isBroken ? ARRIVES_MS : QUIET_MS,
+      50,
     );
     if (!isRight) run.check('the live set is what a naive model says', false, wrong.join('; '));
+    isBroken = false;
     await sleep(300);
     const later = isRight ? await differences(world, good) : [];
     if (later.length > 0) run.check('the live set stays what a naive model says', false, later.join('; '));
@@ -102,6 +108,7 @@ export async function randomFaults(world, seconds) {
     const steps = 3 + Math.floor(Math.random() * 12);
     for (let step = 0; step < steps; step++) {
       if (Math.random() < 0.25) {
+        isBroken = true;
         await pick(faults)();
         counts.faults++;
       } else {

@@ -1,4 +1,5 @@
 // An etcd, a server that follows it, load on the server, and the means to look at what is live.
+import { existsSync, readFileSync } from 'node:fs';
 import { startEtcd } from '../../../scripts/services/etcd.mjs';
 import { Client } from './client.mjs';
 import { CutProxy } from './cut-proxy.mjs';
@@ -19,6 +20,7 @@ export class EtcdWorld {
   serial = 0;
   /** Names of the models called since the last look. */
   seen = new Set();
+  turnsSeen = 0;
 
   static async start(run, options = {}) {
     const world = new EtcdWorld();
@@ -30,10 +32,11 @@ export class EtcdWorld {
    * @param options.env variables for the server
    * @param options.user what the server logs in with
    * @param options.load false: no load
+   * @param options.isProbed whether `longestTurnMs` is wanted
    */
   async #start(
     run,
-    { version, members = 1, tls = false, auth = false, tokenTtl, env = {}, models = {}, user, load = true, nodeArguments = [] },
+    { version, members = 1, tls = false, auth = false, tokenTtl, env = {}, models = {}, user, load = true, isProbed = false },
   ) {
     this.run = run;
     // What members say to each other goes through relays, where it can be told who says it.
@@ -77,7 +80,14 @@ export class EtcdWorld {
       ...(auth && { ETCD_USERNAME: user ?? 'reader', ETCD_PASSWORD: user ?? 'reader' }),
       ...env,
     };
-    this.server = await startServer(run, { env: this.serverEnvironment, nodeArguments });
+    this.turns = `${run.directory()}/turns`;
+    const probe = new URL('./loop-probe.mjs', import.meta.url).href;
+    this.server = await startServer(run, {
+      env: { ...this.serverEnvironment, ...(isProbed && { SOAK_LOOP_PROBE: this.turns }) },
+      nodeArguments: isProbed ? ['--import', probe] : [],
+    });
+    // What came before was the start.
+    this.longestTurnMs();
     if (!load) return;
     this.load = startLoad(this.server.port, { rate: 40, connections: 2, modelId: 'soak', timeoutMs: 30_000 });
     this.changing = startLoad(this.server.port, { rate: 40, connections: 2, modelId: 'changing', timeoutMs: 30_000 });
@@ -156,6 +166,15 @@ export class EtcdWorld {
       (tally) => tally.failures === 0 && tally.wrongCount === 0 && tally.faultyRows === 0 && tally.answered > 0,
     );
     this.run.check(`${what}: no request failed, no row was wrong`, isUnharmed, tallies.map(({ text }) => text).join(' | '));
+  }
+
+  /** The longest turn of the server's event loop since the last call, milliseconds; 0 if none was long. */
+  longestTurnMs() {
+    if (!existsSync(this.turns)) return 0;
+    const lines = readFileSync(this.turns, 'utf8').split('\n').slice(0, -1);
+    const fresh = lines.slice(this.turnsSeen);
+    this.turnsSeen = lines.length;
+    return fresh.reduce((longest, line) => Math.max(longest, JSON.parse(line).blockedMs), 0);
   }
 
   async stop() {

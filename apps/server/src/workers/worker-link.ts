@@ -9,6 +9,8 @@ export interface Channel {
 
 /** Milliseconds a scrape waits for the metrics of all workers; then it is answered with those of this one. */
 const SCRAPE_LIMIT_MS = 4000;
+/** A text is handed on in parts of this size, as fast as the scraper takes them. */
+const PART_CHARACTERS = 64 * 1024;
 
 /** Lets a scrape that reached one worker see all of them. */
 export class WorkerLink {
@@ -36,7 +38,13 @@ export class WorkerLink {
   }
 
   /** The metrics of all workers in Prometheus' format; of this one alone if the others cannot be had in time. */
-  async metricsText(telemetry: Telemetry): Promise<string> {
+  async *metricsParts(telemetry: Telemetry): AsyncGenerator<string> {
+    const text = await this.#metricsOfAll();
+    if (text === null) yield* telemetry.prometheusParts();
+    else for (let at = 0; at < text.length; at += PART_CHARACTERS) yield text.slice(at, at + PART_CHARACTERS);
+  }
+
+  async #metricsOfAll(): Promise<string | null> {
     const ask = ++this.#asked;
     let timer: NodeJS.Timeout | undefined;
     const text = await new Promise<string | null>((resolve) => {
@@ -46,7 +54,7 @@ export class WorkerLink {
     });
     clearTimeout(timer);
     this.#scrapes.delete(ask);
-    return text ?? telemetry.prometheusText();
+    return text;
   }
 
   #receive(message: PrimaryMessage): void {

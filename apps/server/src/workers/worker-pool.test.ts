@@ -49,6 +49,13 @@ class FakeWorker implements WorkerProcess {
   }
 }
 
+/** What a scraper that reached this worker gets. */
+async function scraped({ link, telemetry }: FakeWorker): Promise<string> {
+  let text = '';
+  for await (const part of link.metricsParts(telemetry)) text += part;
+  return text;
+}
+
 function pool(count: number, options: { backOffMs?: readonly [number, number]; stopLimitMs?: number } = {}) {
   const workers: FakeWorker[] = [];
   const numbers: number[] = [];
@@ -86,14 +93,14 @@ describe('WorkerPool', () => {
     const { workers, numbers } = pool(2);
     workers[0]?.listens(3);
     workers[1]?.listens(4);
-    const text = await workers[1]!.link.metricsText(workers[1]!.telemetry);
+    const text = await scraped(workers[1]!);
     expect(sampleOf(text, 'inferflow_router_api_request_total')).toBe(7);
     expect(sampleOf(text, 'inferflow_workers ')).toBe(2);
     workers[0]?.ends(null);
     await expect.poll(() => workers.length).toBe(3);
     expect(numbers).toEqual([1, 2, 1]);
     workers[2]?.listens(5);
-    const later = await workers[2]!.link.metricsText(workers[2]!.telemetry);
+    const later = await scraped(workers[2]!);
     expect(sampleOf(later, 'inferflow_router_api_request_total')).toBe(12);
     expect(sampleOf(later, 'inferflow_worker_restarts_total')).toBe(1);
   });
