@@ -91,6 +91,8 @@ describe('inferflow decode', () => {
     expect((await decode(binary, '--schema', schemaFile, '--follow')).error).toContain('are for topics: name --brokers too');
     const topic = ['topic', '--schema', schemaFile, '--brokers', '127.0.0.1:1'];
     expect((await decode(...topic, '--from', 'yesterday')).error).toContain('--from yesterday: expected an offset, a time');
+    expect((await decode(...topic, '--from', '-5')).error).toContain('--from -5: expected an offset, a time');
+    expect((await decode(...topic, '--since', '3')).error).toContain('--since 3: expected a time');
     expect((await decode(...topic, '--partition', '1,x')).error).toContain('--partition 1,x: expected numbers');
   });
 
@@ -110,6 +112,36 @@ describe('inferflow decode', () => {
     expect((await decode(binary, '--schema', schemaFile, '--tracking-id', 'other')).out).toBe('');
     expect((await decode(binary, '--schema', schemaFile, '--model', 'm1', '--tracking-id', 't1')).out).toBe(rows);
     expect((await decode(binary, '--schema', schemaFile, '--since', '2030-01-01T00:00:00Z')).code).toBe(0);
+  });
+
+  it('never reads records of a model with the columns of another, unless told that they are its own', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    const other = file('other.json', JSON.stringify({ model_config_id: 'other', data: vector.schema }));
+    const refused = await decode(binary, '--schema', other);
+    expect(refused).toMatchObject({ out: '', code: 1 });
+    expect(refused.error).toContain('message.bin: no schema for model "m1", version 15');
+    expect((await decode(binary, '--schema', other, '--model', 'm1')).out).toBe(rows);
+  });
+
+  it('says when nothing is written, and where nothing can be', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    expect((await decode(binary, '--schema', schemaFile, '--model', 'other')).error).toContain(
+      'none of 1 records is one that was asked for',
+    );
+    const nothing = join(folder, 'nothing.parquet');
+    expect((await decode(file('empty', ''), '--schema', schemaFile, '-f', 'parquet', '-o', nothing)).error).toContain('is not written');
+    const unwritable = await decode(binary, '--schema', schemaFile, '-o', join(folder, 'no-such-folder', 'rows.json'));
+    expect(unwritable).toMatchObject({ out: '', code: 2 });
+  });
+
+  it('says that an endpoint does not answer, or that a file is no configuration', async () => {
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    const absent = await decode(binary, '--endpoint', '127.0.0.1:9');
+    expect(absent.code).toBe(2);
+    expect(absent.error).toContain('http://127.0.0.1:9 cannot be asked for the schema: ');
+    const none = await decode(binary, '--config', file('m1.json', '[]'));
+    expect(none.code).toBe(2);
+    expect(none.error).toContain('holds no usable model configuration');
   });
 
   it('wants exactly one source of the schema', async () => {

@@ -4,10 +4,12 @@ import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
 import { InputError } from './config-input.js';
 import { createDecodedOutput, type OutputFormat } from './decoded-output.js';
+import { timeFlag } from './iso-time.js';
 import { type SchemaOptions, schemaFinder } from './log-schema-source.js';
 import { loggedMessages } from './logged-messages.js';
 import { ReadProgress } from './read-progress.js';
 import { RecordDecoder } from './record-decoder.js';
+import { tellingText } from './telling-error.js';
 import { type TopicFlags, topicOptions, withTopicFlags } from './topic-options.js';
 
 interface DecodeCommandOptions extends SchemaOptions, TopicFlags {
@@ -46,23 +48,17 @@ export function createDecodeCommand(io: CommandIo = processIo): Command {
       } catch (error) {
         // Whoever reads our rows has seen enough.
         if ((error as NodeJS.ErrnoException).code === 'EPIPE') return;
-        if (!isTelling(error)) throw error;
-        io.error(`inferflow decode: ${(error as Error).message}\n`);
+        const text = tellingText(error, source);
+        if (text === undefined) throw error;
+        io.error(`inferflow decode: ${text}\n`);
         io.exitWith(ExitCode.usage);
       }
     });
 }
 
-/** Mistakes of the caller, files and brokers: their text is all that helps. */
-function isTelling(error: unknown): boolean {
-  if (error instanceof InputError || error instanceof SyntaxError) return true;
-  const { code, name } = error as NodeJS.ErrnoException;
-  return (typeof code === 'string' && /^(?:E[A-Z]+|INFERFLOW_\w+)$/.test(code)) || /^KafkaJS/.test(name ?? '');
-}
-
 async function decodeAll(source: string, options: DecodeCommandOptions, io: CommandIo): Promise<void> {
-  const sinceMs = timeOf(options.since, '--since');
-  const untilMs = timeOf(options.until, '--until');
+  const sinceMs = timeFlag(options.since, '--since');
+  const untilMs = timeFlag(options.until, '--until');
   const topic = options.brokers === undefined ? null : topicOptions(source, options, sinceMs, process.env);
   if (
     topic === null &&
@@ -70,7 +66,7 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
   )
     throw new InputError('--follow, --from and --partition are for topics: name --brokers too');
   const findSchema = await schemaFinder(options, io);
-  const output = createDecodedOutput(options.format, options.output, io);
+  const output = await createDecodedOutput(options.format, options.output, io);
   const { model, trackingId } = options;
   const filter = {
     ...(model !== undefined && { model }),
@@ -87,7 +83,8 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
   io.stdout?.on('error', interrupted);
   try {
     if (topic !== null) {
-      await readTopic({ ...topic, signal: stop.signal }, async (record, { records }) => {
+      const onTrouble = (error: Error): void => io.error(`${source}: ${error.message}; still trying\n`);
+      await readTopic({ ...topic, signal: stop.signal, onTrouble }, async (record, { records }) => {
         await decoder.decode(`${source}[${record.partition}]@${record.offset}`, record.value, record.timestampMs);
         progress.show(decoder.records, topic.follow === true ? 0 : records, decoder.rows);
       });
@@ -110,13 +107,8 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
     await output.close();
   }
   if (decoder.records === 0) io.error(`inferflow decode: no records in ${source}\n`);
+  else if (decoder.wanted + decoder.corrupt === 0)
+    io.error(`inferflow decode: none of ${decoder.records} records is one that was asked for\n`);
   if (decoder.corrupt > 0) io.error(`inferflow decode: ${decoder.corrupt} of ${decoder.records} records could not be read\n`);
   io.exitWith(decoder.corrupt > 0 ? ExitCode.refused : ExitCode.ok);
-}
-
-function timeOf(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) throw new InputError(`${option} ${text}: expected a time such as 2026-01-31T12:00:00Z`);
-  return time;
 }

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
-import type { Writable } from 'node:stream';
 import type { LogFeature } from '@inferflow/logging';
 import type { DecodedCell, DecodedLog } from '@inferflow/logging/decode';
 import { type DecodedTable, openDecodedTable } from '@inferflow/logging/file';
@@ -19,31 +18,33 @@ export interface DecodedOutput {
   close(): Promise<void>;
 }
 
-/** @throws InputError for a table without a file to write it to */
-export function createDecodedOutput(format: OutputFormat, path: string | undefined, io: CommandIo): DecodedOutput {
+/**
+ * @param path absent = standard output
+ * @throws InputError for a table without a file to write it to; the system's error for a file that cannot be written
+ */
+export async function createDecodedOutput(format: OutputFormat, path: string | undefined, io: CommandIo): Promise<DecodedOutput> {
   if (format === 'parquet' || format === 'arrow') {
     if (path === undefined) throw new InputError(`--format ${format} needs --output <file>`);
     return new TableOutput(format, path, io);
   }
-  const file = path === undefined ? null : createWriteStream(path);
-  const stream: Writable | null = file ?? io.stdout ?? null;
-  const write = async (text: string): Promise<void> => {
-    if (stream === null) io.out(text);
-    else if (!stream.write(text)) await once(stream, 'drain');
-  };
-  const close = async (): Promise<void> => {
-    if (file === null) return;
-    file.end();
-    await once(file, 'finish');
-  };
+  const file = path === undefined ? null : await open(path, 'w');
+  const write: WriteText = file === null ? (text) => toStandardOutput(text, io) : (text) => file.appendFile(text);
+  const close = async (): Promise<void> => file?.close();
   return format === 'json' ? new JsonOutput(write, close) : new CsvOutput(write, close);
 }
 
+type WriteText = (text: string) => Promise<void>;
+
+async function toStandardOutput(text: string, io: CommandIo): Promise<void> {
+  if (io.stdout === undefined) io.out(text);
+  else if (!io.stdout.write(text)) await once(io.stdout, 'drain');
+}
+
 class JsonOutput implements DecodedOutput {
-  readonly #write: (text: string) => Promise<void>;
+  readonly #write: WriteText;
   readonly close: () => Promise<void>;
 
-  constructor(write: (text: string) => Promise<void>, close: () => Promise<void>) {
+  constructor(write: WriteText, close: () => Promise<void>) {
     this.#write = write;
     this.close = close;
   }
@@ -57,11 +58,11 @@ class JsonOutput implements DecodedOutput {
 
 /** A header comes before the first row and whenever the columns change. */
 class CsvOutput implements DecodedOutput {
-  readonly #write: (text: string) => Promise<void>;
+  readonly #write: WriteText;
   readonly close: () => Promise<void>;
   #header = '';
 
-  constructor(write: (text: string) => Promise<void>, close: () => Promise<void>) {
+  constructor(write: WriteText, close: () => Promise<void>) {
     this.#write = write;
     this.close = close;
   }
@@ -105,6 +106,7 @@ class TableOutput implements DecodedOutput {
   }
 
   async close(): Promise<void> {
+    if (this.#tables.size === 0) this.#io.error(`inferflow decode: no rows: ${this.#path} is not written\n`);
     for (const table of this.#tables.values()) await table.close();
   }
 

@@ -1,5 +1,6 @@
 import { type LogFeature, LoggingError } from '@inferflow/logging';
 import { decodeBlobs, type FloatStyle, parseEnvelope, readLogHeader } from '@inferflow/logging/decode';
+import { SCORING_TYPE_URL } from '@inferflow/logging/scoring';
 import type { CommandIo } from './command-io.js';
 import type { DecodedOutput } from './decoded-output.js';
 import type { FindSchema } from './log-schema-source.js';
@@ -17,6 +18,8 @@ export class RecordDecoder {
   /** Records looked at. */
   records = 0;
   rows = 0;
+  /** Records that the filter lets through, those that cannot be read included. */
+  wanted = 0;
   /** Records that could not be read. */
   corrupt = 0;
   readonly #filter: RecordFilter;
@@ -42,8 +45,11 @@ export class RecordDecoder {
       const at = timeMs ?? (envelope === null ? undefined : envelope.createdAtSeconds * 1000);
       const { model, trackingId, sinceMs, untilMs } = this.#filter;
       if (at !== undefined && (at < sinceMs || at >= untilMs)) return;
+      if (envelope?.typeUrl === SCORING_TYPE_URL)
+        throw new LoggingError('INFERFLOW_LOGGING_MESSAGE_INVALID', 'a full record (ScoringLog): `inferflow replay` reads those');
       const header = await readLogHeader(envelope?.message ?? bytes);
       if ((model !== undefined && header.modelConfigId !== model) || (trackingId !== undefined && header.trackingId !== trackingId)) return;
+      this.wanted++;
       const features: readonly LogFeature[] | undefined = await this.#findSchema(header.modelConfigId, header.version);
       if (features === undefined) {
         throw new LoggingError(

@@ -216,5 +216,12 @@ describe('inferflow replay', () => {
     expect([broken.code, broken.errors]).toEqual([2, expect.stringContaining('the candidate is refused')]);
     const nowhere = await replayOf(join(directory, 'no.scoring'), exampleModel());
     expect([nowhere.code, nowhere.errors]).toEqual([2, expect.stringContaining('cannot be read')]);
+    const unwritable = await replay(exampleModel(), '--html', join(directory, 'no-such-folder', 'report.html'));
+    expect([unwritable.code, unwritable.errors]).toEqual([2, expect.stringContaining('cannot be written')]);
+    const unscored = await replay(exampleModel(), '--score', 'scroe');
+    expect([unscored.code, unscored.errors]).toEqual([
+      2,
+      expect.stringMatching(/--score scroe: no answer of the log has it; there are .*score/),
+    ]);
   });
 });

@@ -1,10 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { LoggingError } from '@inferflow/logging';
 import { parseScoringLog, ScoringAssembler, type ScoringRequest } from '@inferflow/logging/scoring';
 import { ServerStartError } from '@inferflow/server';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
 import { InputError } from './config-input.js';
+import { positiveInteger } from './positive-integer.js';
 import { ReadProgress } from './read-progress.js';
 import { openCandidate } from './replay/candidate.js';
 import { ModelComparison } from './replay/model-comparison.js';
@@ -13,6 +14,7 @@ import { createReport, type ReplayLimits, type ReplayReport, type ReplayTotals }
 import { reportHtml } from './replay/report-html.js';
 import { reportText } from './replay/report-text.js';
 import { readScoringRecords } from './replay/scoring-source.js';
+import { tellingText } from './telling-error.js';
 import { type TopicFlags, topicOptions, withTopicFlags } from './topic-options.js';
 
 interface ReplayOptions extends TopicFlags {
@@ -51,27 +53,27 @@ export function createReplayCommand(io: CommandIo = processIo): Command {
     .option('--expressions <file>', 'expressions of the candidate by compute id (INFERFLOW_EXPRESSIONS)')
     .option('-m, --model <id>', 'only requests of this model')
     .option('--score <column>', 'score to rank by (default: the last one of the answer)')
-    .option('--top <count>', 'how many of the best are compared', toNumber, 10)
-    .option('--tolerance <delta>', 'differences up to this are none (relative above 1)', toNumber, 1e-6)
-    .option('--limit <requests>', 'stop after this many requests', toNumber)
-    .option('--parallel <count>', 'requests at the same time (default: 1; 8 with --models live)', toNumber)
-    .option('--deadline <ms>', 'longest time of a request', toNumber, 60_000)
+    .option('--top <count>', 'how many of the best are compared', positiveInteger, 10)
+    .option('--tolerance <delta>', 'differences up to this are none (relative above 1)', notNegative, 1e-6)
+    .option('--limit <requests>', 'stop after this many requests', positiveInteger)
+    .option('--parallel <count>', 'requests at the same time (default: 1; 8 with --models live)', positiveInteger)
+    .option('--deadline <ms>', 'longest time of a request', positiveInteger, 60_000)
     .option('--html <file>', 'report as a page')
     .option('--json <file>', 'report as JSON, - for standard output')
-    .option('--max-changed <percent>', 'most rows with another score', toNumber, 0)
-    .option('--max-delta <delta>', 'largest change of a score', toNumber)
-    .option('--min-tau <tau>', 'least mean of Kendall’s τ', toNumber)
-    .option('--min-overlap <share>', 'least mean share of the best in common (0–1)', toNumber)
-    .option('--max-defaulted <percent>', 'most rows of a column that newly have a default or no value', toNumber, 0)
-    .option('--max-unknown <percent>', 'most rows whose scores the log cannot tell', toNumber, 0);
+    .option('--max-changed <percent>', 'most rows with another score', notNegative, 0)
+    .option('--max-delta <delta>', 'largest change of a score', notNegative)
+    .option('--min-tau <tau>', 'least mean of Kendall’s τ', toTau)
+    .option('--min-overlap <share>', 'least mean share of the best in common (0–1)', notNegative)
+    .option('--max-defaulted <percent>', 'most rows of a column that newly have a default or no value', notNegative, 0)
+    .option('--max-unknown <percent>', 'most rows whose scores the log cannot tell', notNegative, 0);
   return withTopicFlags(command)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage))
     .action(async (log: string, options: ReplayOptions) => {
       try {
         await replay(log, options, io);
       } catch (error) {
-        if (!(error instanceof InputError) && !(error instanceof ServerStartError)) throw error;
-        const text = error instanceof ServerStartError ? error.problems.join('\n') : error.message;
+        const text = error instanceof ServerStartError ? error.problems.join('\n') : tellingText(error, log);
+        if (text === undefined) throw error;
         io.error(`inferflow replay: ${text}\n`);
         io.exitWith(ExitCode.usage);
       }
@@ -79,7 +81,9 @@ export function createReplayCommand(io: CommandIo = processIo): Command {
 }
 
 async function replay(log: string, options: ReplayOptions, io: CommandIo): Promise<void> {
-  const source = options.brokers === undefined ? log : topicOptions(log, options, undefined, process.env);
+  const stop = new AbortController();
+  const source = options.brokers === undefined ? log : { ...topicOptions(log, options, undefined, process.env), signal: stop.signal };
+  for (const path of [options.html, options.json]) await checkWritable(path);
   const candidate = await openCandidate({ ...options, variables: process.env }, io);
   try {
     const engine = await createReplayEngine({
@@ -91,10 +95,17 @@ async function replay(log: string, options: ReplayOptions, io: CommandIo): Promi
       refuseBadModels(engine, options.model);
       const run = new ReplayRun(engine, options);
       const progress = new ReadProgress(io);
-      const onRead = (done: number, total: number): void => progress.show(done, total, run.totals.rows);
+      const onRead = (done: number, total: number): void => {
+        if (stop.signal.aborted) throw enough;
+        progress.show(done, options.follow === true ? 0 : total, run.totals.rows);
+      };
+      // Somebody who has waited long enough gets the report on what has been read.
+      const interrupted = (): void => stop.abort();
+      process.once('SIGINT', interrupted);
       await readScoringRecords(source, (bytes, place) => run.record(bytes, place, io), onRead).catch((error: unknown) => {
         if (error !== enough) throw error;
       });
+      process.off('SIGINT', interrupted);
       const report = await run.end(log, options);
       progress.end();
       await write(report, options, io);
@@ -103,6 +114,16 @@ async function replay(log: string, options: ReplayOptions, io: CommandIo): Promi
     }
   } finally {
     await candidate.close();
+  }
+}
+
+/** A report that cannot be written is told before the work, not after it. */
+async function checkWritable(path: string | undefined): Promise<void> {
+  if (path === undefined || path === '-') return;
+  try {
+    await (await open(path, 'a')).close();
+  } catch (cause) {
+    throw new InputError(`${path} cannot be written: ${(cause as Error).message}`, { cause });
   }
 }
 
@@ -160,6 +181,11 @@ class ReplayRun {
       throw new InputError(
         `${log} holds no request that could be replayed (${this.totals.records} records, ${this.totals.otherModels} of other models)`,
       );
+    const known = [...this.#comparisons.values()].flatMap(({ rankColumn, scores }) => [rankColumn, ...scores.values()]);
+    if (options.score !== undefined && !known.includes(options.score)) {
+      const columns = known.flatMap((each) => (typeof each === 'object' && each.scope === 'target' ? [each.column] : []));
+      throw new InputError(`--score ${options.score}: no answer of the log has it; there are ${[...new Set(columns)].join(', ')}`);
+    }
     const { snapshot } = this.#engine.engine;
     const hashes = new Map([...snapshot.models].map(([id, { config }]) => [id, config?.hash ?? '']));
     const facts = { log, candidate: options.config, models_from: options.models, tolerance: options.tolerance, totals: this.totals };
@@ -220,8 +246,14 @@ async function write(report: ReplayReport, options: ReplayOptions, io: CommandIo
   io.exitWith(report.ok ? ExitCode.ok : ExitCode.refused);
 }
 
-function toNumber(text: string): number {
+function toTau(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < -1) throw new InvalidArgumentError('expected a number');
+  if (text.trim() === '' || !(value >= -1 && value <= 1)) throw new InvalidArgumentError('expected a number from -1 to 1');
+  return value;
+}
+
+function notNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('expected a number, 0 or more');
   return value;
 }

@@ -1,6 +1,7 @@
 import type { KafkaSasl, KafkaTls, TopicReaderOptions } from '@inferflow/logging/kafka';
 import { type Command, Option } from 'commander';
 import { InputError } from './config-input.js';
+import { isoTime } from './iso-time.js';
 
 /** Flags that say which part of which topic is read; passwords and certificates may come from the server's variables. */
 export interface TopicFlags {
@@ -70,8 +71,8 @@ export function topicOptions(
 function placeOf(text: string | undefined): TopicReaderOptions['from'] {
   if (text === undefined || text === 'earliest' || text === 'latest') return text;
   if (/^\d+$/.test(text)) return { offset: Number(text) };
-  const timeMs = Date.parse(text);
-  if (Number.isNaN(timeMs))
+  const timeMs = isoTime(text);
+  if (timeMs === undefined)
     throw new InputError(`--from ${text}: expected an offset, a time such as 2026-01-31T12:00:00Z, earliest or latest`);
   return { timeMs };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { missingLibrary } from '../errors.js';
+import { LoggingError, missingLibrary } from '../errors.js';
 import { type ClientCluster, type ClientFetched, clusterOf } from './client-cluster.js';
 import { registerCodecs } from './codecs.js';
 import { type KafkaSinkOptions, securityOf } from './kafka-sink.js';
@@ -15,6 +15,8 @@ export interface TopicReaderOptions extends Pick<KafkaSinkOptions, 'brokers' | '
   readonly follow?: boolean;
   /** Ends reading, also of a topic that is followed. */
   readonly signal?: AbortSignal;
+  /** Told, once per outage, that a followed topic is out of reach; reading goes on when it is back. */
+  readonly onTrouble?: (error: Error) => void;
 }
 
 /** A record of a topic. */
@@ -42,10 +44,15 @@ const latest = -1;
 const earliest = -2;
 const fetchBytes = 4 << 20;
 const attempts = 10;
+// These do not pass by waiting, at most by somebody's hand.
+const lasting = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'SASL_AUTHENTICATION_FAILED']);
+const typeOf = (error: unknown): string => (error as { readonly type?: string }).type ?? '';
+const partitionOf = ({ partition }: Position): number => partition;
 
 /**
  * Reads a topic without a consumer group: nothing is committed, nothing but the right to read is needed. Order holds within a partition.
- * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING; the client's errors when a topic or its brokers stay out of reach
+ * @throws LoggingError INFERFLOW_LOGGING_DEPENDENCY_MISSING, INFERFLOW_LOGGING_OPTIONS_INVALID for a partition that is not there; the
+ *   client's errors when a topic or its brokers stay out of reach
  */
 export async function readTopic(
   options: TopicReaderOptions,
@@ -78,7 +85,7 @@ export async function readTopic(
 
 async function readOn(
   cluster: ClientCluster,
-  { topic, follow, signal }: TopicReaderOptions,
+  { topic, follow, signal, onTrouble }: TopicReaderOptions,
   positions: readonly Position[],
   onRecord: (record: TopicRecord) => void | Promise<void>,
 ): Promise<void> {
@@ -93,9 +100,15 @@ async function readOn(
         fetched = await fetchFrom(cluster, topic, leader, led, maxWaitMs);
         failures = 0;
       } catch (error) {
+        if (typeOf(error) === 'OFFSET_OUT_OF_RANGE') {
+          // Retention was faster than we are.
+          const lows = await offsetsAt(cluster, topic, led.map(partitionOf), earliest);
+          for (const position of led) position.offset = Math.max(position.offset, lows.get(position.partition) ?? 0);
+        }
         // A leader that moved, or a broker that is being restarted.
-        if (++failures > attempts) throw error;
-        await sleep(Math.min(100 * 2 ** failures, 2000));
+        if (++failures > attempts && (follow !== true || lasting.has(typeOf(error)))) throw error;
+        if (failures === attempts) onTrouble?.(error as Error);
+        await sleep(Math.min(100 * 2 ** Math.min(failures, 6), 2000));
         await cluster.brokerPool.refreshMetadata([topic]).catch(() => {});
         break;
       }
@@ -148,6 +161,14 @@ async function startPositions(cluster: ClientCluster, options: TopicReaderOption
   await cluster.brokerPool.refreshMetadata([topic]);
   const all = partitionsOf(cluster, topic).map(({ partitionId }) => partitionId);
   const wanted = options.partitions === undefined ? all : all.filter((partition) => options.partitions?.includes(partition));
+  const absent = (options.partitions ?? []).filter((partition) => !all.includes(partition));
+  if (absent.length > 0) {
+    const there = all.sort((a, b) => a - b).join(', ');
+    throw new LoggingError(
+      'INFERFLOW_LOGGING_OPTIONS_INVALID',
+      `topic "${topic}" has no partition ${absent.join(', ')}; there are ${there}`,
+    );
+  }
   const lows = await offsetsAt(cluster, topic, wanted, earliest);
   const highs = await offsetsAt(cluster, topic, wanted, latest);
   const isTime = typeof from === 'object' && 'timeMs' in from;
