@@ -10,6 +10,10 @@ import type { CallerConnection } from './caller-connection.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
 import type { HotMethod } from './server-call.js';
 
+/** A request that is short beside what was read with it is copied out above this, so that it does not keep all of it. */
+const longReadBytes = 16_384;
+const shortShare = 8;
+
 const grpcType = 'application/grpc';
 const protoType = 'application/grpc+proto';
 const okHead = answerBlock(200, { 'content-type': grpcType });
@@ -42,6 +46,11 @@ export class LeanCall extends HotCall implements StreamRequest {
     const values: string[] = [];
     for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) values.push(fields[i + 1] ?? '');
     return values;
+  }
+
+  override dataArrived(bytes: Buffer): void {
+    const readBytes = bytes.buffer.byteLength;
+    super.dataArrived(readBytes > longReadBytes && bytes.length * shortShare < readBytes ? Buffer.from(bytes) : bytes);
   }
 
   protected get isGone(): boolean {
