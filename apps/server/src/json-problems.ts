@@ -61,7 +61,7 @@ function visitOne(
   if (field.message !== undefined) return visitMessage(field.message, value, path, found);
   if (field.enum !== undefined) {
     const { values } = field.enum;
-    if (typeof value === 'number') return;
+    if (typeof value === 'number' && integer.accepts(value)) return;
     if (typeof value !== 'string') return wrong(path, `a name of ${field.enum.name}`, value, found);
     if (values.some(({ name }) => name === value)) return;
     const meant = closestName(
@@ -87,14 +87,18 @@ const isNumber = (value: unknown): boolean =>
   typeof value === 'number' ||
   (typeof value === 'string' && value.trim() !== '' && (/^-?(Infinity|NaN)$/.test(value) || Number.isFinite(Number(value))));
 const real: ScalarForm = { expected: 'a number', accepts: isNumber };
-const integer: ScalarForm = { expected: 'a whole number', accepts: (value) => isNumber(value) && Number.isInteger(Number(value)) };
+/** All whole numbers of requests are int32. */
+const integer: ScalarForm = {
+  expected: 'a whole number of 32 bits',
+  accepts: (value) => isNumber(value) && (Number(value) | 0) === Number(value),
+};
 
 /** By protobuf's scalar type; what is not here is an integer. */
 const scalars: Readonly<Record<number, ScalarForm>> = {
   1: real,
   2: real,
   8: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
-  9: { expected: 'a string', accepts: (value) => typeof value === 'string' },
+  9: { expected: 'a string', accepts: (value) => typeof value === 'string' && !/\p{Surrogate}/u.test(value) },
   12: {
     expected: 'bytes as base64',
     accepts: (value) => typeof value === 'string' && /^[\w+/-]*={0,2}$/.test(value) && value.replace(/=+$/, '').length % 4 !== 1,
@@ -105,8 +109,14 @@ function wrong(path: string, expected: string, value: unknown, found: Violation[
   const kind = Array.isArray(value) ? 'a list' : value === null ? 'null' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
   found.push({
     field: path === '' ? '.' : path,
-    description: `expected ${expected}, got ${kind}${kind === 'a string' && expected !== 'a list' ? ' that is none' : ''}`,
+    description: `expected ${expected}, got ${kind}${suffix(kind, expected)}`,
   });
+}
+
+/** Numbers and bytes may travel as strings: then the kind alone is no reason. */
+function suffix(kind: string, expected: string): string {
+  if (kind === expected) return ' that is no valid Unicode';
+  return kind === 'a string' && /^(a number|a whole number|bytes)/.test(expected) ? ' that is none' : '';
 }
 
 function place(path: string, name: string): string {

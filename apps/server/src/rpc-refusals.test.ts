@@ -175,6 +175,24 @@ describe('plain HTTP', () => {
   });
 });
 
+describe('bodies that are damaged', () => {
+  const whole = gzipSync(JSON.stringify(good()));
+  it.each(['application/json', 'application/proto'])('%s: never INTERNAL, always with the reason', async (type) => {
+    for (const body of [whole.subarray(0, -10), Buffer.from('no gzip'), whole.subarray(0, 12)]) {
+      const { status, json: said } = await json(body, { 'content-type': type, 'content-encoding': 'gzip' });
+      expect([status, said.code]).toEqual([400, 'invalid_argument']);
+      expect(JSON.stringify(said.details)).toContain('INFERFLOW_ENGINE_MALFORMED_REQUEST');
+      expect(said.message).toContain('cannot be decompressed');
+    }
+  });
+
+  it('names a member that is there twice', async () => {
+    const { status, json: said } = await json('{"modelConfigId":"a","modelConfigId":"b"}');
+    expect([status, said.message]).toEqual([400, 'duplicate object key "modelConfigId"']);
+    expect(JSON.stringify(said.details)).toContain('INFERFLOW_ENGINE_MALFORMED_REQUEST');
+  });
+});
+
 describe('jsonProblems', () => {
   it('finds something exactly where the schema’s own parser refuses', () => {
     const value = fc.oneof(
@@ -197,6 +215,9 @@ describe('jsonProblems', () => {
         [{ featureValues: ['QUJD', '%'] }],
         [{ name: 'a', vectorDim: 'x' }],
         [{ name: 'a', vectorDim: '7' }],
+        [{ name: 'a', vectorDim: 2 ** 31 }],
+        [{ name: 'a', dataType: 2 ** 40 }],
+        '\ud800',
         [{ x: 1 }],
         [null],
       ),

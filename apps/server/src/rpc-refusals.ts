@@ -17,6 +17,9 @@ export interface RefusalOptions {
   readonly onMalformed: (path: string) => void;
 }
 
+/** How the library says that a body cannot be decompressed. */
+const cannotInflate = 'decompression failed';
+
 const acceptedTypes = 'application/json, application/proto, application/grpc, application/grpc-web';
 
 /**
@@ -52,7 +55,8 @@ async function answer(handler: Handler, request: Request, options: RefusalOption
     return refusal(415, 'invalid_argument', message, { 'accept-post': acceptedTypes });
   }
   if (response.status === 400 && isJson) return explainJson(handler, request, response, kept, options);
-  if (response.status === 500 && type.startsWith('application/proto')) return explainBinary(handler, response, options);
+  const isRefused = response.status === 400 || response.status === 500;
+  if (isRefused && (isJson || type.startsWith('application/proto'))) return explainBytes(handler, response, options);
   if (response.body !== undefined && type.startsWith('application/grpc'))
     return { ...response, body: correctingStatus(response.body, response.trailer, () => options.onMalformed(handler.requestPath)) };
   return response;
@@ -95,15 +99,16 @@ async function explainJson(
   if (response.header?.has('content-encoding') === true || !isDecodeError(body)) return same;
   options.onMalformed(handler.requestPath);
   const malformed = jsonError(handler, decompress(Buffer.concat(kept), request.header.get('content-encoding'), options.maxMessageBytes));
-  return malformed === null ? same : errorResponse(response, malformed);
+  return errorResponse(response, malformed ?? otherwise(errorIn(body)?.message ?? ''));
 }
 
-async function explainBinary(handler: Handler, response: Response, options: RefusalOptions): Promise<Response> {
+async function explainBytes(handler: Handler, response: Response, options: RefusalOptions): Promise<Response> {
   const body = await readAll(response.body);
   const said = errorIn(body);
-  if (said === null || !said.message.startsWith('parse binary')) return { ...response, body: once(body) };
+  const isDamaged = said?.message === cannotInflate;
+  if (said === null || !(isDamaged || said.message.startsWith('parse binary'))) return { ...response, body: once(body) };
   options.onMalformed(handler.requestPath);
-  return errorResponse(response, notTheMessage(`the request is not the message ${handler.method.input.name}`));
+  return errorResponse(response, isDamaged ? damaged() : notTheMessage(`the request is not the message ${handler.method.input.name}`));
 }
 
 function errorResponse(response: Response, error: EngineError): Response {
@@ -132,6 +137,16 @@ function jsonError({ method }: Handler, body: Buffer | null): EngineError | null
 
 function notTheMessage(message: string, violations: readonly Violation[] = []): EngineError {
   return new EngineError('INFERFLOW_ENGINE_MALFORMED_REQUEST', message, { violations });
+}
+
+/** What the library alone finds, such as a member that is there twice. */
+function otherwise(message: string): EngineError {
+  return message === cannotInflate ? damaged() : notTheMessage(message.replace(/^cannot decode (message|field) \S+ from JSON: /, ''));
+}
+
+/** The library takes a compressed body that ends too early for a fault of its own. */
+function damaged(): EngineError {
+  return notTheMessage('the body cannot be decompressed: it is damaged, or ends too early');
 }
 
 function isDecodeError(body: Uint8Array): boolean {
