@@ -163,11 +163,16 @@ async function values(run, { version }) {
   await writer.put('ab-c', world.config('-ab-c2'));
   await become('a bad value leaves the last good one in force, and others alone', { ...all, m1: 9, 'ab-c': 'ab-c2' });
   await writer.put('m10', '');
-  await become('an empty value is no model', { ...all, m1: 9, m10: 3, 'ab-c': 'ab-c2' });
+  await writer.put('never', '');
+  await become('an empty value is a bad value, too', { ...all, m1: 9, 'ab-c': 'ab-c2' });
+  run.check(
+    '… and no model where nothing served',
+    (await world.model('never')) === undefined && (await world.model('m10'))?.state === 'rejected',
+  );
   for (const key of ['config-map-old/m10', 'config-map/m10/x', 'unknown', 'service-config/predator-hosts'])
     await writer.putKey(`${writer.base}/${key}`, JSON.stringify(world.config()));
   await writer.putKey(`${writer.base}-2/config-map/m10`, JSON.stringify(world.config()));
-  await become('unknown keys change nothing', { ...all, m1: 9, m10: 3, 'ab-c': 'ab-c2' });
+  await become('unknown keys change nothing', { ...all, m1: 9, 'ab-c': 'ab-c2' });
   await writer.removePrefix(writer.key('m1'));
   await become('a deleted prefix takes exactly its models', { ...all, m1: 3, m10: 3, 'm1-b': 3, 'ab-c': 'ab-c2' });
   world.unharmed('values');

@@ -1,5 +1,5 @@
 import { createSnapshotStore, type SnapshotStore } from '@inferflow/config';
-import { createEtcdSource, EtcdSourceError, type SourceStatus } from '@inferflow/config-etcd';
+import { createEtcdSource, type EtcdSource, EtcdSourceError, type SourceStatus } from '@inferflow/config-etcd';
 import { Metric, type Telemetry } from '@inferflow/telemetry';
 import type { ServerConfigSource } from './config-source.js';
 import type { Environment } from './env.js';
@@ -30,9 +30,9 @@ export function createEtcdConfigSource(environment: Environment, telemetry: Tele
       store: storeOf(environment, telemetry, logger),
       onNotice: (notice) => logger.warn({ source: 'etcd' }, notice),
     });
-    report(source.status, telemetry);
+    report(source, telemetry);
     source.onState((status) => {
-      report(status, telemetry);
+      report(source, telemetry);
       logStatus(status, logger);
     });
     return {
@@ -64,10 +64,10 @@ function storeOf(environment: Environment, telemetry: Telemetry, logger: ServerL
   });
 }
 
-function report(status: SourceStatus, telemetry: Telemetry): void {
+function report({ status, retained }: EtcdSource, telemetry: Telemetry): void {
   for (const state of states) telemetry.gauge(Metric.configSourceState, { state }).set(status.state === state ? 1 : 0);
   telemetry.gauge(Metric.configSourceStateTime).set(status.since / 1000);
-  telemetry.gauge(Metric.configDataLoss).set(status.kind === 'data-loss' ? 1 : 0);
+  telemetry.gauge(Metric.configDataLoss).set(status.kind === 'data-loss' || retained.length > 0 ? 1 : 0);
 }
 
 function logStatus({ state, reason, kind }: SourceStatus, logger: ServerLogger): void {

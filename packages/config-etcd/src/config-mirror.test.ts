@@ -68,8 +68,8 @@ describe('ConfigMirror', () => {
       ],
       10,
     );
-    expect(mirror.takeRevived()).toEqual(new Set(['a', 'b']));
-    mirror.resync(range(20, { a: ['new', 12, 12], b: ['newer', 13], c: ['z', 14, 14], d: ['d', 5] }));
+    expect(mirror.takeRevived(), 'an empty key is not a deleted one').toEqual(new Set(['a']));
+    mirror.resync(range(20, { a: ['new', 12, 12], b: ['newer', 13, 3], c: ['z', 14, 14], d: ['d', 5] }));
     expect(mirror.takeRevived()).toEqual(new Set(['a']));
     mirror.resync(range(3, { a: ['new', 3, 3] }));
     expect(mirror.takeRevived(), 'a loss of data deletes nothing').toEqual(new Set());

@@ -16,7 +16,7 @@ export class ConfigMirror {
   #header: EtcdHeader | null = null;
   /** Of the keys at `#header`; apart from the entries because after a start only these are known. */
   #modRevisions = new Map<string, number>();
-  /** Keys that were gone for a moment at least since somebody asked. */
+  /** Keys that were gone for a moment at least, since somebody asked. */
   #vanished = new Set<string>();
   /** Revision of the last complete read. */
   #readRevision = 0;
@@ -41,8 +41,7 @@ export class ConfigMirror {
   }
 
   /**
-   * Keys that are there and were deleted, or emptied, since the last call: what they held before is over, although nobody may have seen
-   * them gone.
+   * Keys that are there and were deleted since the last call: what they held before is over, although nobody may have seen them gone.
    */
   takeRevived(): ReadonlySet<string> {
     const revived = new Set([...this.#vanished].filter((key) => this.#entries.has(key)));
@@ -89,8 +88,8 @@ export class ConfigMirror {
     for (const { key, text, modRevision } of events) {
       if (modRevision <= this.#readRevision || modRevision < (this.#modRevisions.get(key) ?? 0)) continue;
       newest = Math.max(newest, modRevision);
-      if ((text === null || text.trim() === '') && this.#entries.has(key)) this.#vanished.add(key);
       if (text === null) {
+        if (this.#entries.has(key)) this.#vanished.add(key);
         isChanged = this.#entries.delete(key) || isChanged;
         this.#modRevisions.delete(key);
         continue;

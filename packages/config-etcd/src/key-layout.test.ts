@@ -55,6 +55,16 @@ describe('readKeyLayout', () => {
     expect(models(keys)).toEqual(expected);
   });
 
+  it('tells models whose keys are empty from those that have none', () => {
+    const { emptied } = read({ 'config-map/a': '', 'config-map/b': '1', 'config-map/c/component-config': ' ', configMap: '' });
+    expect([...emptied].sort()).toEqual(['a', 'c']);
+    expect(read({ 'config-map': '{"b":1}', 'config-map/a': '' }).emptied.size).toBe(0);
+    const layout = new KeyLayout(base);
+    const map = (value: string) => layout.read([{ key: `${base}/config-map`, text: value }]);
+    map('{"a":1,"b":2}');
+    expect([...map('').emptied]).toEqual(['a', 'b']);
+  });
+
   it('says which part of a model is not JSON', () => {
     const document = read({ 'config-map/a/component-config': '{"c":1}', 'config-map/a/response-config': '{' }).models.get('a');
     expect(document).toMatchObject({ problem: { code: 'INFERFLOW_CONFIG_SYNTAX', path: '$.response_config' } });

@@ -5,6 +5,8 @@ import { FoundKeys, type KeyEntry, type Part, type Place, partOrder, placeOf } f
 export interface LayoutDocuments {
   /** Documents by exact model id. */
   readonly models: ReadonlyMap<string, ConfigDocument>;
+  /** Ids of models whose keys are there without content: deleted they are not. */
+  readonly emptied: ReadonlySet<string>;
   /** The service settings, undefined if there are none. */
   readonly service: ConfigDocument | undefined;
   /** Set when all models are in one key and that cannot be read: nothing is known about any model then, and `models` is empty. */
@@ -34,7 +36,7 @@ export function readKeyLayout(base: string, entries: Iterable<KeyEntry>): Layout
  * <base>/service-config/v2-logging-type          one setting as plain text, like compression-enabled
  * ```
  *
- * Path words match without regard to case and dashes (`configMap`, `config-map`); ids are exact. A key without content counts as absent,
+ * Path words match without regard to case and dashes (`configMap`, `config-map`); ids are exact. A key without content says nothing,
  * a key that fits nowhere is ignored. Unchanged entries give the same document objects again.
  */
 export class KeyLayout {
@@ -53,10 +55,13 @@ export class KeyLayout {
   /** Entries under the base; others are ignored. */
   read(entries: Iterable<KeyEntry>): LayoutDocuments {
     const found = new FoundKeys();
-    for (const entry of entries) if (entry.text.trim() !== '') found.add(entry, this.#placeOf(entry));
+    const without = new FoundKeys();
+    for (const entry of entries) (entry.text.trim() === '' ? without : found).add(entry, this.#placeOf(entry));
     const map = found.map === null ? null : this.#readMap(found.map);
+    const models = map?.models ?? this.#models(found);
     return {
-      models: map?.models ?? this.#models(found),
+      models,
+      emptied: map === null ? this.#emptied(without, models) : new Set(),
       service: this.#readService(found),
       mapProblem: map?.problem,
       ignoredKeys: found.ignored.sort(),
@@ -86,6 +91,12 @@ export class KeyLayout {
     }
     this.#composed = composed;
     return models;
+  }
+
+  #emptied(without: FoundKeys, models: ReadonlyMap<string, ConfigDocument>): ReadonlySet<string> {
+    // Which models the one key of all held, only its last content tells.
+    const inMap = without.map === null ? [] : (this.#map?.result.models.keys() ?? []);
+    return new Set([...without.models.keys(), ...without.parts.keys(), ...inMap].filter((id) => !models.has(id)));
   }
 
   #document(entry: KeyEntry): ConfigDocument {

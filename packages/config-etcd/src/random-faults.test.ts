@@ -116,17 +116,16 @@ async function run(steps: readonly Step[]): Promise<void> {
           etcd.put(key, sampleModel(`v${count}`));
           break;
         case 'bad':
+        case 'empty':
           // What came just before may never be seen, so that its last good version would be a matter of luck.
           if (isTouched) await compare();
           naive.bad(id);
-          etcd.put(key, '{');
+          etcd.put(key, step.kind === 'empty' ? '' : '{');
           break;
-        case 'empty':
         case 'delete':
           if (!naive.mayDelete(id)) break;
           naive.delete(id);
-          if (step.kind === 'empty') etcd.put(key, '');
-          else etcd.delete(key);
+          etcd.delete(key);
           break;
         case 'deleteAll':
           await compare();

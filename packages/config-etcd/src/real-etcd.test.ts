@@ -73,9 +73,10 @@ describe.skipIf(!hasRealEtcd())('createEtcdSource over a real etcd', () => {
     await real.put(`${base}-2/config-map/m1`, sampleModel('x'));
     await real.put(`${base}/service-config/predator-hosts`, 'a,b');
     await real.put(model('m1-b'), '');
-    await follower.until(serves('m1-b', undefined), 1000);
+    await follower.until((snapshot) => snapshot.models.get('m1-b')?.state === 'rejected', 1000);
+    expect(serves('m1-b', 'm1-b')(follower.current as never), 'an empty key deletes nothing').toBe(true);
     expect(follower.current?.models.get('m10')).toBe(before);
-    expect(follower.current?.models.size).toBe(4);
+    expect(follower.current?.models.size).toBe(5);
 
     await real.client.delete().prefix(`${base}/config-map/`);
     await follower.until((snapshot) => snapshot.models.size === 0, 1000);

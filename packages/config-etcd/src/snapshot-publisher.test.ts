@@ -123,13 +123,36 @@ describe('SnapshotPublisher', () => {
     await publisher.settled();
     remove('a');
     put('a', '{');
-    put('b', '');
+    remove('b');
     put('b', sampleModel('two'));
     publisher.changed();
     await publisher.settled();
     expect(publications, 'nobody saw the model gone').toHaveLength(2);
     expect(publications[1]?.snapshot.models.get('a')?.state).toBe('rejected');
     expect(serving(publications[1]?.snapshot as never)).toEqual({ b: 'two' });
+  });
+
+  it('takes an empty key for a bad version, never for a deletion', async () => {
+    const { publisher, put, remove, publications } = setUp();
+    put('a', sampleModel('one'));
+    put('never', '');
+    publisher.changed();
+    await publisher.settled();
+    put('a', ' \n');
+    publisher.changed();
+    await publisher.settled();
+    const models = publications.at(-1)?.snapshot.models;
+    expect(models?.get('a')).toMatchObject({ state: 'rejected', problems: [{ message: expect.stringContaining('empty') }] });
+    expect(models?.has('never')).toBe(false);
+    put('a', '{');
+    publisher.changed();
+    await publisher.settled();
+    expect(serving(publications.at(-1)?.snapshot as never)).toEqual({ a: 'one' });
+    put('a', '');
+    remove('a');
+    publisher.changed();
+    await publisher.settled();
+    expect(publications.at(-1)?.snapshot.models.size).toBe(0);
   });
 
   it('goes on after a publication that failed', async () => {

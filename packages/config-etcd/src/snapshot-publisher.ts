@@ -147,14 +147,16 @@ export class SnapshotPublisher {
       this.#retained = new Map(this.#documents);
       this.#retainedService = this.#service;
     }
-    for (const id of layout.models.keys()) this.#retained.delete(id);
+    for (const id of [...layout.models.keys(), ...layout.emptied]) this.#retained.delete(id);
     if (layout.service !== undefined) this.#retainedService = undefined;
   }
 
-  #merge({ models, mapProblem }: LayoutDocuments): ReadonlyMap<string, ConfigDocument> {
+  #merge({ models, emptied, mapProblem }: LayoutDocuments): ReadonlyMap<string, ConfigDocument> {
     // All models are in one key that cannot be read: each of them keeps its last good version and says why.
     if (mapProblem !== undefined) return new Map([...this.#documents.keys()].map((id) => [id, { problem: mapProblem }]));
-    return this.#retained.size === 0 ? models : new Map([...models, ...this.#retained]);
+    const known = [...emptied].filter((id) => this.#documents.has(id));
+    if (this.#retained.size === 0 && known.length === 0) return models;
+    return new Map([...models, ...known.map((id) => [id, emptyDocument] as const), ...this.#retained]);
   }
 
   async #publish(): Promise<void> {
@@ -180,7 +182,8 @@ export class SnapshotPublisher {
   #forget(entries: readonly KeyEntry[], revived: ReadonlySet<string>): ReadonlySet<string> {
     if (revived.size === 0) return new Set();
     const others = this.#options.layout.read(entries.filter(({ key }) => !revived.has(key)));
-    const forgotten = [...this.#documents.keys()].filter((id) => !others.models.has(id) && !this.#retained.has(id));
+    const isThere = (id: string): boolean => others.models.has(id) || others.emptied.has(id) || this.#retained.has(id);
+    const forgotten = [...this.#documents.keys()].filter((id) => !isThere(id));
     if (forgotten.length === 0 || others.mapProblem !== undefined) return new Set();
     const kept = new Map(this.#documents);
     for (const id of forgotten) kept.delete(id);
@@ -238,6 +241,17 @@ export class SnapshotPublisher {
     return this.#options.builder.build(documents, service);
   }
 }
+
+/** What is in force while the keys of a model are empty: a bad version, which is no deletion. */
+const emptyDocument: ConfigDocument = {
+  problem: {
+    severity: 'error',
+    code: 'INFERFLOW_CONFIG_SYNTAX',
+    path: '$',
+    message: 'the key of the model is empty; delete it to remove the model',
+    expected: 'JSON',
+  },
+};
 
 /** A document that is to be read, and how often its model has changed since it began to wait. */
 interface Pending {

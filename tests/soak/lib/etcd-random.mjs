@@ -22,15 +22,16 @@ export async function randomFaults(world, seconds) {
   const counts = { changes: 0, faults: 0, comparisons: 0 };
   const alone = cluster.state.members.length === 1;
 
+  const putOnce = (id, text) => writer.once((client) => client.put(writer.key(id)).value(text));
   const put = async () => {
     const id = pick(ids);
     const marker = `-${id}-r${++serial}`;
-    await writer.put(id, world.config(marker));
+    await putOnce(id, JSON.stringify(world.config(marker)));
     good.set(id, marker);
   };
   const remove = async () => {
     const id = pick(ids);
-    await (Math.random() < 0.3 ? writer.put(id, '') : writer.remove(id));
+    await writer.once((client) => client.delete().key(writer.key(id)));
     good.delete(id);
   };
   const spoil = async () => {
@@ -38,10 +39,10 @@ export async function randomFaults(world, seconds) {
     if (id === undefined) return;
     // A good version that nobody has seen yet would leave open which one is the last good.
     if (isTouched) await compare();
-    await writer.put(id, pick(['{"dag_execution_config": ', '[]', '{}', 'null']));
+    await putOnce(id, pick(['{"dag_execution_config": ', '[]', '{}', 'null', '']));
   };
   const removeAll = async () => {
-    await writer.removePrefix(`${writer.base}/config-map/m1`);
+    await writer.once((client) => client.delete().prefix(writer.key('m1')));
     for (const id of ids) if (id.startsWith('m1')) good.delete(id);
   };
   const noise = () => writer.putKey(`${pick(['/elsewhere', `${writer.base}-2`, `${writer.base}/config-map-old`])}/key`, String(++serial));
@@ -97,6 +98,7 @@ export async function randomFaults(world, seconds) {
     await sleep(300);
     const later = isRight ? await differences(world, good) : [];
     if (later.length > 0) run.check('the live set stays what a naive model says', false, later.join('; '));
+    if (!isRight || later.length > 0) await tellEtcd(world);
     counts.comparisons++;
     isTouched = false;
     return isRight && later.length === 0;
@@ -122,6 +124,17 @@ export async function randomFaults(world, seconds) {
   }
   for (const id of ids) await writer.remove(id);
   return counts;
+}
+
+/** Notes what etcd itself has: the writer is on trial as well. */
+async function tellEtcd({ run, writer }) {
+  for (const id of ids) {
+    const found = await writer.get(id);
+    const marker = /ranker(-[^"]*)/.exec(found?.text ?? '')?.[1];
+    run.note(
+      `etcd has of ${id}: ${found === undefined ? 'nothing' : `${marker ?? JSON.stringify(found.text)} at revision ${found.revision}`}`,
+    );
+  }
 }
 
 /** Asks every model once. */

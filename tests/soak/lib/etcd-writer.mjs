@@ -8,6 +8,7 @@ const noBreaker = { execute: (call) => call({}), onSuccess: () => {}, onFailure:
 export class EtcdWriter {
   #options;
   #client = null;
+  #written = 0;
 
   constructor(cluster, appName = 'soak') {
     const { Etcd3 } = require('etcd3');
@@ -43,6 +44,23 @@ export class EtcdWriter {
 
   async putKey(key, text) {
     await this.raw((client) => client.put(key).value(text));
+  }
+
+  /**
+   * The same writes, each exactly once: one whose answer was lost between two leaders may otherwise come into force after it has been
+   * repeated, and after what was written next. Not for writes at the same time.
+   * @param operation makes the write with a client
+   */
+  async once(operation) {
+    const fence = '/written-once';
+    const count = this.#written++;
+    await this.raw((client) => client.if(fence, 'Version', '==', count).then(operation(client), client.put(fence).value('x')).commit());
+  }
+
+  /** What etcd has of a model: its text and revision, undefined if nothing. */
+  async get(id) {
+    const { kvs } = await this.raw((client) => client.get(this.key(id)).exec());
+    return kvs[0] === undefined ? undefined : { text: kvs[0].value.toString(), revision: kvs[0].mod_revision };
   }
 
   /** Until it succeeds: etcd may be between two leaders. A fresh client, since one that met a restart may hang. */
