@@ -186,6 +186,21 @@ describe('bodies that are damaged', () => {
     }
   });
 
+  it.each(['h1', 'h2'] as const)('gRPC: never INTERNAL (%s)', async (protocol) => {
+    const damaged = { ...compressionGzip, compress: async (bytes: Uint8Array) => gzipSync(bytes).subarray(0, -10) };
+    for (const createTransport of [createGrpcTransport, createGrpcWebTransport]) {
+      const transport = createTransport({
+        baseUrl: `http://127.0.0.1:${stock.port}`,
+        httpVersion: protocol === 'h1' ? '1.1' : '2',
+        sendCompression: damaged,
+        compressMinBytes: 0,
+      });
+      await expect(createClient(Predict, transport).inferPointWise(sumRequest('sum'))).rejects.toMatchObject({
+        code: Code.InvalidArgument,
+      });
+    }
+  });
+
   it('names a member that is there twice', async () => {
     const { status, json: said } = await json('{"modelConfigId":"a","modelConfigId":"b"}');
     expect([status, said.message]).toEqual([400, 'duplicate object key "modelConfigId"']);

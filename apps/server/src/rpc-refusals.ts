@@ -185,7 +185,7 @@ async function* correctingStatus(
       continue;
     }
     const text = Buffer.from(chunk.subarray(5)).toString('latin1');
-    if (!/grpc-message: parse%20binary/i.test(text)) {
+    if (!/grpc-message: (parse%20binary|decompression%20failed)/i.test(text)) {
       yield chunk;
       continue;
     }
@@ -195,7 +195,7 @@ async function* correctingStatus(
     head.writeUInt32BE(corrected.length, 1);
     yield Buffer.concat([head, corrected]);
   }
-  if (trailer?.get('grpc-status') === '13' && trailer.get('grpc-message')?.startsWith('parse%20binary') === true) {
+  if (trailer?.get('grpc-status') === '13' && /^(parse%20binary|decompression%20failed)/.test(trailer.get('grpc-message') ?? '')) {
     onMalformed();
     trailer.set('grpc-status', '3');
   }
