@@ -18,14 +18,19 @@ import { float32, pairRequest, slateRequest, sumRequest, typedRequest } from './
 import { type ServerUnderTest, startServerUnderTest } from './server-under-test.js';
 
 let server: ServerUnderTest;
+let lean: ServerUnderTest;
 let hot: RawGrpc;
+let leanHot: RawGrpc;
 beforeAll(async () => {
   server = await startServerUnderTest();
-  hot = new RawGrpc(server.port, { 'grpc.max_send_message_length': -1 });
+  lean = await startServerUnderTest({ INFERFLOW_LEAN_LISTENER: '1' });
+  [hot, leanHot] = [server, lean].map(({ port }) => new RawGrpc(port, { 'grpc.max_send_message_length': -1 })) as [RawGrpc, RawGrpc];
 });
 afterAll(async () => {
   hot.close();
+  leanHot.close();
   await server.close();
+  await lean.close();
 });
 
 /** A refusal as a caller sees it, whatever the protocol. */
@@ -169,6 +174,10 @@ describe.each(Object.keys(cases))('a request with %s', (title) => {
     for (const field of fields) expect(places).toContain(field);
   });
 
+  it('gets the very same refusal from the lean listener', async () => {
+    expect(await refusalOnHotPath(build(), leanHot)).toEqual(await refusalOnHotPath(build()));
+  });
+
   it.each(Object.keys(protocols))('gets the very same refusal over %s', async (protocol) => {
     const expected = await refusalOnHotPath(build());
     expect(await refusalOverConnect(build(), protocols[protocol]!())).toEqual(expected);
@@ -180,7 +189,7 @@ describe('bytes that are no request', () => {
 
   it('garbage is a typed error on every path', async () => {
     const garbage = Buffer.alloc(200, 0xfe);
-    expect((await hot.unary(path, garbage)).code).toBe(invalid);
+    for (const client of [hot, leanHot]) expect((await client.unary(path, garbage)).code).toBe(invalid);
     const post = async (type: string, body: Buffer | string) => {
       const response = await fetch(server.url + path, { method: 'POST', headers: { 'content-type': type }, body });
       return ((await response.json()) as { code: string }).code;
@@ -192,21 +201,20 @@ describe('bytes that are no request', () => {
 
   it('5 MiB are RESOURCE_EXHAUSTED on both paths, and small requests go on', async () => {
     const large = sumRequest({ trackingId: 'x'.repeat(5 * 1024 * 1024) });
-    const refusal = await hot.unary(path, toBinary(PointWiseRequestSchema, large));
-    expect(refusal.code).toBe(8);
+    for (const client of [hot, leanHot]) expect((await client.unary(path, toBinary(PointWiseRequestSchema, large))).code).toBe(8);
     const response = await fetch(server.url + path, {
       method: 'POST',
       headers: { 'content-type': 'application/proto' },
       body: Buffer.from(toBinary(PointWiseRequestSchema, large)),
     });
     expect(((await response.json()) as { code: string }).code).toBe('resource_exhausted');
-    expect((await hot.unary(path, toBinary(PointWiseRequestSchema, sumRequest()))).code).toBe(0);
+    for (const client of [hot, leanHot]) expect((await client.unary(path, toBinary(PointWiseRequestSchema, sumRequest()))).code).toBe(0);
   });
 });
 
-async function refusalOnHotPath({ method, schema, request }: Case): Promise<Refusal> {
+async function refusalOnHotPath({ method, schema, request }: Case, client = hot): Promise<Refusal> {
   const path = `/Predict/${Predict.method[method].name}`;
-  const answer = await hot.unary(path, toBinary(schema, request));
+  const answer = await client.unary(path, toBinary(schema, request));
   if (answer.statusDetails === undefined) throw new Error(`no details: ${answer.code} ${answer.message}`);
   const status = fromBinary(RpcStatusSchema, answer.statusDetails);
   expect({ code: status.code, message: status.message }).toEqual({ code: answer.code, message: answer.message });

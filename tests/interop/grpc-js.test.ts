@@ -21,16 +21,22 @@ import { type ServerUnderTest, startServerUnderTest } from './server-under-test.
 
 let server: ServerUnderTest;
 let client: RawGrpc;
-beforeAll(async () => {
-  server = await startServerUnderTest();
+async function start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+  server = await startServerUnderTest(environment);
   client = new RawGrpc(server.port);
-});
-afterAll(async () => {
+}
+async function stop(): Promise<void> {
   client.close();
   await server.close();
-});
+}
 
-describe('grpc-js by schema', () => {
+describe.each([
+  ['stock', {}],
+  ['lean', { INFERFLOW_LEAN_LISTENER: '1' }],
+])('grpc-js by schema, %s listener', (_kind, environment) => {
+  beforeAll(() => start(environment));
+  afterAll(stop);
+
   it('gets scores for text and for typed values', async () => {
     for (const request of [sumRequest(), typedRequest()]) {
       const answer = await client.unary('/Predict/InferPointWise', toBinary(PointWiseRequestSchema, request));
@@ -93,6 +99,9 @@ describe('grpc-js by schema', () => {
 });
 
 describe('grpc-js by reflection, without a schema of its own', () => {
+  beforeAll(() => start());
+  afterAll(stop);
+
   it('fetches the schema, builds a request from it and reads the answer with it', async () => {
     const question = create(ServerReflectionRequestSchema, { messageRequest: { case: 'fileContainingSymbol', value: 'Predict' } });
     const [received] = await client.stream('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', [

@@ -12,10 +12,15 @@ import { type ServerUnderTest, startServerUnderTest } from './server-under-test.
 
 const origin = 'https://shop.example';
 let server: ServerUnderTest;
+let lean: ServerUnderTest;
 beforeAll(async () => {
   server = await startServerUnderTest({ INFERFLOW_CORS_ORIGINS: `${origin},https://other.example` });
+  lean = await startServerUnderTest({ INFERFLOW_LEAN_LISTENER: '1' });
 });
-afterAll(() => server.close());
+afterAll(async () => {
+  await server.close();
+  await lean.close();
+});
 
 const gzip = { sendCompression: node.compressionGzip, compressMinBytes: 0 };
 const transports: Record<string, () => Transport> = {
@@ -29,6 +34,11 @@ const transports: Record<string, () => Transport> = {
   'HTTP/2, gRPC-Web': () => node.createGrpcWebTransport({ baseUrl: server.url, httpVersion: '2' }),
   'HTTP/2, gRPC': () => node.createGrpcTransport({ baseUrl: server.url }),
   'HTTP/2, gRPC, compressed': () => node.createGrpcTransport({ baseUrl: server.url, ...gzip }),
+  'lean listener, HTTP/2, gRPC': () => node.createGrpcTransport({ baseUrl: lean.url }),
+  'lean listener, HTTP/2, gRPC, compressed': () => node.createGrpcTransport({ baseUrl: lean.url, ...gzip }),
+  'lean listener, HTTP/1.1, Connect JSON': () =>
+    node.createConnectTransport({ baseUrl: lean.url, httpVersion: '1.1', useBinaryFormat: false }),
+  'lean listener, HTTP/1.1, gRPC-Web': () => node.createGrpcWebTransport({ baseUrl: lean.url, httpVersion: '1.1' }),
   'HTTP/1.1, Connect binary, compressed': () => node.createConnectTransport({ baseUrl: server.url, httpVersion: '1.1', ...gzip }),
   'HTTP/2, Connect JSON, compressed': () =>
     node.createConnectTransport({ baseUrl: server.url, httpVersion: '2', useBinaryFormat: false, ...gzip }),
@@ -51,8 +61,8 @@ describe.each(Object.entries(transports))('%s', (_, transport) => {
 });
 
 describe('compressed gRPC', () => {
-  it('of grpc-js is read', async () => {
-    const client = new RawGrpc(server.port, { 'grpc.default_compression_algorithm': 2 });
+  it.each(['stock', 'lean'])('of grpc-js is read by the %s listener', async (kind) => {
+    const client = new RawGrpc(kind === 'lean' ? lean.port : server.port, { 'grpc.default_compression_algorithm': 2 });
     const large = sumRequest({ trackingId: 'a'.repeat(20_000) });
     const answer = await client.unary('/Predict/InferPointWise', toBinary(PointWiseRequestSchema, large));
     client.close();

@@ -1,10 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { IncomingHttpHeaders } from 'node:http';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { ConfigSnapshot } from '@inferflow/config';
 import { createEngine, type Engine } from '@inferflow/engine';
 import { collectProcessMetrics, createTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
-import { createOnePort, type OnePort } from '@inferflow/transport';
 import { type CallerCheck, createFileCallerCheck } from './auth.js';
 import { createBackends } from './backends.js';
 import { configSourceOf } from './config-source.js';
@@ -12,25 +9,22 @@ import { reportConfig } from './config-status.js';
 import { StatusFile } from './config-status-file.js';
 import { loadEmbedded } from './embedded.js';
 import type { Environment } from './env.js';
-import { ServerStartError } from './errors.js';
 import { Readiness } from './health.js';
-import { createHttpListener } from './http-routes.js';
-import { listenerTls } from './listener-tls.js';
+import { createListeners } from './listeners.js';
 import { withLocalModels } from './local-models-check.js';
 import { SnapshotLog } from './log-snapshot.js';
 import type { ServerLogger } from './logger.js';
-import { createServerLogging, type ServerLogging } from './logging.js';
+import { createServerLogging } from './logging.js';
 import { loadPlugins } from './plugins.js';
-import { createRoutes } from './routes.js';
-import { sessionEvents, warnOfResetLimit } from './session-events.js';
 import { shutDown } from './shutdown.js';
-import { toGrpcStatus } from './to-connect-error.js';
 import type { WorkerLink } from './workers/worker-link.js';
 
 /** A listening server. */
 export interface Server {
   /** The port it really listens on. */
   readonly port: number;
+  /** The port of everything that a lean listener does not serve, `null` when there is none. */
+  readonly fullPort: number | null;
   readonly engine: Engine;
   /** Not ready → drain delay → GOAWAY → requests in flight finish, bounded → upstreams closed. Safe to call twice. */
   shutdown(): Promise<void>;
@@ -120,28 +114,36 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     statusFile?.changed();
   });
 
-  const port = listen(environment, engine, readiness, telemetry, callerCheck, logger, limits, logging, link, reportNow);
-  let bound: { port: number };
-  try {
-    bound = await port.listen(environment.number('APP_PORT'), environment.text('INFERFLOW_HOST'));
-  } catch (error) {
-    throw new ServerStartError('LISTEN_FAILED', [`APP_PORT=${environment.number('APP_PORT')}: ${(error as Error).message}`], {
-      cause: error,
-    });
-  }
+  const listeners = createListeners({
+    environment,
+    engine,
+    readiness,
+    telemetry,
+    callerCheck,
+    logger,
+    limits,
+    schemas: logging.schemas,
+    about: { name: about.service, version: about.version },
+    metricsParts: () => (link === null ? telemetry.prometheusParts() : link.metricsParts(telemetry)),
+    reportNow,
+  });
+  opened.push(() => listeners.close());
+  const bound = await listeners.listen();
   const stopMetrics = collectProcessMetrics(telemetry);
   telemetry.gauge(Metric.buildInfo, { version: serverVersion(), node_version: process.versions.node }).set(1);
   link?.serve(telemetry, bound.port);
-  logger.info({ port: bound.port, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
+  const ports = bound.fullPort === null ? { port: bound.port } : { port: bound.port, fullPort: bound.fullPort };
+  logger.info({ ...ports, config: configSource.description, ready: engine.ready, reason: engine.readyReason }, 'listening');
   let stopping: Promise<void> | undefined;
   return {
     port: bound.port,
+    fullPort: bound.fullPort,
     engine,
     shutdown() {
       stopping ??= shutDown({
         environment,
         readiness,
-        port,
+        listeners,
         engine,
         logging,
         backends,
@@ -191,61 +193,4 @@ function createServerTelemetry(environment: Environment): Telemetry {
 function createCallerCheck(environment: Environment, logger: ServerLogger): CallerCheck | null {
   const path = environment.text('INFERFLOW_AUTH_FILE');
   return path === undefined ? null : createFileCallerCheck(path, (problem) => logger.error({}, problem));
-}
-
-function listen(
-  environment: Environment,
-  engine: Engine,
-  readiness: Readiness,
-  telemetry: Telemetry,
-  callerCheck: CallerCheck | null,
-  logger: ServerLogger,
-  limits: { readonly maxMessageBytes: number; readonly maxInFlight: number },
-  logging: ServerLogging,
-  link: WorkerLink | null,
-  reportNow: () => string,
-): OnePort {
-  const refused = (reason: string) => telemetry.counter(Metric.requestsRefused, { reason }).add(1);
-  const routes = createRoutes(engine, readiness, logger, callerCheck, {
-    maxMessageBytes: limits.maxMessageBytes,
-    onMalformed: () => refused('malformed'),
-  });
-  const listener = createHttpListener(
-    {
-      about: { name: environment.text('APP_NAME') ?? 'inferflow', version: serverVersion() },
-      readiness,
-      metrics: {
-        contentType: telemetry.contentType,
-        parts: () => (link === null ? telemetry.prometheusParts() : link.metricsParts(telemetry)),
-      },
-      config: reportNow,
-      schemas: logging.schemas,
-      corsOrigins: environment.list('INFERFLOW_CORS_ORIGINS'),
-      mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),
-    },
-    (fallback) =>
-      connectNodeAdapter({ routes, fallback, readMaxBytes: limits.maxMessageBytes, jsonOptions: { ignoreUnknownFields: false } }),
-  );
-  const tls = listenerTls(environment);
-  warnOfResetLimit(process.versions.node, logger);
-  return createOnePort({
-    hot: engine.hotMethods(toGrpcStatus),
-    listener,
-    ...(tls !== undefined && { tls }),
-    maxInFlight: limits.maxInFlight,
-    maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
-    maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),
-    onRefused: refused,
-    onError: (error, path) => logger.error({ err: error, path }, 'a request failed unexpectedly'),
-    onSession: sessionEvents(telemetry, logger),
-    ...(callerCheck !== null && {
-      unauthorized: (headers: IncomingHttpHeaders) => (callerCheck.allows((name) => firstOf(headers[name])) ? null : unauthenticated),
-    }),
-  });
-}
-
-const unauthenticated = { code: 16, message: 'caller id or token is missing or wrong' } as const;
-
-function firstOf(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
 }

@@ -92,6 +92,23 @@ export const envTable = [
     meaning:
       'Processes that share the port: a number, or `auto` for one per core. Limits, caches and upstream connections are per process; `/metrics` shows all of them together.',
   },
+  {
+    name: 'INFERFLOW_LEAN_LISTENER',
+    kind: 'boolean',
+    default: 'false',
+    section: 'Server',
+    meaning:
+      'Whether `APP_PORT` speaks an HTTP/2 written for the scoring methods, at a fraction of the CPU; over HTTP/2 it then serves nothing else.',
+  },
+  {
+    name: 'INFERFLOW_FULL_PORT',
+    kind: 'integer',
+    min: 0,
+    max: 65535,
+    section: 'Server',
+    meaning:
+      'With `INFERFLOW_LEAN_LISTENER`: a second port that serves everything (health and reflection over gRPC, gRPC-Web, Connect); 0 takes a free one, unset opens none.',
+  },
   { name: 'INFERFLOW_HOST', kind: 'text', section: 'Server', meaning: 'Address to listen on; unset means every address.' },
   {
     name: 'INFERFLOW_PLUGINS',

@@ -73,6 +73,11 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
   if (compat !== undefined && compat !== 'go-1.0') problems.push('INFERFLOW_COMPAT: expected "go-1.0" or nothing');
   const client = values.get('INFERFLOW_UPSTREAM_CLIENT');
   if (client !== 'lean' && client !== 'node') problems.push('INFERFLOW_UPSTREAM_CLIENT: expected "lean" or "node"');
+  if (set.has('INFERFLOW_FULL_PORT') && values.get('INFERFLOW_LEAN_LISTENER') !== true)
+    problems.push('INFERFLOW_FULL_PORT is set and INFERFLOW_LEAN_LISTENER is not: without it APP_PORT serves everything; set both or none');
+  const fullPort = values.get('INFERFLOW_FULL_PORT');
+  if (fullPort !== undefined && fullPort !== 0 && fullPort === values.get('APP_PORT'))
+    problems.push('INFERFLOW_FULL_PORT and APP_PORT are the same port');
   if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
   return {
     text: (name) => values.get(name) as string | undefined,

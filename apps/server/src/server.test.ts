@@ -55,12 +55,15 @@ const get = async (stock: StockServer, path: string, headers: Readonly<Record<st
 };
 const total = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).readFloatLE(0);
 
-describe('authentication', () => {
+describe.each([
+  ['stock', {}],
+  ['lean', { INFERFLOW_LEAN_LISTENER: '1' }],
+])('authentication, %s listener', (_kind, listener) => {
   const file = `ranker ${createHash('sha256').update('secret').digest('hex')}\n`;
   const good = { 'inferflow-caller-id': 'ranker', 'inferflow-auth-token': 'secret' };
 
   it('guards the fast path, the other protocols and the admin path alike; health stays open', async () => {
-    const stock = await start({ sum: sumModel() }, { INFERFLOW_AUTH_FILE: '$DIR/callers' }, { callers: file });
+    const stock = await start({ sum: sumModel() }, { ...listener, INFERFLOW_AUTH_FILE: '$DIR/callers' }, { callers: file });
     for (const [headers, expected] of [
       [good, 'answered'],
       [{}, Code.Unauthenticated],

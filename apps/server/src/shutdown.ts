@@ -1,10 +1,10 @@
 import type { Engine } from '@inferflow/engine';
 import type { Telemetry } from '@inferflow/telemetry';
-import type { OnePort } from '@inferflow/transport';
 import type { ServerBackends } from './backends.js';
 import type { Embedded } from './embedded.js';
 import type { Environment } from './env.js';
 import type { Readiness } from './health.js';
+import type { Listeners } from './listeners.js';
 import type { ServerLogger } from './logger.js';
 import type { ServerLogging } from './logging.js';
 
@@ -12,7 +12,7 @@ import type { ServerLogging } from './logging.js';
 export interface RunningServer {
   readonly environment: Environment;
   readonly readiness: Readiness;
-  readonly port: OnePort;
+  readonly listeners: Listeners;
   readonly engine: Engine;
   readonly logging: ServerLogging;
   readonly backends: ServerBackends;
@@ -27,11 +27,11 @@ export interface RunningServer {
 export async function shutDown(server: RunningServer): Promise<void> {
   const { environment, logger } = server;
   server.readiness.drain();
-  logger.info({ inFlight: server.port.inFlight }, 'shutting down');
+  logger.info({ inFlight: server.listeners.inFlight }, 'shutting down');
   const delayMs = environment.number('INFERFLOW_DRAIN_DELAY_MS');
   if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
   const graceMs = environment.number('INFERFLOW_SHUTDOWN_GRACE_MS');
-  await server.port.drain(graceMs);
+  await server.listeners.drain(graceMs);
   await server.engine.close(graceMs);
   await server.logging.close(environment.number('INFERFLOW_LOG_FLUSH_MS'));
   await server.backends.close(1000);

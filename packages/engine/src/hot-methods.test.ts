@@ -74,7 +74,10 @@ beforeAll(async () => {
     }),
     limits: { maxMessageBytes: 5000 },
   });
+});
+async function openPort(http2: 'node' | 'lean'): Promise<void> {
   port = createOnePort({
+    http2,
     hot: engine.hotMethods(({ kind, message }) => ({
       code: kind === 'invalid_argument' ? GrpcCode.INVALID_ARGUMENT : GrpcCode.DEADLINE_EXCEEDED,
       message,
@@ -84,12 +87,12 @@ beforeAll(async () => {
   });
   const { port: number } = await port.listen(0, '127.0.0.1');
   upstream = createUpstream({ name: 'engine', host: '127.0.0.1', port: number });
-});
-afterAll(async () => {
+}
+async function closePort(): Promise<void> {
   await upstream.close(0);
   await port.drain(100);
-  await engine.close(0);
-});
+}
+afterAll(() => engine.close(0));
 
 function send(path: string, message: Uint8Array, timeoutMs = 5000, metadata: readonly (readonly [string, string])[] = []): Call {
   const call = new Call(path, message, timeoutMs, metadata);
@@ -106,7 +109,10 @@ const point = (modelConfigId: string, rows: number) =>
     }),
   );
 
-describe('hotMethods', () => {
+describe.each(['node', 'lean'] as const)('hotMethods, %s HTTP/2', (http2) => {
+  beforeAll(() => openPort(http2));
+  afterAll(closePort);
+
   it('serve the four methods over gRPC, headers included', async () => {
     const answer = await send('/Predict/InferPointWise', point('m', 2), 5000, [['user-id', 'u7']]).answer;
     expect(readRows(fromBinary(PointWiseResponseSchema, answer as Uint8Array))).toEqual([
