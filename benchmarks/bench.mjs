@@ -4,7 +4,7 @@
 // CPU per request of the stock server beside the same flow written straightforwardly on connect-node and on grpc-js, on the same
 // requests, fakes and configuration, in one run: all servers are up, loads are short and taken in turn, ratios are medians of the ratios
 // of neighbouring loads. Every answer that is checked is checked bit by bit, before and after the load.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,8 +30,13 @@ const { values: options } = parseArgs({
     'save-baseline': { type: 'boolean', default: false },
     baseline: { type: 'string', default: fileURLToPath(new URL('baseline.json', import.meta.url)) },
     json: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 });
+if (options.help) {
+  console.log(readFileSync(fileURLToPath(new URL('README.md', import.meta.url)), 'utf8'));
+  process.exit(0);
+}
 const work = mkdtempSync(join(tmpdir(), 'inferflow-bench-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 const seconds = Number(options.seconds);

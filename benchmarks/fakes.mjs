@@ -50,25 +50,37 @@ const handler = (path, [count, fresh, make, ms]) => {
 const h = Object.fromEntries(Object.entries(SERVICES).map(([p, s]) => [p, handler(p, s)]));
 const server = expected => createServer(st => { const f = h[st.header(':path')]; if (f === undefined) { stats.badPath++; return st.fail(12, 'unknown ' + st.header(':path')); } f(st); });
 
-// ---- Kafka: ApiVersions, Metadata, Produce (acks 0: no answer)
+// ---- Kafka: ApiVersions, Metadata, InitProducerId, Produce (with acks 0: no answer)
+const i16 = v => { const b = Buffer.alloc(2); b.writeInt16BE(v); return b; }, i32 = v => { const b = Buffer.alloc(4); b.writeInt32BE(v); return b; }, i64 = v => { const b = Buffer.alloc(8); b.writeBigInt64BE(BigInt(v)); return b; }, s16 = x => Buffer.concat([i16(x.length), Buffer.from(x)]);
+const apis = [[0, 3, 7], [3, 1, 1], [18, 0, 0], [22, 0, 0]];
 function kafka(sock, self) {
-  let buf = Buffer.alloc(0); sock.on('error', () => {});
+  let parts = [], held = 0, wanted = 4; sock.on('error', () => {});
+  const reply = (corr, b) => sock.write(Buffer.concat([i32(b.length + 4), i32(corr), b]));
+  const take = f => {
+    const key = f.readInt16BE(0), ver = f.readInt16BE(2), corr = f.readInt32BE(4); let p = 10 + Math.max(0, f.readInt16BE(8));
+    // A newer version than we have is told in the oldest layout, as brokers do.
+    if (key === 18) reply(corr, Buffer.concat([i16(ver === 0 ? 0 : 35), i32(apis.length), ...apis.flatMap(a => a.map(i16))]));
+    else if (key === 22) reply(corr, Buffer.concat([i32(0), i16(0), i64(1), i16(0)]));
+    else if (key === 3) {
+      const cnt = f.readInt32BE(p); p += 4; const topics = []; for (let i = 0; i < cnt; i++) { const l = f.readInt16BE(p); topics.push(f.toString('latin1', p + 2, p + 2 + l)); p += 2 + l; }
+      if (!topics.length) topics.push('inferflow_inference_logs');
+      reply(corr, Buffer.concat([i32(1), i32(1), s16('127.0.0.1'), i32(self()), i16(-1), i32(1), i32(topics.length), ...topics.flatMap(t => [i16(0), s16(t), Buffer.from([0]), i32(1), i16(0), i32(0), i32(1), i32(1), i32(1), i32(1), i32(1)])]));
+    } else if (key === 0) { // v3+: transactional_id, acks, timeout, topics[name, partitions[index, records]]
+      stats.kafkaProduce++; stats.kafkaBytes += f.length; p += 2 + Math.max(0, f.readInt16BE(p)); const acks = f.readInt16BE(p); p += 2 + 4; const nt = f.readInt32BE(p); p += 4;
+      const answer = [i32(nt)];
+      for (let t = 0; t < nt; t++) {
+        const l = f.readInt16BE(p); answer.push(s16(f.toString('latin1', p + 2, p + 2 + l))); p += 2 + l; const np = f.readInt32BE(p); p += 4; answer.push(i32(np));
+        for (let q = 0; q < np; q++) { const len = f.readInt32BE(p + 4); answer.push(i32(f.readInt32BE(p)), i16(0), i64(0), i64(-1), ...(ver >= 5 ? [i64(0)] : [])); p += 8; if (len > 61) stats.kafkaRecords += f.readInt32BE(p + 57); p += len; }
+      }
+      if (acks !== 0) reply(corr, Buffer.concat([...answer, i32(0)]));
+    } else sock.destroy();
+  };
   sock.on('data', d => {
-    buf = buf.length ? Buffer.concat([buf, d]) : d;
-    while (buf.length >= 4 && buf.length >= 4 + buf.readInt32BE(0)) {
-      const n = buf.readInt32BE(0), f = buf.subarray(4, 4 + n); buf = buf.subarray(4 + n);
-      const key = f.readInt16BE(0), ver = f.readInt16BE(2), corr = f.readInt32BE(4); let p = 10 + Math.max(0, f.readInt16BE(8));
-      const reply = b => { const o = Buffer.alloc(8); o.writeInt32BE(b.length + 4, 0); o.writeInt32BE(corr, 4); sock.write(Buffer.concat([o, b])); };
-      const i16 = v => { const b = Buffer.alloc(2); b.writeInt16BE(v); return b; }, i32 = v => { const b = Buffer.alloc(4); b.writeInt32BE(v); return b; }, s = x => Buffer.concat([i16(x.length), Buffer.from(x)]);
-      if (key === 18) reply(Buffer.concat([i16(0), i32(3), i16(0), i16(3), i16(7), i16(3), i16(1), i16(1), i16(18), i16(0), i16(0)]));
-      else if (key === 3) {
-        const cnt = f.readInt32BE(p); p += 4; const topics = []; for (let i = 0; i < cnt; i++) { const l = f.readInt16BE(p); topics.push(f.toString('latin1', p + 2, p + 2 + l)); p += 2 + l; }
-        if (!topics.length) topics.push('inferflow_inference_logs');
-        reply(Buffer.concat([i32(1), i32(1), s('127.0.0.1'), i32(self()), i16(-1), i32(1), i32(topics.length), ...topics.flatMap(t => [i16(0), s(t), Buffer.from([0]), i32(1), i16(0), i32(0), i32(1), i32(1), i32(1), i32(1), i32(1)])]));
-      } else if (key === 0) { // v3+: transactional_id, acks, timeout, topics[name, partitions[index, records]]
-        stats.kafkaProduce++; stats.kafkaBytes += n; p += 2 + Math.max(0, f.readInt16BE(p)); p += 2 + 4; const nt = f.readInt32BE(p); p += 4;
-        for (let t = 0; t < nt; t++) { p += 2 + f.readInt16BE(p); const np = f.readInt32BE(p); p += 4; for (let q = 0; q < np; q++) { const len = f.readInt32BE(p + 4); p += 8; if (len > 61) stats.kafkaRecords += f.readInt32BE(p + 57); p += len; } }
-      } else sock.destroy();
+    parts.push(d); held += d.length;
+    while (held >= wanted) {
+      const buf = parts.length === 1 ? parts[0] : Buffer.concat(parts); parts = [buf];
+      const n = 4 + buf.readInt32BE(0); wanted = n; if (held < n) return;
+      take(buf.subarray(4, n)); parts = held > n ? [buf.subarray(n)] : []; held -= n; wanted = 4;
     }
   });
 }

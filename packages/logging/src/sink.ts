@@ -23,6 +23,8 @@ export interface LogSink {
   readonly maxBatchBytes: number;
   /** true: rows count as delivered when the sink tells its owner, not when it takes them over. */
   readonly saysWhatIsWritten?: boolean;
+  /** true: once a batch is delivered at the first attempt the sink reads none of its values any more; their memory is used again. @default false */
+  readonly isDoneWithValues?: boolean;
   /** Never rejects: failures are part of the answer. */
   deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery>;
   /** Writes out what it holds back and frees everything, within about `graceMs`. Nothing is delivered afterwards. */

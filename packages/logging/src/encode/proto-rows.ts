@@ -7,6 +7,13 @@ import { RowPlan, type RowStep, StepKind } from './row-plan.js';
 
 const plans = new WeakMap<CellProgram, RowPlan>();
 const longest = 0xffff;
+const longestInWords = 512;
+
+/** Memory with both of its views. */
+interface Bytes {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
 
 /** Writes rows of a request in the proto layout, each as one `features` field (5) of an InferflowLog. */
 export class ProtoRows {
@@ -37,25 +44,25 @@ export class ProtoRows {
   }
 
   /** Writes a row of {@link rowBytes}; returns where the next one starts. */
-  put(target: Uint8Array, start: number, rows: LogRows, row: number): number {
+  put(target: Bytes, start: number, rows: LogRows, row: number): number {
     const plan = this.#plan as RowPlan;
     const length = plan.fixedBytes + 1;
-    const flag = putHeader(target, start, length);
+    const flag = putHeader(target.bytes, start, length);
     let at = flag + 1;
     this.#hasAll = true;
     for (const step of plan.steps) {
       const block = rows.blocks[step.block] ?? null;
       const blockRow = block === null ? -1 : block.blockRowOf(row);
       if (block === null || blockRow < 0) {
-        target.fill(0, at, at + step.width);
+        target.bytes.fill(0, at, at + step.width);
         this.#hasAll = false;
       } else {
-        putBytes(target, at, block.memory.bytes, blockRow * block.shape.stride + step.offset, step.width);
+        putRun(target, at, block.memory, blockRow * block.shape.stride + step.offset, step.width);
         this.#look(block, blockRow, step);
       }
       at += step.width;
     }
-    target[flag] = this.#hasAll ? 1 : 0;
+    target.bytes[flag] = this.#hasAll ? 1 : 0;
     return at;
   }
 
@@ -158,9 +165,13 @@ function putHeader(bytes: Uint8Array, start: number, length: number): number {
   return putVarint(bytes, at + 1, length);
 }
 
-function putBytes(target: Uint8Array, at: number, source: Uint8Array, start: number, length: number): void {
-  if (length <= 32) for (let index = 0; index < length; index++) target[at + index] = source[start + index] as number;
-  else target.set(source.subarray(start, start + length), at);
+/** Word by word: for the length of a row that takes less time than `set`, which wants a view of the source. */
+function putRun(target: Bytes, start: number, source: Bytes, from: number, length: number): void {
+  if (length > longestInWords) return target.bytes.set(source.bytes.subarray(from, from + length), start);
+  const last = start + length;
+  let at = start;
+  for (let read = from; at <= last - 4; at += 4, read += 4) target.view.setInt32(at, source.view.getInt32(read, true), true);
+  for (; at < last; at++) target.bytes[at] = source.bytes[from + at - start] as number;
 }
 
 /** Appends a blob for all rows of a message as its one `features` field. */

@@ -24,7 +24,7 @@ import { GrowingBytes } from './growing-bytes.js';
 import { LogRows } from './log-rows.js';
 import { ParquetMapRows } from './parquet-map.js';
 import { appendBlob, ProtoRows } from './proto-rows.js';
-import { ValueSlab } from './value-slab.js';
+import { PiecePool, ValueSlab } from './value-slab.js';
 
 /** A request to be encoded. */
 export interface EncodeTask {
@@ -69,7 +69,7 @@ export class RecordEncoder {
   readonly #features = new GrowingBytes(1 << 16);
   readonly #column = new GrowingBytes();
   readonly #slabs = new Map<string, ValueSlab>();
-  #slabBytes: number | undefined = undefined;
+  #pieces = new PiecePool();
   readonly #programs = new WeakMap<object, WeakMap<LogSchema, CellProgram>>();
 
   constructor(observer: EncodeObserver) {
@@ -107,14 +107,14 @@ export class RecordEncoder {
   /** Values from now on share no memory with those before: those may be handed to another thread. */
   startAfresh(slabBytes: number): void {
     this.#slabs.clear();
-    this.#slabBytes = slabBytes;
+    this.#pieces = new PiecePool(slabBytes);
   }
 
   #slabOf(topic: string): ValueSlab {
     let slab = this.#slabs.get(topic);
     if (slab === undefined) {
       if (this.#slabs.size >= 64) this.#slabs.clear();
-      slab = new ValueSlab(this.#slabBytes);
+      slab = new ValueSlab(this.#pieces);
       this.#slabs.set(topic, slab);
     }
     return slab;
@@ -195,10 +195,11 @@ export class RecordEncoder {
       const parts = partsOf(task);
       const envelope = openEnvelope(headOf(task), logSize(parts, content), this.#slabOf(task.topic));
       const { value } = envelope;
+      const target = { bytes: value, view: new DataView(value.buffer, value.byteOffset, value.byteLength) };
       let at = putLogHead(value, envelope.messageStart, parts);
       for (let row = first; row < end; row++) at = putEntity(value, at, ids, row);
       for (let row = first; row < end; row++) {
-        at = this.#proto.put(value, at, this.#rows, row);
+        at = this.#proto.put(target, at, this.#rows, row);
         if ((row - from) % rowsPerPause === rowsPerPause - 1) yield;
       }
       putLogTail(value, at, parts);

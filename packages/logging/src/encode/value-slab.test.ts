@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ValueSlab } from './value-slab.js';
+import { giveBackValue, PiecePool, ValueSlab } from './value-slab.js';
 
 describe('ValueSlab', () => {
   it('gives every value bytes of its own, small ones from shared memory', () => {
@@ -17,5 +17,22 @@ describe('ValueSlab', () => {
     const value = new ValueSlab().take(10);
     expect(value.slice(2, 4).buffer).not.toBe(value.buffer);
     expect(value.slice(2, 4).buffer.byteLength).toBe(2);
+  });
+
+  it('uses memory again once all of its values were given back, never before', () => {
+    const pool = new PiecePool(1000);
+    const slab = new ValueSlab(pool);
+    const [a, b, c] = [slab.take(400), slab.take(400), slab.take(400)];
+    giveBackValue(a);
+    const d = slab.take(600);
+    expect([b, c, d].map(({ buffer }) => buffer === a.buffer)).toEqual([true, false, false]);
+    giveBackValue(b);
+    expect(slab.take(700).buffer).toBe(a.buffer);
+    // What still is being filled starts again from its beginning.
+    const only = new ValueSlab(pool);
+    const first = only.take(300);
+    giveBackValue(first);
+    expect(only.take(300)).toMatchObject({ buffer: first.buffer, byteOffset: 0 });
+    giveBackValue(new Uint8Array(5));
   });
 });

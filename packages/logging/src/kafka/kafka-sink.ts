@@ -105,6 +105,7 @@ interface SinkSettings {
 class KafkaSink implements LogSink {
   readonly name = 'kafka';
   readonly maxBatchBytes: number;
+  readonly isDoneWithValues: boolean;
   readonly #kafka: Kafka;
   readonly #settings: SinkSettings;
   readonly #sends = new WeakMap<readonly LogMessage[], Send>();
@@ -116,6 +117,8 @@ class KafkaSink implements LogSink {
     this.#kafka = kafka;
     this.#settings = settings;
     this.maxBatchBytes = settings.maxBatchBytes;
+    // A broker that does not answer may not have read all of them.
+    this.isDoneWithValues = settings.producer.acks !== 0;
   }
 
   async deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery> {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PiecePool, ValueSlab } from '../encode/value-slab.js';
 import { type LogMessage, messageBytes } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
 import { VirtualClock } from '../testing/virtual-clock.js';
@@ -46,6 +47,7 @@ class TestSink implements LogSink {
   failure: Delivery | null = null;
   failing = new Set<string>();
   isStuck = false;
+  isDoneWithValues = false;
 
   async deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery> {
     this.batches.push(batch);
@@ -265,5 +267,31 @@ describe('SinkQueue', () => {
       ),
       { numRuns: 150 },
     );
+  });
+
+  it('lets the memory of values be used again: when a batch is delivered at once, or never got to the sink', async () => {
+    for (const [isDone, fails, isReused] of [
+      [true, false, true],
+      [true, true, false],
+      [false, false, false],
+    ] as const) {
+      const { clock, sink, queue } = setUp('drop-newest');
+      sink.isDoneWithValues = isDone;
+      sink.failure = fails ? away : null;
+      const slab = new ValueSlab(new PiecePool(1000));
+      const value = slab.take(900);
+      queue.push({ ...message(), value });
+      await clock.advance(20);
+      sink.failure = null;
+      await clock.advance(2000);
+      expect(sink.received).toHaveLength(1);
+      expect(slab.take(900).buffer === value.buffer).toBe(isReused);
+    }
+    const { queue, dropped } = setUp('drop-newest', 300);
+    const slab = new ValueSlab(new PiecePool(1000));
+    const value = slab.take(900);
+    queue.push({ ...message(), value });
+    expect(dropped).toHaveLength(1);
+    expect(slab.take(900).buffer).toBe(value.buffer);
   });
 });

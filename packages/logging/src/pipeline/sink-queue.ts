@@ -1,3 +1,4 @@
+import { giveBackValue } from '../encode/value-slab.js';
 import { type LogMessage, messageBytes } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
 import type { SpillDirectory } from './spill-directory.js';
@@ -92,11 +93,15 @@ export class SinkQueue {
       const refused = lane.spill.append(message);
       if (refused !== null) observer.dropped(message, refused);
       else observer.spilled(message);
+      giveBackValue(message.value);
       return this.#drainSpill(lane);
     }
     if (this.#bytes + bytes > maxBytes) {
       if (policy === 'drop-oldest') this.#dropOldest(bytes);
-      if (this.#bytes + bytes > maxBytes) return observer.dropped(message, 'queue_full');
+      if (this.#bytes + bytes > maxBytes) {
+        observer.dropped(message, 'queue_full');
+        return giveBackValue(message.value);
+      }
     }
     lane.waiting.push(message);
     lane.waitingBytes += bytes;
@@ -172,6 +177,7 @@ export class SinkQueue {
       oldest.waitingBytes -= messageBytes(message);
       this.#bytes -= messageBytes(message);
       observer.dropped(message, 'queue_full');
+      giveBackValue(message.value);
     }
   }
 
@@ -233,6 +239,8 @@ export class SinkQueue {
       }
       for (const message of batch) observer.dropped(message, delivery.reason ?? 'sink_failed');
     } else {
+      // An attempt that failed may still have the values somewhere on their way.
+      if (lane.failures === 0 && this.#options.sink.isDoneWithValues === true) for (const { value } of batch) giveBackValue(value);
       lane.failures = 0;
       observer.delivered(lane.topic, batch, delivery.mayRepeat === true);
     }
