@@ -60,7 +60,7 @@ describe('inferflow lint', () => {
   it('accepts a good model, with hints', async () => {
     const { out, code } = await run(createLintCommand, ['-'], JSON.stringify(good));
     expect(code).toBe(0);
-    expect(out).toContain('model is accepted (0 errors, 0 warnings, 1 hint)');
+    expect(out).toContain('model is accepted (0 errors, 0 warnings, 2 hints)');
     expect(out).toContain('INFERFLOW_CONFIG_REQUEST_COLUMN');
   });
 

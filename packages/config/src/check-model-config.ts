@@ -1,4 +1,5 @@
 import { componentPath } from './component-paths.js';
+import { isWithin } from './json-path.js';
 import type { LintOptions } from './lint/lint-context.js';
 import { lintSteps } from './lint/lint-model.js';
 import { type ConfigDraft, draftSteps, type ParseResult } from './parse/parse-model-config.js';
@@ -40,15 +41,22 @@ const guesses: ReadonlySet<string> = new Set([
 ]);
 /** Codes about names that may belong to a component, or an edge, that could not be read at all. */
 const nameGuesses: ReadonlySet<string> = new Set(['INFERFLOW_CONFIG_UNKNOWN_COMPONENT', 'INFERFLOW_CONFIG_UNUSED_COMPONENT']);
+/** Codes about an order that the edges of the graph make, of which some could not be read. */
+const orderGuesses: ReadonlySet<string> = new Set(['INFERFLOW_CONFIG_READ_BEFORE_WRITE', 'INFERFLOW_CONFIG_INVERTED_EDGE']);
+const unreadableEdges = /^\$\.dag_execution_config\b/i;
 const unreadableNames = /^\$\.dag_execution_config|_components(\[\d+\](\.component)?)?$|_component_config(\.[\w-]+|\["[^"]*"\])?$/i;
 
 /** What is wrong with the whole of a config that has errors in its parts, without what may only follow from those. */
 function certain({ problems: found }: ConfigDraft, whole: readonly Problem[]): readonly Problem[] {
   const broken = errorPaths(found);
   const areNamesUnsure = broken.some((path) => unreadableNames.test(path));
+  const areEdgesUnsure = areNamesUnsure || broken.some((path) => unreadableEdges.test(path));
   return whole.filter(
     ({ code, path }) =>
-      !guesses.has(code) && !(areNamesUnsure && nameGuesses.has(code)) && !broken.some((other) => isAboutTheSame(other, path)),
+      !guesses.has(code) &&
+      !(areNamesUnsure && nameGuesses.has(code)) &&
+      !(areEdgesUnsure && orderGuesses.has(code)) &&
+      !broken.some((other) => isAboutTheSame(other, path)),
   );
 }
 
@@ -68,12 +76,6 @@ function errorPaths(problems: readonly Problem[]): readonly string[] {
 
 function isAboutTheSame(broken: string, path: string): boolean {
   return isWithin(path, broken) || isWithin(broken, path) || isWithin(path, tensorOf(broken));
-}
-
-function isWithin(path: string, outer: string): boolean {
-  if (!path.startsWith(outer)) return false;
-  const next = path.charAt(outer.length);
-  return next === '' || next === '.' || next === '[';
 }
 
 /** The tensor that a path leads into, else the path itself. */

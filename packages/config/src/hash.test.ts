@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { contentHash, meaningOf } from './hash.js';
 import { canonicalJson } from './json.js';
 import { parseModelConfig } from './parse/parse-model-config.js';
+import { deployedModel } from './testing/whole-models.js';
 
 function model(features: number) {
   const labels = Array.from({ length: features }, (_, index) => `f${index}`);
@@ -39,6 +40,18 @@ describe('meaningOf', () => {
     });
     expect(meaningOf(config)).toBe(whole);
     expect(config.hash).toBe(contentHash(whole));
+  });
+});
+
+describe('the hash of a model', () => {
+  it('does not move with what means nothing, nor with settings of a later release that are not set', () => {
+    const hashOf = (raw: unknown): string | undefined => parseModelConfig('m', raw).config?.hash;
+    const raw = deployedModel();
+    const [predator] = raw.component_config.predator_components;
+    Object.assign(predator ?? {}, { component_id: 'other', coalesce_wait_ms: 0 });
+    expect(hashOf(raw)).toBe(hashOf(deployedModel()));
+    Object.assign(predator ?? {}, { coalesce: true });
+    expect(hashOf(raw)).not.toBe(hashOf(deployedModel()));
   });
 });
 

@@ -6,6 +6,9 @@ import { finish, type Steps } from './steps.js';
 /** Items of a list that are written without a pause. */
 const ITEMS_PER_STEP = 1000;
 
+/** Settings that came after the first release, where they say nothing: a hash stays what it was over releases. */
+const newerDefaults: Readonly<Record<string, unknown>> = { coalesceWaitMs: 0 };
+
 /** First 16 hex digits of a text's SHA-256. */
 export function contentHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
@@ -40,7 +43,9 @@ function* meaningSteps(config: Omit<ModelConfig, 'hash'>): Steps<readonly string
 /** A component as canonical JSON; long lists, such as thousands of columns, in portions. */
 function* addComponent(parts: string[], component: ComponentConfig): Steps<void> {
   const members = Object.entries(component)
-    .filter(([, member]) => member !== undefined)
+    .filter(([key, member]) => member !== undefined && member !== newerDefaults[key])
+    // What a service has to have and does not use has no meaning.
+    .map(([key, member]) => [key, key === 'componentId' && component.kind === 'predator' ? '' : member] as const)
     .sort(([left], [right]) => (left < right ? -1 : 1));
   for (const [index, [key, member]] of members.entries()) {
     parts.push(`${index === 0 ? '{' : ','}${JSON.stringify(key)}:`);

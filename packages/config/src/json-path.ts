@@ -20,3 +20,10 @@ export function describeValue(value: unknown): string {
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
+
+/** True if a path is another one, or leads into what is there. */
+export function isWithin(path: string, outer: string): boolean {
+  if (!path.startsWith(outer)) return false;
+  const next = path.charAt(outer.length);
+  return next === '' || next === '.' || next === '[';
+}

@@ -95,7 +95,7 @@ export const problemTable = {
     'Remove it from the component, or add it where it was meant to be used.',
   ),
   INFERFLOW_CONFIG_DEADLINE: warning(
-    'Deadlines of components, alone or of those that wait for each other, do not fit into the time a request has.',
+    'Deadlines of components, alone or of those that wait for each other, do not fit into the time a request has. A hint where only the sum is too long for a model that names no `deadline`.',
     'Lower them, or raise `deadline` of the model.',
   ),
   INFERFLOW_CONFIG_NOT_COALESCED: warning(
@@ -115,14 +115,19 @@ export const problemTable = {
     'A column that nobody writes is nearly the name of one that is written, or begins with the name of a component or feature group.',
     'Use the suggested name, if that was meant; list a feature that is fetched nowhere.',
   ),
+  INFERFLOW_CONFIG_UNKNOWN_FIELD: warning(
+    'An unknown field, which is ignored, looks like a known one or is one of the other dialect. Any other unknown field is a hint.',
+    'Use the suggested name, if that was meant.',
+  ),
+  INFERFLOW_CONFIG_NOTHING_FETCHED: warning(
+    'A component that fetches features lists none, so it writes no column.',
+    'List features in its query, or remove the component.',
+  ),
   INFERFLOW_CONFIG_EXTRA_DROPPED: warning(
     'An unknown field cannot be kept in the other dialect, where its name has a meaning.',
     'Rename the field.',
   ),
-  INFERFLOW_CONFIG_UNKNOWN_FIELD: hint(
-    'An unknown field, ignored, that looks like a known one.',
-    'Use the suggested name, if that was meant.',
-  ),
+  INFERFLOW_CONFIG_REPEATED: hint('A list names something twice. A key name that is asked for twice is a warning.', 'Remove one.'),
   INFERFLOW_CONFIG_REQUEST_COLUMN: hint(
     'A column that no component writes: it comes from the request, and is missing where the request has none.',
     'Nothing, if the request sends it.',

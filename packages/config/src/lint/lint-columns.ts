@@ -6,7 +6,7 @@ import { scoreNames } from '../score-names.js';
 import type { Steps } from '../steps.js';
 import { readColumns, visitReads } from './column-reads.js';
 import type { LintContext } from './lint-context.js';
-import { NearNames } from './near-names.js';
+import { isSlip, NearNames } from './near-names.js';
 
 /** Looking for what an unknown name was meant to be takes microseconds. */
 const READS_PER_STEP = 200;
@@ -22,7 +22,8 @@ export function* lintColumns(context: LintContext): Steps<readonly Problem[]> {
     });
     let count = 0;
     for (const [column, member] of members) {
-      reads.read(column, () => readPath(config, component, member), component.componentName);
+      const meant = component.kind === 'feature' && member.kind === 'key' ? component.keys[member.index]?.schema : undefined;
+      reads.read(column, () => readPath(config, component, member), component.componentName, meant);
       if (++count % READS_PER_STEP === 0) yield;
     }
   }
@@ -46,12 +47,13 @@ class ReadLint {
     this.#writers = hasPlugins ? 'no component that declares its columns writes it' : 'no component writes it';
   }
 
-  read(column: string, pathOf: () => string, componentName: string): void {
+  /** @param meant the name that the column would have if it was named like what it is for */
+  read(column: string, pathOf: () => string, componentName: string, meant: string | undefined): void {
     const { config, columns, byName } = this.#context;
     if (column === config.response.idColumn) return;
     const facts = columns.get(column);
     if (facts === undefined) {
-      this.problems.push(this.fromRequest(column, pathOf(), `component ${JSON.stringify(componentName)}`));
+      this.problems.push(this.fromRequest(column, pathOf(), `component ${JSON.stringify(componentName)}`, meant));
       return;
     }
     const component = byName.get(componentName);
@@ -59,11 +61,15 @@ class ReadLint {
     if (isTarget && facts.scope === 'slate') this.problems.push(slateColumn(column, pathOf(), componentName));
   }
 
-  fromRequest(name: string, path: string, reader: string): Problem {
-    const { config, columns } = this.#context;
+  fromRequest(name: string, path: string, reader: string, meant?: string): Problem {
+    const { config, columns, isStrict } = this.#context;
+    if (name === '') {
+      const severity = isStrict ? 'error' : 'warning';
+      return createProblem('INFERFLOW_CONFIG_INVALID_VALUE', path, `${reader} names a column without a name`, { found: '""', severity });
+    }
     // The id column is a declared name too.
     this.#near ??= new NearNames(new Set([...columns.keys(), config.response.idColumn]));
-    const suggestion = this.#near.near(name);
+    const suggestion = this.#near.near(name) ?? (meant !== undefined && isSlip(name, meant) ? meant : undefined);
     const message = `${reader} reads column ${JSON.stringify(name)}; ${this.#writers}, so it comes from the request`;
     if (suggestion !== undefined) return createProblem('INFERFLOW_CONFIG_LIKELY_TYPO', path, message, { found: name, suggestion });
     const siblings = this.#near.siblings(name);
@@ -104,12 +110,14 @@ function slateColumn(name: string, path: string, componentName: string): Problem
 function responseReads({ config, columns }: LintContext, reads: ReadLint): readonly Problem[] {
   const { features, logFeatures, idColumn } = config.response;
   const path = '$.response_config.features';
-  if (features.length === 0)
-    return [createProblem('INFERFLOW_CONFIG_EMPTY_ANSWER', path, 'response_config.features is empty: answers hold no columns')];
-  const isUnknown = (name: string): boolean => name !== idColumn && !columns.has(name);
-  const answered = features.flatMap((name, index) =>
-    isUnknown(name) ? [reads.fromRequest(name, joinPath(path, index), 'the answer')] : [],
-  );
+  const isUnknown = (name: string): boolean => name === '' || (name !== idColumn && !columns.has(name));
+  const answered =
+    features.length === 0
+      ? [createProblem('INFERFLOW_CONFIG_EMPTY_ANSWER', path, 'response_config.features is empty: answers hold no columns')]
+      : features.flatMap((name, index) => [
+          ...(isUnknown(name) ? [reads.fromRequest(name, joinPath(path, index), 'the answer')] : []),
+          ...(features.indexOf(name) < index ? [repeated(name, joinPath(path, index))] : []),
+        ]);
   if (typeof logFeatures === 'boolean') return answered;
   const known = new Set(features);
   const logPath = config.dialect === 'deployed' ? '$.response_config.log_feature_names' : '$.response_config.log_features';
@@ -117,6 +125,10 @@ function responseReads({ config, columns }: LintContext, reads: ReadLint): reado
     isUnknown(name) && !known.has(name) ? [reads.fromRequest(name, joinPath(logPath, index), 'the log')] : [],
   );
   return [...answered, ...logged];
+}
+
+function repeated(name: string, path: string): Problem {
+  return createProblem('INFERFLOW_CONFIG_REPEATED', path, `the answer holds column ${JSON.stringify(name)} twice`, { found: name });
 }
 
 function listed(names: readonly string[]): string {

@@ -31,7 +31,11 @@ export function lintDeadlines(context: LintContext): readonly Problem[] {
   const names = chain.components.map(({ componentName }) => componentName).join(' → ');
   const path = config.deadlineMs === undefined ? settingPath(config, last, 'deadline') : '$.deadline';
   const message = `${names} run one after the other and may take ${chain.ms} ms together, longer than ${budget}: the last of them may be cut short`;
-  return [createProblem('INFERFLOW_CONFIG_DEADLINE', path, message, { found: `${chain.ms} ms`, expected: `at most ${usableMs} ms` })];
+  // What the service or the caller really gives is not known here.
+  const severity = config.deadlineMs === undefined ? 'hint' : 'warning';
+  return [
+    createProblem('INFERFLOW_CONFIG_DEADLINE', path, message, { found: `${chain.ms} ms`, expected: `at most ${usableMs} ms`, severity }),
+  ];
 }
 
 /** 0 where the service's own deadline counts. */

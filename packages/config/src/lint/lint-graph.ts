@@ -91,11 +91,12 @@ function toProblem(context: LintContext, problem: TopologyProblem, columns: read
         requiredBy === componentId
           ? 'a column of another component'
           : `${JSON.stringify(requiredBy)} to run after ${JSON.stringify(componentId)}`;
-      const text = requiredBy === undefined || requiredBy === componentId ? message : missingEdge(config, componentId, requiredBy, columns);
-      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', readAt(context, requiredBy ?? componentId, columnName), text, {
-        found: columnName,
-        expected,
-      });
+      const read = firstRead(context, requiredBy ?? componentId, columns.length > 0 ? columns : [columnName ?? '']);
+      const text =
+        requiredBy === undefined || requiredBy === componentId
+          ? message
+          : missingEdge(config, componentId, requiredBy, read.columnName, columns.length - 1);
+      return createProblem('INFERFLOW_CONFIG_READ_BEFORE_WRITE', read.path, text, { found: read.columnName, expected });
     }
     default:
       return createProblem('INFERFLOW_CONFIG_REFUSED', GRAPH_PATH, message);
@@ -103,8 +104,8 @@ function toProblem(context: LintContext, problem: TopologyProblem, columns: read
 }
 
 /** What to write depends on the dialect: it decides which of the two lists the other. */
-function missingEdge(config: ModelConfig, writer: string, reader: string, [first = '', ...others]: readonly string[]): string {
-  const columns = `${JSON.stringify(first)}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+function missingEdge(config: ModelConfig, writer: string, reader: string, first: string, others: number): string {
+  const columns = `${JSON.stringify(first)}${others <= 0 ? '' : ` and ${others} more`}`;
   const [listed, key] = config.dialect === 'documented' ? [reader, writer] : [writer, reader];
   return (
     `component ${JSON.stringify(reader)} reads ${columns}, which ${JSON.stringify(writer)} writes, but does not wait for it; ` +
@@ -163,20 +164,26 @@ function unused(config: ModelConfig, component: ComponentConfig): Problem {
   return createProblem('INFERFLOW_CONFIG_UNUSED_COMPONENT', componentPath(config, component), message, { found: component.componentName });
 }
 
-function writtenAt({ config, byName }: LintContext, componentName: string, columnName: string | undefined): string {
-  const component = byName.get(componentName);
+/** The last of the components that write a column: more likely the one that came later. */
+function writtenAt({ config, running, byName }: LintContext, componentName: string, columnName: string | undefined): string {
+  const last = running.findLast((component) => writtenColumns(component).some(({ name }) => name === columnName));
+  const component = last ?? byName.get(componentName);
   if (component === undefined) return GRAPH_PATH;
   return columnName === undefined ? componentPath(config, component) : writePath(config, component, columnName);
 }
 
-/** Where a component first names a column as read. */
-function readAt({ config, byName }: LintContext, componentName: string, columnName: string | undefined): string {
+/** Where a component first names one of these columns as read. */
+function firstRead({ config, byName }: LintContext, componentName: string, columns: readonly string[]) {
+  const [columnName = ''] = columns;
   const component = byName.get(componentName);
-  if (component === undefined) return GRAPH_PATH;
-  const members: ReadMember[] = [];
+  if (component === undefined) return { path: GRAPH_PATH, columnName };
+  const wanted = new Set(columns);
+  const reads: { readonly columnName: string; readonly member: ReadMember }[] = [];
   visitReads(component, (column, member) => {
-    if (column === columnName && members.length === 0) members.push(member);
+    if (wanted.has(column) && reads.length === 0) reads.push({ columnName: column, member });
   });
-  const [first] = members;
-  return first === undefined ? componentPath(config, component) : readPath(config, component, first);
+  const [first] = reads;
+  return first === undefined
+    ? { path: componentPath(config, component), columnName }
+    : { path: readPath(config, component, first.member), columnName: first.columnName };
 }

@@ -6,6 +6,8 @@ import { lintCoalescing } from './lint-coalescing.js';
 import { lintColumns } from './lint-columns.js';
 import { createLintContext, type LintContext, type LintOptions } from './lint-context.js';
 import { lintDeadlines } from './lint-deadlines.js';
+import { lintEndpoints } from './lint-endpoints.js';
+import { lintFetches } from './lint-fetches.js';
 import { lintGraph } from './lint-graph.js';
 import { lintTypes } from './lint-types.js';
 import { lintUnused } from './lint-unused.js';
@@ -36,7 +38,15 @@ export function* lintSteps(config: ModelConfig, options: LintOptions = {}): Step
   return problems;
 }
 
-const looks = [lintTypes, lintUnused, lintDeadlines, lintCoalescing, ({ config }: LintContext) => lintCompat(config)] as const;
+const looks = [
+  lintTypes,
+  lintUnused,
+  lintFetches,
+  lintDeadlines,
+  lintEndpoints,
+  lintCoalescing,
+  ({ config }: LintContext) => lintCompat(config),
+] as const;
 
 function lintCompat(config: ModelConfig): readonly Problem[] {
   if (!config.compat) return [];

@@ -91,6 +91,14 @@ export class NearNames {
   }
 }
 
+/** True if a name is one slip of the finger away from another. `user-id` for `user_id` is no slip, but another custom. */
+export function isSlip(name: string, meant: string): boolean {
+  const [a, b] = [name.toLowerCase(), meant.toLowerCase()];
+  const [plainA, plainB] = [a, b].map((text) => text.replaceAll(/[-_]/g, ''));
+  if (plainA === plainB || Math.min(a.length, b.length) < 4 || differInDigits(a, b)) return false;
+  return editDistance(a, b, 1) <= 1;
+}
+
 /** `feature_1` and `feature_2` are two names, not one misspelt. */
 function differInDigits(a: string, b: string): boolean {
   let i = 0;

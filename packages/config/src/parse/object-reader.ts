@@ -6,6 +6,9 @@ import { fieldName, fieldNames } from '../schema/fields.js';
 import type { ObjectKind } from '../schema/object-kinds.js';
 import type { ParseContext } from './parse-context.js';
 
+/** Largest duration and count: what a timer takes. */
+const LARGEST = 2_147_483_647;
+
 /**
  * Reads the fields of one object as the original does: names in any case, unknown ones ignored, `null` as absent, a wrong type
  * an error. Every method reports what is wrong and goes on with a value, so that one pass finds everything.
@@ -55,6 +58,10 @@ export class ObjectReader {
   requiredText(key: string, what: string): string {
     const value = this.text(key);
     if (value === '' && (!this.has(key) || this.raw(key) === '')) this.missing(key, what);
+    if (value !== value.trim() && key !== 'column') {
+      const details = { found: JSON.stringify(value), suggestion: value.trim() };
+      this.context.report('INFERFLOW_CONFIG_LIKELY_TYPO', this.pathOf(key), `${this.#label(key)} begins or ends with a blank`, details);
+    }
     return value;
   }
 
@@ -84,6 +91,11 @@ export class ObjectReader {
     if (value !== undefined && value < 0) {
       this.invalid(key, `${this.#label(key)} is negative`, { found: String(value), expected: `0 or more ${unit}` });
       return undefined;
+    }
+    if (value !== undefined && value > LARGEST) {
+      const details = { found: String(value), expected: `at most ${LARGEST} ${unit}` };
+      this.context.report('INFERFLOW_CONFIG_CLAMPED', this.pathOf(key), `${this.#label(key)} is above ${LARGEST}, which is used`, details);
+      return LARGEST;
     }
     return value === 0 ? undefined : value;
   }
@@ -143,7 +155,13 @@ export class ObjectReader {
   /** Texts of which none may be empty. */
   names(key: string, what: string): readonly string[] {
     const names = this.texts(key);
-    if (names.includes('')) this.invalid(key, `${what} has an empty name in ${this.#label(key)}`, { found: '""' });
+    for (const [index, item] of this.list(key).entries()) {
+      if (item !== '' && item !== null) continue;
+      const path = joinPath(this.pathOf(key), index);
+      this.context.report('INFERFLOW_CONFIG_INVALID_VALUE', path, `${what} has an empty name in ${this.#label(key)}`, {
+        found: describeValue(item),
+      });
+    }
     return names;
   }
 
@@ -218,12 +236,17 @@ export class ObjectReader {
       this.context.report('INFERFLOW_CONFIG_UNKNOWN_FIELD', path, message, { found: written });
       return;
     }
+    const plain = plainName(lower);
     for (const suggestion of known) {
-      if (editDistance(suggestion, lower, 1) > 1) continue;
+      if (plainName(suggestion) !== plain && editDistance(suggestion, lower, 1) > 1) continue;
       const message = `unknown field ${JSON.stringify(written)} is ignored`;
       this.context.report('INFERFLOW_CONFIG_UNKNOWN_FIELD', path, message, { found: written, suggestion });
       return;
     }
+    // Where an editor finds the schema.
+    if (written === '$schema') return;
+    const message = `unknown field ${JSON.stringify(written)} is ignored`;
+    this.context.report('INFERFLOW_CONFIG_UNKNOWN_FIELD', path, message, { found: written, severity: 'hint' });
   }
 
   #name(key: string): string | null {
@@ -237,6 +260,11 @@ export class ObjectReader {
   #wrongType(key: string, value: JsonValue, expected: string): void {
     reportType(this.context, this.pathOf(key), value, expected);
   }
+}
+
+/** `cacheTtl`, `cache-ttl` and `cache_ttl` are one name to a reader, though not to the parser. */
+function plainName(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_ ]/g, '');
 }
 
 const namesByLower = new Map<string, ReadonlyMap<string, string>>();

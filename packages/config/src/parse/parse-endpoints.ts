@@ -10,8 +10,9 @@ const TOLERANCE = 1e-6;
 export function readEndpoints(reader: ObjectReader): readonly ModelEndpoint[] {
   const endpoints = readEndpointTable(reader);
   const routes = reader.objects('routes', 'route', (index) => `${reader.place}/routes/${index}`).map(readRoute);
-  checkPercentages(reader, 'endpoints', endpoints);
-  checkPercentages(reader, 'routes', routes);
+  reader.context.note(`${reader.place}/endpoints`, reader.pathOf(endpoints.length === 0 ? 'routes' : 'endpoints'));
+  checkSum(reader, 'endpoints', endpoints);
+  checkSum(reader, 'routes', routes);
   if (endpoints.length === 0) return routes;
   if (routes.length > 0 && !areAlike(endpoints, routes)) {
     const message = 'model_end_points and route_config differ; model_end_points is used';
@@ -22,19 +23,22 @@ export function readEndpoints(reader: ObjectReader): readonly ModelEndpoint[] {
 
 function readEndpointTable(reader: ObjectReader): readonly ModelEndpoint[] {
   const raw = reader.raw('endpoints');
-  if (reader.context.dialect === 'documented' && isJsonObject(raw)) {
+  const { context } = reader;
+  if (context.dialect === 'documented' && isJsonObject(raw)) {
+    context.note(`${reader.place}/endpoints/map`, reader.pathOf('endpoints'));
     return Object.entries(raw).map(([endpoint, value]) => {
       const path = joinPath(reader.pathOf('endpoints'), endpoint);
-      if (endpoint === '') reader.context.report('INFERFLOW_CONFIG_MISSING', path, 'an endpoint has no name');
-      return { endpoint, percentage: readPercentage(reader, value, path) };
+      if (endpoint === '') context.report('INFERFLOW_CONFIG_MISSING', path, 'an endpoint has no name');
+      return checked(reader, { endpoint, percentage: readPercentage(reader, value, path) }, path);
     });
   }
   return reader
     .objects('endpoints', 'endpoint', (index) => `${reader.place}/endpoints/${index}`)
-    .map((item) => ({
-      endpoint: item.requiredText('endpoint', 'an endpoint'),
-      percentage: (reader.context.dialect === 'deployed' ? item.integer('percentage') : item.number('percentage')) ?? 0,
-    }));
+    .map((item) => {
+      const percentage = (context.dialect === 'deployed' ? item.integer('percentage') : item.number('percentage')) ?? 0;
+      const endpoint = item.requiredText('endpoint', 'an endpoint');
+      return checked(reader, { endpoint, percentage }, item.pathOf('percentage'));
+    });
 }
 
 function readPercentage(reader: ObjectReader, value: JsonValue, path: string): number {
@@ -45,24 +49,28 @@ function readPercentage(reader: ObjectReader, value: JsonValue, path: string): n
 
 function readRoute(reader: ObjectReader): ModelEndpoint {
   const modelName = reader.text('modelName');
-  return {
+  const route = {
     endpoint: reader.requiredText('endpoint', 'a route'),
     percentage: reader.number('percentage') ?? 0,
     ...(modelName === '' ? {} : { modelName }),
   };
+  return checked(reader, route, reader.pathOf('percentage'));
 }
 
-function checkPercentages(reader: ObjectReader, key: string, endpoints: readonly ModelEndpoint[]): void {
-  const path = reader.pathOf(key);
-  for (const [index, { percentage }] of endpoints.entries()) {
-    if (percentage >= 0) continue;
-    const details = { found: String(percentage), expected: '0 to 100' };
-    reader.context.report('INFERFLOW_CONFIG_ROUTE_PERCENTAGES', joinPath(path, index), 'a routing percentage is negative', details);
+function checked({ context }: ObjectReader, share: ModelEndpoint, path: string): ModelEndpoint {
+  if (share.percentage < 0) {
+    const details = { found: String(share.percentage), expected: '0 to 100' };
+    context.report('INFERFLOW_CONFIG_ROUTE_PERCENTAGES', path, 'a routing percentage is negative', details);
   }
+  return share;
+}
+
+function checkSum(reader: ObjectReader, key: string, endpoints: readonly ModelEndpoint[]): void {
   const sum = endpoints.reduce((total, { percentage }) => total + percentage, 0);
   if (Math.abs(sum) <= TOLERANCE || Math.abs(sum - 100) <= TOLERANCE) return;
   const message = `routing percentages add up to ${sum}, not to 100 (or 0)`;
-  reader.context.report('INFERFLOW_CONFIG_ROUTE_PERCENTAGES', path, message, { found: describeValue(sum), expected: '100 or 0' });
+  const details = { found: describeValue(sum), expected: '100 or 0' };
+  reader.context.report('INFERFLOW_CONFIG_ROUTE_PERCENTAGES', reader.pathOf(key), message, details);
 }
 
 function areAlike(left: readonly ModelEndpoint[], right: readonly ModelEndpoint[]): boolean {

@@ -89,7 +89,15 @@ function readKeys(reader: ObjectReader): readonly Key[] {
     }
     return readKey(new ObjectReader(reader.context, 'key', item, path, `${reader.place}/keys/${index}`));
   });
-  for (const [index, { path }] of keys.entries()) reader.context.note(`${reader.place}/keys/${index}`, path);
+  const schemas = new Set<string>();
+  for (const [index, { key, path }] of keys.entries()) {
+    reader.context.note(`${reader.place}/keys/${index}`, path);
+    if (schemas.has(key.schema) && key.schema !== '') {
+      const details = { found: key.schema, severity: 'warning' } as const;
+      reader.context.report('INFERFLOW_CONFIG_REPEATED', path, `key ${JSON.stringify(key.schema)} is asked for twice`, details);
+    }
+    schemas.add(key.schema);
+  }
   return keys.map(({ key }) => key);
 }
 
@@ -139,7 +147,8 @@ function readGroups(query: ObjectReader): readonly FeatureGroupConfig[] {
 
 function readGroupType(group: ObjectReader, label: string, isEmpty: boolean): Pick<FeatureGroupConfig, 'dataType' | 'dataTypeText'> {
   const given = group.text('dataType');
-  if (given === '' && (isEmpty || group.context.dialect === 'documented')) {
+  const isAssumed = group.context.dialect === 'documented' && group.raw('dataType') !== '';
+  if (given === '' && (isEmpty || isAssumed)) {
     if (!isEmpty) group.context.assume(group.pathOf('dataType'), 'FP32', `type of feature group ${JSON.stringify(label)}`);
     return { dataType: readDataType(group.context, 'FP32', group.pathOf('dataType')), dataTypeText: 'FP32' };
   }

@@ -23,9 +23,14 @@ export function parseGraph(reader: ObjectReader): Readonly<Record<string, readon
     if (key !== FEATURE_INITIALIZER) dependenciesOf(key);
     const seen = new Set<string>();
     for (const [index, listed] of readList(reader, value, path).entries()) {
-      if (seen.has(listed)) continue;
-      seen.add(listed);
       const at = joinPath(path, index);
+      if (seen.has(listed)) {
+        reader.context.report('INFERFLOW_CONFIG_REPEATED', at, `${JSON.stringify(listed)} is listed twice; it counts once`, {
+          found: listed,
+        });
+        continue;
+      }
+      seen.add(listed);
       noteMention(reader, listed, at);
       const [component, dependency] = reader.context.dialect === 'documented' ? [listed, key] : [key, listed];
       if (component === FEATURE_INITIALIZER) reportInverted(reader, key, listed, at);
@@ -52,9 +57,8 @@ function noteMention(reader: ObjectReader, name: string, path: string): void {
 function readList(reader: ObjectReader, value: JsonValue, path: string): readonly string[] {
   if (value === null) return [];
   if (Array.isArray(value)) {
-    const names = readTexts(reader.context, value, path);
-    if (names.includes('')) reportNameless(reader, path);
-    return names;
+    for (const [index, name] of value.entries()) if (name === '' || name === null) reportNameless(reader, joinPath(path, index));
+    return readTexts(reader.context, value, path);
   }
   reportType(reader.context, path, value, 'a list of component names');
   return [];

@@ -61,7 +61,8 @@ function readInput(reader: ObjectReader, types: ReadonlyMap<string, string>): Mo
   const features = reader.names('features', `input tensor ${JSON.stringify(name)}`);
   const isDocumented = reader.context.dialect === 'documented';
   if (features.length === 0) reader.missing('features', `input tensor ${JSON.stringify(name)}`);
-  const dataTypeText = reader.text('dataType') || (isDocumented ? (types.get(features[0] ?? '') ?? 'FP32') : '');
+  const isAssumed = isDocumented && reader.raw('dataType') !== '';
+  const dataTypeText = reader.text('dataType') || (isAssumed ? (types.get(features[0] ?? '') ?? 'FP32') : '');
   if (isDocumented && !reader.has('dataType') && !types.has(features[0] ?? '')) {
     reader.context.assume(reader.pathOf('dataType'), 'FP32', `type of input tensor ${JSON.stringify(name)}`);
   }

@@ -309,14 +309,18 @@ describe('parseModelConfig, deployed dialect', () => {
     expect(i1.variables).toEqual([{ variable: 'a', dataType: DataType.FP32, dataTypeText: 'DataTypeFP32', column: 'score' }]);
   });
 
-  it('reads field names in any case, ignores unknown ones, and hints at those that look misspelt', () => {
+  it('reads field names in any case, ignores unknown ones with a hint, and warns of those that look misspelt', () => {
     const raw = deployedModel() as unknown as Record<string, Record<string, unknown>>;
     raw['RESPONSE_CONFIG'] = raw['response_config'] as Record<string, unknown>;
     delete raw['response_config'];
     Object.assign(raw['component_config'] ?? {}, { cache_tll: 5, team: 'search', order_by: 1 });
     const { config, problems } = parseModelConfig('m', raw);
     expect(config?.response.features).toHaveLength(3);
-    expect(problems).toMatchObject([{ severity: 'hint', path: '$.component_config.cache_tll', suggestion: 'cache_ttl' }]);
+    expect(problems).toMatchObject([
+      { severity: 'warning', path: '$.component_config.cache_tll', suggestion: 'cache_ttl' },
+      { severity: 'hint', path: '$.component_config.team' },
+      { severity: 'hint', path: '$.component_config.order_by' },
+    ]);
     expect({ ...config?.extra['components'] }).toEqual({ cache_tll: 5, team: 'search', order_by: 1 });
   });
 

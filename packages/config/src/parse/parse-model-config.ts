@@ -13,6 +13,7 @@ import { createProblem, ParseContext } from './parse-context.js';
 import { parseGraph } from './parse-graph.js';
 import { parseResponse } from './parse-response.js';
 import { resolveScores } from './resolve-scores.js';
+import { withoutConsequences } from './without-consequences.js';
 
 /** What came of reading a config. */
 export interface ParseResult {
@@ -104,7 +105,8 @@ function* parseObject(modelConfigId: string, json: JsonObject): Steps<ConfigDraf
   const draft = deepFreeze({ ...meaning, hash });
   yield;
   rememberPlaces(draft, context.places);
-  return Object.freeze({ draft, problems: Object.freeze(context.problems), assumptions: Object.freeze(context.assumptions) });
+  const problems = Object.freeze(withoutConsequences(context.problems));
+  return Object.freeze({ draft, problems, assumptions: Object.freeze(context.assumptions) });
 }
 
 function readMember(reader: ObjectReader, key: 'graph' | 'components'): ObjectReader | undefined {

@@ -14,7 +14,7 @@ export function parseNumerix(reader: ObjectReader, componentName: string): Numer
   const computeId = expression === '' ? reader.requiredText('computeId', what) : reader.text('computeId');
   const deadlineMs = reader.positive('deadline', 'ms');
   const batchSize = reader.positive('batchSize', 'rows');
-  const dataTypeText = reader.text('dataType') || (isDocumented ? 'FP32' : '');
+  const dataTypeText = reader.text('dataType') || (isDocumented && reader.raw('dataType') !== '' ? 'FP32' : '');
   if (isDocumented && !reader.has('dataType')) reader.context.assume(reader.pathOf('dataType'), 'FP32', `type of the result of ${what}`);
   return {
     kind: 'numerix',
@@ -90,7 +90,7 @@ function readMapped(reader: ObjectReader, column: string, value: JsonValue, path
 
 function readVariable(reader: ObjectReader): NumerixVariable {
   const column = reader.requiredText('column', 'a variable');
-  const dataTypeText = reader.text('dataType') || 'FP32';
+  const dataTypeText = reader.text('dataType') || (reader.raw('dataType') === '' ? '' : 'FP32');
   if (!reader.has('dataType'))
     reader.context.assume(reader.pathOf('dataType'), 'FP32', `type of the variable for column ${JSON.stringify(column)}`);
   const dataType = readDataType(reader.context, dataTypeText, reader.pathOf('dataType'));
@@ -99,8 +99,13 @@ function readVariable(reader: ObjectReader): NumerixVariable {
 
 function checkRepeats(reader: ObjectReader, variables: readonly NumerixVariable[]): readonly NumerixVariable[] {
   const seen = new Set<string>();
-  for (const { variable } of variables) {
-    if (seen.has(variable)) reader.invalid('mapping', `variable ${JSON.stringify(variable)} is declared twice`, { found: variable });
+  for (const [index, { variable }] of variables.entries()) {
+    if (seen.has(variable)) {
+      const path = reader.context.places.get(`${reader.place}/variables/${index}`) ?? reader.pathOf('mapping');
+      reader.context.report('INFERFLOW_CONFIG_INVALID_VALUE', path, `variable ${JSON.stringify(variable)} is declared twice`, {
+        found: variable,
+      });
+    }
     seen.add(variable);
   }
   return variables;

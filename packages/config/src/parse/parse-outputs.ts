@@ -51,7 +51,7 @@ function readDocumentedOutput(reader: ObjectReader): ModelOutput {
   if (!reader.has('scores')) reader.context.assume(reader.pathOf('scores'), name, 'one score named like the tensor');
   return {
     name,
-    ...readOutputType(reader, reader.text('dataType') || 'FP32'),
+    ...readOutputType(reader, reader.text('dataType') || (reader.raw('dataType') === '' ? '' : 'FP32')),
     scores: reader.has('scores') ? scores : [{ name, dims: [1] }],
   };
 }

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonValue } from '../json.js';
+import { joinPath } from '../json-path.js';
 import type { PredatorComponentConfig } from '../model-config.js';
 import type { ObjectReader } from './object-reader.js';
 import { readOnFailure, readScope } from './on-failure.js';
@@ -66,10 +67,14 @@ function readWait(reader: ObjectReader): number {
 }
 
 /** Tensors are told apart by name, so a name must not repeat. */
-function reportRepeats(reader: ObjectReader, key: string, tensors: readonly { readonly name: string }[]): void {
+function reportRepeats(reader: ObjectReader, key: 'inputs' | 'outputs', tensors: readonly { readonly name: string }[]): void {
   const seen = new Set<string>();
-  for (const { name } of tensors) {
-    if (seen.has(name) && name !== '') reader.invalid(key, `tensor ${JSON.stringify(name)} is declared twice`, { found: name });
+  const list = reader.context.places.get(`${reader.place}/${key}`) ?? reader.context.places.get(`${reader.place}/${key}/from`);
+  for (const [index, { name }] of tensors.entries()) {
+    if (seen.has(name) && name !== '') {
+      const path = list === undefined ? reader.pathOf(key) : joinPath(list, index);
+      reader.context.report('INFERFLOW_CONFIG_INVALID_VALUE', path, `tensor ${JSON.stringify(name)} is declared twice`, { found: name });
+    }
     seen.add(name);
   }
 }

@@ -6,7 +6,7 @@ const DEFAULT_LOG_BATCH_SIZE = 500;
 
 /** Reads `response_config`. Names of columns are still as written; an empty `idColumn` is filled in later. */
 export function parseResponse(reader: ObjectReader): ResponseConfig {
-  const logBatchSize = reader.integer('logBatchSize') ?? 0;
+  const logBatchSize = readLogBatchSize(reader);
   const hasScoringLog = reader.raw('scoringLogPercent') !== undefined;
   return {
     features: reader.texts('features'),
@@ -15,8 +15,19 @@ export function parseResponse(reader: ObjectReader): ResponseConfig {
     loggingPercent: reader.percentage('loggingPercent', 0),
     ...(hasScoringLog && { scoringLogPercent: reader.percentage('scoringLogPercent', 0) }),
     logFeatures: readLogFeatures(reader),
-    logBatchSize: logBatchSize <= 0 ? DEFAULT_LOG_BATCH_SIZE : logBatchSize,
+    logBatchSize,
   };
+}
+
+function readLogBatchSize(reader: ObjectReader): number {
+  const value = reader.integer('logBatchSize') ?? 0;
+  if (value > 0) return value;
+  if (value < 0) {
+    const path = reader.pathOf('logBatchSize');
+    const details = { found: String(value), expected: '1 or more rows' };
+    reader.context.report('INFERFLOW_CONFIG_CLAMPED', path, `log_batch_size is negative; ${DEFAULT_LOG_BATCH_SIZE} is used`, details);
+  }
+  return DEFAULT_LOG_BATCH_SIZE;
 }
 
 function readLogFeatures(reader: ObjectReader): boolean | readonly string[] {

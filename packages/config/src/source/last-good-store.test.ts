@@ -44,6 +44,15 @@ async function kept(models: Record<string, ConfigDocument>): Promise<string> {
 }
 
 describe('createSnapshotStore', () => {
+  it('reads what another process keeps, and writes nothing where it is told so', async () => {
+    await kept({ a: json('{}') });
+    const reader = createSnapshotStore({ directory, isReadOnly: true, minIntervalMs: 1 });
+    reader.save(snapshot({ b: json('{}') }));
+    await reader.close();
+    const read = await open().read('here');
+    expect(read.kind === 'loaded' && [...read.snapshot.models.keys()]).toEqual(['a']);
+  });
+
   it('gives back exactly what was saved, whatever the texts hold', async () => {
     const store = open();
     const models = {

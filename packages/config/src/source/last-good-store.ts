@@ -10,6 +10,8 @@ export interface SnapshotStoreOptions {
   readonly directory: string;
   /** Told when snapshots cannot be kept (a full or read-only disk), and with null once they can be again. @default nobody is told */
   readonly onProblem?: (problem: string | null) => void;
+  /** Nothing is written: another process keeps the same. @default false */
+  readonly isReadOnly?: boolean;
   /** Least time between two writes, milliseconds; of the snapshots in between the newest counts. @default 1000 */
   readonly minIntervalMs?: number;
 }
@@ -48,6 +50,7 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
 class DirectoryStore implements SnapshotStore {
   readonly directory: string;
   problem = '';
+  readonly #isReadOnly: boolean;
   readonly #minIntervalMs: number;
   readonly #onProblem: (problem: string | null) => void;
   #waiting: StoredSnapshot | null = null;
@@ -55,15 +58,16 @@ class DirectoryStore implements SnapshotStore {
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor({ directory, onProblem, minIntervalMs = DEFAULT_MIN_INTERVAL_MS }: SnapshotStoreOptions) {
+  constructor({ directory, isReadOnly = false, onProblem, minIntervalMs = DEFAULT_MIN_INTERVAL_MS }: SnapshotStoreOptions) {
     this.directory = directory;
+    this.#isReadOnly = isReadOnly;
     this.#minIntervalMs = minIntervalMs;
     this.#onProblem = onProblem ?? (() => undefined);
   }
 
   async read(origin: string): Promise<StoredRead> {
     const path = this.#path(origin);
-    await removeLeftOvers(this.directory);
+    if (!this.#isReadOnly) await removeLeftOvers(this.directory);
     let bytes: Buffer;
     try {
       bytes = await readFile(path);
@@ -79,7 +83,7 @@ class DirectoryStore implements SnapshotStore {
   }
 
   save(snapshot: StoredSnapshot): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isReadOnly) return;
     this.#waiting = snapshot;
     // Somebody waits for a retry: a new snapshot is a good moment.
     if (this.#writing === null && (this.#timer === null || this.problem !== '')) this.#schedule(0);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { sameMeaning } from '../hash.js';
 import type { ModelConfig } from '../model-config.js';
 import { parseModelConfig } from '../parse/parse-model-config.js';
+import { documentedModel } from '../testing/whole-models.js';
 import { convertModel, toDeployed, toDocumented } from './convert.js';
 
 /** Names that break naive code: list positions, separators of ours, properties every object has, text beyond ASCII. */
@@ -226,8 +227,12 @@ function throughJson(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-function withoutDialect({ dialect: _, ...rest }: ModelConfig) {
-  return rest;
+/** Without what has no meaning: the dialect, and the id that a model component has to have for the original service. */
+function withoutDialect({ dialect: _, components, ...rest }: ModelConfig) {
+  return {
+    ...rest,
+    components: components.map((component) => (component.kind === 'predator' ? { ...component, componentId: '' } : component)),
+  };
 }
 
 function parseOrThrow(raw: unknown): ModelConfig {
@@ -254,6 +259,16 @@ describe('convertModel', () => {
       }),
       { numRuns: 250 },
     );
+  });
+
+  it('writes what the original service asks for and does not use', () => {
+    const { config } = parseModelConfig('m', documentedModel());
+    if (config === null) throw new Error('the model of this test is not valid');
+    const { component_config } = toDeployed(config) as unknown as {
+      component_config: { predator_components: { component_id?: string }[] };
+    };
+    expect(component_config.predator_components.map(({ component_id }) => component_id)).toEqual(['item_id', 'item_id']);
+    expect(sameMeaning(parseOrThrow(throughJson(toDeployed(config))), config)).toBe(true);
   });
 
   it('keeps the words of the documentation where they say everything', () => {

@@ -11,7 +11,7 @@ export interface Conversion {
   readonly losses: readonly Problem[];
 }
 
-/** Writes a config in a dialect; parsing the result gives the same config. Objects of the result have no prototype. */
+/** Writes a config in a dialect; parsing the result gives a config of the same meaning. Objects of the result have no prototype. */
 export function convertModel(config: ModelConfig, to: Dialect): Conversion {
   const writer = new DocumentWriter(to, config);
   return { document: writeModel(writer, config), losses: writer.losses() };

@@ -13,13 +13,16 @@ export class DocumentWriter {
   readonly dialect: Dialect;
   /** The model's `compat`, on which defaults depend. */
   readonly compat: boolean;
+  /** Column with the ids of rows. */
+  readonly idColumn: string;
   readonly #extra: ModelConfig['extra'];
   readonly #written = new Set<string>();
   readonly #dropped: Problem[] = [];
 
-  constructor(dialect: Dialect, config: Pick<ModelConfig, 'compat' | 'extra'>) {
+  constructor(dialect: Dialect, config: Pick<ModelConfig, 'compat' | 'extra' | 'response'>) {
     this.dialect = dialect;
     this.compat = config.compat;
+    this.idColumn = config.response.idColumn;
     this.#extra = config.extra;
   }
 

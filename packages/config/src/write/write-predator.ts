@@ -9,7 +9,8 @@ export function writePredator(writer: DocumentWriter, component: PredatorCompone
   const isDocumented = writer.dialect === 'documented';
   return writer.object('predator', place, {
     name: component.componentName,
-    componentId: component.componentId === '' ? undefined : component.componentId,
+    // The original service skips a component without one.
+    componentId: component.componentId || (isDocumented ? undefined : writer.idColumn),
     modelName: component.modelName,
     modelVersion: component.modelVersion === '1' ? undefined : component.modelVersion,
     endpoint: component.endpoint === '' ? undefined : component.endpoint,
