@@ -118,6 +118,30 @@ describe('inferflow infer', () => {
     ]);
   });
 
+  it('sends a message of the protocol as it is, in either spelling of its names', async () => {
+    const float = (value: number) => Buffer.from(Float32Array.of(value).buffer).toString('base64');
+    const schema = { name: 'stars', data_type: 'DataTypeFP32' };
+    const wire = {
+      model_config_id: 'films',
+      context_features: [{ name: 'bonus', data_type: 'DataTypeFP32', value: float(10) }],
+      target_input_schema: [schema],
+      targets: [
+        { id: 'low', feature_values: [float(1)] },
+        { id: 'high', feature_values: [float(5)] },
+      ],
+    };
+    expect(await infer(['-'], JSON.stringify(wire))).toMatch(/high +15[\s\S]*low +11/);
+    const pairs = [{ firstTargetIndex: 1, secondTargetIndex: 0 }];
+    expect(await infer(['-'], JSON.stringify({ ...wire, pairs }))).toMatch(/1, 0 +/);
+    const slates = [{ targetIndices: [1, 0] }];
+    expect(await infer(['-'], JSON.stringify({ ...wire, slates }))).toMatch(/1, 0 +30/);
+    const feature = (name: string, ...values: string[]) => ({ name, ids_feature_value: values });
+    const entities = [{ entity: 'film', ids: ['a', 'b'], features: [feature('stars', '1', '2'), feature('bonus', '1', '1')] }];
+    expect(await infer(['-', '-m', 'films'], JSON.stringify({ entities }))).toMatch(/b +3/);
+    await expect(infer(['-'], JSON.stringify({ ...wire, nobody: 1 }))).rejects.toThrow(/no message of the protocol.*"nobody"/);
+    await expect(infer(['-', '-t', 'x'], JSON.stringify(wire))).rejects.toThrow('--targets');
+  });
+
   it('takes model, targets and context from flags, over those of the file', async () => {
     const out = await infer(['-', '-m', 'films', '-t', 'x, y', '-c', 'bonus=2'], JSON.stringify({ ...request, modelConfigId: 'nobody' }));
     expect(out).toMatch(/x +2/);
@@ -239,7 +263,7 @@ describe('inferflow infer', () => {
 
   it.each([
     [['-'], JSON.stringify({ ...request, contxt: {}, targetTypes: {} }), /no member "contxt"; it takes .*contextTypes/],
-    [['-'], JSON.stringify({ modelConfigId: 'films', targets, contextFeatures: [] }), /JSON of the protocol, which is for curl/],
+    [['-'], JSON.stringify({ modelConfigId: 'films', targets, contextFeatures: [] }), /no message of the protocol: .*"features"/],
     [
       ['-'],
       JSON.stringify({

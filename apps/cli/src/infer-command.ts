@@ -6,6 +6,7 @@ import { callFailureJson, callFailureText } from './call-failure.js';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
 import { inferAnswer } from './infer-answer.js';
 import { type RequestFlags, readInferRequest } from './infer-request.js';
+import { sendInstead } from './wire-request.js';
 
 interface InferOptions extends RequestFlags {
   readonly server: string;
@@ -29,7 +30,10 @@ const patienceMs = 60_000;
 export function createInferCommand(io: CommandIo = processIo): Command {
   return new Command('infer')
     .description('send one scoring request and print the answer, best first')
-    .argument('[file]', 'request as JSON, - for standard input; pairs, slates or entities in it choose the method')
+    .argument(
+      '[file]',
+      'request as JSON (of this client, or the message of the protocol), - for standard input; pairs, slates or entities in it choose the method',
+    )
     .option('-s, --server <host:port>', 'server; https://host:port for one with TLS', 'localhost:8085')
     .option('--ca <file>', 'authorities to trust (PEM), for a server with TLS')
     .option('-m, --model <id>', 'model config id (instead of, or over, the file’s)')
@@ -56,13 +60,14 @@ export function createInferCommand(io: CommandIo = processIo): Command {
     .option('--json', 'the same as --format json; a failure is JSON too')
     .action(async (file: string | undefined, given: InferOptions & { readonly deadline?: number }) => {
       const options: InferOptions = { ...given, ...(given.json === true && { format: 'json' }) };
-      const request = await readInferRequest(file, options, io);
+      const { request, message } = await readInferRequest(file, options, io);
       const { host, port, isTls } = parseServer(options.server);
       const tls = options.ca === undefined ? true : { ca: readFileSync(options.ca) };
       const client = createNodeInferflowClient({
         host,
         port,
         requestValues: options.values,
+        interceptors: message === null ? [] : [sendInstead(message)],
         ...((isTls || options.ca !== undefined) && { tls }),
         ...(options.callerId !== undefined && { callerId: options.callerId }),
         ...(options.token !== undefined && { authToken: options.token }),

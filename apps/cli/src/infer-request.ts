@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Message } from '@bufbuild/protobuf';
 import type { ModelScoreRequest, PairWiseRequest, PointWiseRequest, SlateWiseRequest } from '@inferflow/client';
 import type { CommandIo } from './command-io.js';
+import { isWireJson, readWireRequest } from './wire-request.js';
 
 /** One request of any method, as the typed client takes it. */
 export type AnyRequest = PointWiseRequest | PairWiseRequest | SlateWiseRequest | ModelScoreRequest;
@@ -30,12 +33,35 @@ const itemMembers: Readonly<Record<string, readonly string[]>> = {
   entities: ['entity', 'ids', 'features'],
 };
 
+/** What is sent. */
+export interface InferRequest {
+  readonly request: AnyRequest;
+  /** The message of the protocol that the file holds; null where the client makes one of the request. */
+  readonly message: Message | null;
+}
+
 /**
  * The request of a JSON file (`-` is standard input), of flags, or of both. Members that no request has are refused: a slip of the pen
- * would be ignored in silence.
+ * would be ignored in silence. A file may hold the message of the protocol instead, as curl sends it.
  */
-export async function readInferRequest(file: string | undefined, flags: RequestFlags, io: CommandIo): Promise<AnyRequest> {
+export async function readInferRequest(file: string | undefined, flags: RequestFlags, io: CommandIo): Promise<InferRequest> {
   const fromFile = file === undefined ? {} : parseObject(file === '-' ? await io.readStdin() : readFileSync(file, 'utf8'), file);
+  if (isWireJson(fromFile)) return wireRequest(fromFile, flags);
+  return { request: typedRequest(fromFile, flags), message: null };
+}
+
+function wireRequest(fromFile: Readonly<Record<string, unknown>>, { model, targets, context, trackingId }: RequestFlags): InferRequest {
+  if (targets !== undefined || context !== undefined)
+    throw new Error('the file holds a message of the protocol, which is sent as it is: --targets and --context do not go with it');
+  const { model_config_id: id, tracking_id: tracking, ...rest } = fromFile;
+  return readWireRequest({
+    ...rest,
+    modelConfigId: model ?? fromFile['modelConfigId'] ?? id ?? '',
+    trackingId: trackingId ?? fromFile['trackingId'] ?? tracking ?? randomUUID(),
+  });
+}
+
+function typedRequest(fromFile: Readonly<Record<string, unknown>>, flags: RequestFlags): AnyRequest {
   const targets = flags.targets?.split(',').map((id) => ({ id: id.trim() }));
   if (targets?.some(({ id }) => id === '') === true) throw new Error('--targets has an empty id; it takes a comma list of ids');
   const context = { ...(fromFile['context'] as object | undefined), ...flags.context };
@@ -57,10 +83,8 @@ export async function readInferRequest(file: string | undefined, flags: RequestF
 
 function checkMembers(request: Readonly<Record<string, unknown>>): void {
   const known = members[(['entities', 'pairs', 'slates'] as const).find((name) => name in request) ?? 'targets'];
-  const wire = 'contextFeatures' in request || 'targetInputSchema' in request;
-  const hint = wire ? ' (this looks like the JSON of the protocol, which is for curl: see the guide on calling)' : '';
   const problems = unknownMembers('the request', request, known);
-  if (problems.length > 0) throw new Error(`${problems.join('; ')}${hint}`);
+  if (problems.length > 0) throw new Error(problems.join('; '));
   for (const [name, ofItem] of Object.entries(itemMembers)) {
     const list = request[name];
     if (list === undefined) continue;

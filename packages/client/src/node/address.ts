@@ -1,6 +1,6 @@
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import type { Transport } from '@connectrpc/connect';
+import type { Interceptor, Transport } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { TlsOptions } from './tls-options.js';
 
@@ -12,6 +12,7 @@ export interface AddressOptions {
   readonly tls: TlsOptions | null;
   readonly maxAnswerBytes: number;
   readonly pingIntervalMs: number;
+  readonly interceptors: readonly Interceptor[];
 }
 
 /** One IP address of the server with its connection, made when first needed. */
@@ -35,7 +36,12 @@ export class Address {
       return this.#socket;
     };
     this.#sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: options.pingIntervalMs }, { createConnection });
-    this.transport = createGrpcTransport({ baseUrl, sessionManager: this.#sessions, readMaxBytes: options.maxAnswerBytes });
+    this.transport = createGrpcTransport({
+      baseUrl,
+      sessionManager: this.#sessions,
+      readMaxBytes: options.maxAnswerBytes,
+      interceptors: [...options.interceptors],
+    });
   }
 
   /** True when there is an open connection now. */

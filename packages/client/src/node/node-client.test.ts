@@ -95,7 +95,7 @@ describe('createNodeInferflowClient', () => {
 });
 
 describe('createRoundRobinTransport', () => {
-  const common = { host: 'scores', tls: null, maxAnswerBytes: 1 << 20, pingIntervalMs: 30_000, connectTimeoutMs: 500 };
+  const common = { interceptors: [], host: 'scores', tls: null, maxAnswerBytes: 1 << 20, pingIntervalMs: 30_000, connectTimeoutMs: 500 };
 
   async function twoServers(): Promise<number> {
     const port = await listen(createServer(connectNodeAdapter({ routes: routes('one') })), '127.0.0.1');

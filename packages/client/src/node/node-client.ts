@@ -1,3 +1,4 @@
+import type { Interceptor } from '@connectrpc/connect';
 import { createInferflowClient, type InferflowClient } from '../client.js';
 import type { InferflowClientOptions } from '../client-options.js';
 import { ClientErrorCode, type Problem, problemsError } from '../errors.js';
@@ -20,6 +21,8 @@ export interface NodeClientOptions extends Omit<InferflowClientOptions, 'transpo
   readonly maxAnswerBytes?: number;
   /** Pause between pings that find a dead connection, in milliseconds. @default 30000 */
   readonly pingIntervalMs?: number;
+  /** Around every attempt of a call, outermost first: for tracing, or to look at messages. @default [] */
+  readonly interceptors?: readonly Interceptor[];
 }
 
 /**
@@ -29,7 +32,7 @@ export interface NodeClientOptions extends Omit<InferflowClientOptions, 'transpo
  */
 export function createNodeInferflowClient(options: NodeClientOptions): InferflowClient {
   const { host, port = 8080, tls = null, dnsRefreshMs = 30_000, connectTimeoutMs = 1000, maxAnswerBytes = 32 * 1024 * 1024 } = options;
-  const { pingIntervalMs = 30_000 } = options;
+  const { pingIntervalMs = 30_000, interceptors = [] } = options;
   const problems: Problem[] = [];
   if (typeof host !== 'string' || host === '' || /[\s/]/.test(host)) {
     problems.push({ path: 'host', message: 'expected a name or an IP address, without scheme and path' });
@@ -53,6 +56,7 @@ export function createNodeInferflowClient(options: NodeClientOptions): Inferflow
     connectTimeoutMs,
     maxAnswerBytes,
     pingIntervalMs,
+    interceptors,
   });
   return createInferflowClient({ ...options, transport, onClose: () => transport.close() });
 }
