@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { startServer } from './lib/server-process.mjs';
@@ -13,8 +13,10 @@ export const long = (run, minutes = 5) => suite(run, { workers: 4, kills: 6 * mi
 async function suite(run, { workers, kills }) {
   const fakes = await startFaultFakes(run);
   const models = { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 4000 }) };
-  const env = { ...environmentFor(fakes), EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 4000, INFERFLOW_DRAIN_DELAY_MS: 300 };
-  const server = await startServer(run, { env: { ...env, INFERFLOW_WORKERS: workers }, models });
+  const deadlines = { EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 4000, NUMERIX_CLIENT_V1_DEADLINE_MS: 4000 };
+  const env = { ...environmentFor(fakes), ...deadlines, INFERFLOW_DRAIN_DELAY_MS: 300 };
+  const statusFile = `${run.directory()}/status.json`;
+  const server = await startServer(run, { env: { ...env, INFERFLOW_WORKERS: workers, INFERFLOW_STATUS_FILE: statusFile }, models });
   const started = () => server.lines.filter((line) => line.includes('"msg":"listening"')).length;
   run.check(`${workers} workers listen on one port`, await until(() => started() >= workers, 15_000));
   const load = startLoad(server.port, { outstanding: 16, connections: workers * 4, repeats: 0 });
@@ -24,6 +26,14 @@ async function suite(run, { workers, kills }) {
   run.check('answers are right', warm.failures === 0 && warm.faultyRows === 0 && warm.answered > 0, warm.text);
   const children = workerIds(server);
   run.check('as many processes as workers', children.length === workers, `workers ${children.join(', ')}`);
+
+  const statusFiles = Array.from({ length: workers }, (_, index) => (index === 0 ? statusFile : `${statusFile}.worker-${index + 1}`));
+  const areLive = () => statusFiles.every((file) => existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).models[0]?.state === 'live');
+  run.check(
+    'each worker has a status file of its own',
+    await until(areLive, 5000),
+    statusFiles.map((file) => file.slice(file.lastIndexOf('/') + 1)).join(' '),
+  );
 
   const scrapes = [];
   for (let scrape = 0; scrape < workers * 3; scrape++) {

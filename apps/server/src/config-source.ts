@@ -17,14 +17,20 @@ export interface ServerConfigSource extends SourceView {
   onState(listener: () => void): void;
 }
 
+/** What a source is made of. */
+export interface ConfigSourceParts {
+  readonly environment: Environment;
+  readonly embedded: Embedded;
+  readonly telemetry: Telemetry;
+  readonly logger: ServerLogger;
+  /** Whether this process writes the last good configurations; otherwise it only reads them. */
+  readonly keepsState: boolean;
+}
+
 /** The source that the environment names: etcd, a directory, else the embedded demo's directory. */
-export function configSourceOf(
-  environment: Environment,
-  embedded: Embedded,
-  telemetry: Telemetry,
-  logger: ServerLogger,
-): ServerConfigSource {
-  if (environment.isSet('ETCD_SERVER')) return createEtcdConfigSource(environment, telemetry, logger);
+export function configSourceOf(parts: ConfigSourceParts): ServerConfigSource {
+  const { environment, embedded, telemetry, logger } = parts;
+  if (environment.isSet('ETCD_SERVER')) return createEtcdConfigSource(parts);
   const directory = environment.text('INFERFLOW_CONFIG_DIR') ?? embedded.configDirectory;
   if (directory === undefined)
     throw new ServerStartError('CONFIG_UNAVAILABLE', ['no source of model configurations: set ETCD_SERVER or INFERFLOW_CONFIG_DIR']);

@@ -59,7 +59,8 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
   for (const description of [...embedded.descriptions, ...backends.descriptions]) logger.info({}, description);
   const callerCheck = createCallerCheck(environment, logger);
 
-  const configuration = configSourceOf(environment, embedded, telemetry, logger);
+  const keepsState = link?.keepsState ?? true;
+  const configuration = configSourceOf({ environment, embedded, telemetry, logger, keepsState });
   const configSource = withLocalModels(configuration.source, embedded.modelNames);
   const limits = {
     maxMessageBytes: environment.number('INFERFLOW_MAX_MESSAGE_BYTES'),
@@ -68,7 +69,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     maxFeatures: environment.number('INFERFLOW_MAX_FEATURES'),
     maxInFlight: environment.number('INFERFLOW_MAX_IN_FLIGHT'),
   };
-  const logging = await createServerLogging(environment, telemetry, logger);
+  const logging = await createServerLogging(environment, { telemetry, logger, keepsState });
   opened.push(() => logging.close(0));
   opened.push(() => configSource.close());
   const engine = await createEngine({

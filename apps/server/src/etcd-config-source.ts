@@ -1,8 +1,7 @@
 import { createSnapshotStore, type SnapshotStore } from '@inferflow/config';
 import { createEtcdSource, type EtcdSource, EtcdSourceError, type SourceStatus } from '@inferflow/config-etcd';
 import { Metric, type Telemetry } from '@inferflow/telemetry';
-import type { ServerConfigSource } from './config-source.js';
-import type { Environment } from './env.js';
+import type { ConfigSourceParts, ServerConfigSource } from './config-source.js';
 import { ServerStartError } from './errors.js';
 import type { ServerLogger } from './logger.js';
 
@@ -13,7 +12,8 @@ const states = ['starting', 'live', 'stale'] as const;
  * a start without etcd serves what was stored, or waits for etcd without being ready.
  * @throws ServerStartError if a variable cannot be understood
  */
-export function createEtcdConfigSource(environment: Environment, telemetry: Telemetry, logger: ServerLogger): ServerConfigSource {
+export function createEtcdConfigSource(parts: Omit<ConfigSourceParts, 'embedded'>): ServerConfigSource {
+  const { environment, telemetry, logger } = parts;
   const [ca, cert, key] = (['CA', 'CERT', 'KEY'] as const).map((part) => environment.text(`ETCD_TLS_${part}`));
   const hasTls = ca !== undefined || cert !== undefined || key !== undefined;
   try {
@@ -27,7 +27,7 @@ export function createEtcdConfigSource(environment: Environment, telemetry: Tele
       callTimeoutMs: environment.number('ETCD_DIAL_TIMEOUT'),
       watch: environment.boolean('ETCD_WATCHER_ENABLED'),
       waitForFirst: false,
-      store: storeOf(environment, telemetry, logger),
+      store: storeOf(parts),
       onNotice: (notice) => logger.warn({ source: 'etcd' }, notice),
     });
     report(source, telemetry);
@@ -50,12 +50,13 @@ export function createEtcdConfigSource(environment: Environment, telemetry: Tele
   }
 }
 
-function storeOf(environment: Environment, telemetry: Telemetry, logger: ServerLogger): SnapshotStore | undefined {
+function storeOf({ environment, telemetry, logger, keepsState }: Omit<ConfigSourceParts, 'embedded'>): SnapshotStore | undefined {
   const directory = environment.text('INFERFLOW_STATE_DIR');
   if (directory === undefined) return undefined;
   telemetry.gauge(Metric.configStoreFailed).set(0);
   return createSnapshotStore({
     directory,
+    isReadOnly: !keepsState,
     onProblem(problem) {
       telemetry.gauge(Metric.configStoreFailed).set(problem === null ? 0 : 1);
       if (problem === null) logger.info({ directory }, 'the last good configuration is kept on disk again');

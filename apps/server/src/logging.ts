@@ -37,13 +37,23 @@ export interface ServerLogging {
   close(graceMs: number): Promise<void>;
 }
 
+/** What logging needs besides the environment. */
+export interface ServerLoggingParts {
+  readonly telemetry: Telemetry;
+  readonly logger: ServerLogger;
+  /** Whether this process writes the log schemas that are kept over restarts; otherwise it only reads them. */
+  readonly keepsState: boolean;
+}
+
 /**
  * Sinks and pipeline as the environment says. A broker that is away does not keep the server from starting.
  * @throws ServerStartError that lists what is wrong
  */
-export async function createServerLogging(environment: Environment, telemetry: Telemetry, logger: ServerLogger): Promise<ServerLogging> {
+export async function createServerLogging(environment: Environment, parts: ServerLoggingParts): Promise<ServerLogging> {
+  const { telemetry, logger, keepsState } = parts;
   const schemas = new SchemaBook();
-  const archive = restoreSchemas(environment, schemas, logger);
+  const restored = restoreSchemas(environment, schemas, logger);
+  const archive = keepsState ? restored : null;
   const hot: HotSettings = { loggingType: '', isCompressed: false, zstd: null };
   const problems: string[] = [];
   let pipeline: LogPipeline | null = null;

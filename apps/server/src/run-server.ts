@@ -22,7 +22,7 @@ export async function runServer(source: Readonly<Record<string, string | undefin
     return;
   }
   const logger = isWorker ? baseLogger.child({ worker: Number(number) }) : baseLogger;
-  const link = isWorker ? new WorkerLink(processChannel()) : null;
+  const link = isWorker ? new WorkerLink(processChannel(), Number(number)) : null;
   const server = await createServer(environment, logger, link).catch((error: unknown) => {
     if (link !== null && error instanceof ServerStartError) link.failed(error.code, error.problems);
     throw error;

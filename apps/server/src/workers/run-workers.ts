@@ -32,7 +32,10 @@ export function runWorkers(count: number, environment: Environment, logger: Serv
   logger.info({ workers: count }, 'workers start');
 }
 
-/** Two processes must not write one spill or one status file. The first keeps the place a single process has, so that its records are found. */
+/**
+ * Two processes must not write one spill or one status file. The first keeps the place a single process has, so that its records are found.
+ * The state directory is for all of them: the first writes it, see `WorkerLink.keepsState`.
+ */
 function ownPlaces(number: number, environment: Environment): Record<string, string> {
   if (number === 1) return {};
   const places: Record<string, string> = {};

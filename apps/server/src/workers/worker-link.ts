@@ -14,12 +14,16 @@ const PART_CHARACTERS = 64 * 1024;
 
 /** Lets a scrape that reached one worker see all of them. */
 export class WorkerLink {
+  /** Whether this process writes what is kept over restarts: of several with the same state one is enough, the others only read it. */
+  readonly keepsState: boolean;
   readonly #channel: Channel;
   readonly #scrapes = new Map<number, (text: string | null) => void>();
   #telemetry: Telemetry | null = null;
   #asked = 0;
 
-  constructor(channel: Channel) {
+  /** @param number of this worker, from 1 */
+  constructor(channel: Channel, number: number) {
+    this.keepsState = number === 1;
     this.#channel = channel;
     channel.onMessage((message) => {
       if (isOurs(message)) this.#receive(message as PrimaryMessage);

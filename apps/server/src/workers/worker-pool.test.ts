@@ -13,14 +13,17 @@ class FakeWorker implements WorkerProcess {
   readonly #up: ((message: unknown) => void)[] = [];
   readonly #exits: ((code: number | null, signal: string | null) => void)[] = [];
   #down: (message: unknown) => void = () => {};
-  readonly link = new WorkerLink({
-    send: (message: WorkerMessage) => {
-      for (const listener of this.#up) listener(structuredClone(message));
+  readonly link = new WorkerLink(
+    {
+      send: (message: WorkerMessage) => {
+        for (const listener of this.#up) listener(structuredClone(message));
+      },
+      onMessage: (listener) => {
+        this.#down = listener;
+      },
     },
-    onMessage: (listener) => {
-      this.#down = listener;
-    },
-  });
+    1,
+  );
   isMute = false;
 
   send(message: PrimaryMessage): void {
