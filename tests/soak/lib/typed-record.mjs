@@ -61,6 +61,26 @@ const columns = [
   },
   // Readers show such bytes as numbers.
   { name: 'it:s:fp8', type: 'FP8E4M3', dataType: DataType.FP8E4M3, width: 1, cells: ['7e', '01'], values: [126, 1] },
+  { name: 'it:s:fp8b', type: 'FP8E5M2', dataType: DataType.FP8E5M2, width: 1, cells: ['7b', '80'], values: [123, 128] },
+  ...['FP8E4M3', 'FP8E5M2'].map((type) => ({
+    name: `it:v:${type.toLowerCase()}`,
+    type: `${type}Vector`,
+    dataType: DataType[`${type}Vector`],
+    width: 3,
+    cells: ['7e0180', '01ff00'],
+    values: [
+      [126, 1, 128],
+      [1, 255, 0],
+    ],
+  })),
+  // Texts with their lengths in front, as the feature store has them: readers see the list.
+  {
+    name: 'it:v:text',
+    type: 'StringVector',
+    dataType: DataType.StringVector,
+    cells: ['02000300' + '6162c3bc22', '01007a'],
+    values: [['ab', 'ü"'], ['z']],
+  },
   { name: 'it:s:bool', type: 'BOOL', dataType: DataType.Bool, width: 1, cells: ['01', '00'], values: [true, false] },
   {
     name: 'it:v:bool',
