@@ -11,9 +11,13 @@ import { freshRequest, modelConfig, PATH, requestMessage } from './lib/workload.
 
 export const name = 'callers';
 export const about = 'callers that cancel, stall, flood, talk nonsense or stay: memory bounded, nobody else notices';
-export const short = (run) => suite(run, { cancelSeconds: 5, idle: 10_000, loris: 100, rounds: 1 });
-export const long = (run, minutes = 5) =>
-  suite(run, { cancelSeconds: 30, idle: 10_000, loris: longLoris, rounds: Math.max(1, Math.round(minutes / 3)) });
+export const short = (run) => shortCallers(run, false);
+export const long = (run, minutes) => longCallers(run, minutes, false);
+
+/** @param isLean against the lean listener */
+export const shortCallers = (run, isLean) => suite(run, { cancelSeconds: 5, idle: 10_000, loris: 100, rounds: 1, isLean });
+export const longCallers = (run, minutes = 5, isLean) =>
+  suite(run, { cancelSeconds: 30, idle: 10_000, loris: longLoris, rounds: Math.max(1, Math.round(minutes / 3)), isLean });
 
 /** Answers what it is asked: large answers without large work. */
 const echo = {
@@ -39,13 +43,15 @@ const longLoris = 300;
 const mib = (bytes) => `${(bytes / 1048576).toFixed(0)} MiB`;
 const [major, minor] = process.versions.node.split('.').map(Number);
 /** Before 22.11 Node ends a session after about 1000 resets in a burst, whatever is configured. */
-const hasResetLimit = major < 22 || (major === 22 && minor < 11);
+const nodeHasResetLimit = major < 22 || (major === 22 && minor < 11);
 
-async function suite(run, { cancelSeconds, idle, loris, rounds }) {
+async function suite(run, { cancelSeconds, idle, loris, rounds, isLean }) {
+  const hasResetLimit = nodeHasResetLimit && !isLean;
   const fakes = await startLeanFakes(run);
   const server = await startServer(run, {
     env: {
       ...environmentFor(fakes),
+      ...(isLean && { INFERFLOW_LEAN_LISTENER: '1' }),
       INFERFLOW_MAX_CONNECTIONS: 15_000,
       EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 2000,
       NUMERIX_CLIENT_V1_DEADLINE_MS: 2000,
@@ -60,7 +66,7 @@ async function suite(run, { cancelSeconds, idle, loris, rounds }) {
   // Everybody else: their answers are checked all the time.
   const others = startLoad(server.port, { rate: 60, connections: 4, repeats: 0, timeoutMs: 8000 });
   await settle(others);
-  const setting = { run, server, fakes, others };
+  const setting = { run, server, fakes, others, hasResetLimit };
   for (let round = 0; round < rounds; round++) {
     await cancels(setting, cancelSeconds);
     await tinyDeadlines(setting);
@@ -106,7 +112,7 @@ async function under({ run, server, others }, title, growth, abuse) {
 }
 
 async function cancels(setting, seconds) {
-  const { run, server, fakes } = setting;
+  const { run, server, fakes, hasResetLimit } = setting;
   await under(setting, 'cancels, 500/s on one connection', 250, async () => {
     const client = new Client(server.port);
     const cancelledBefore = fakes.store.cancelled;

@@ -1,20 +1,21 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { delimiter, join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
-import { createCallHead, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
+import { createCallHead, createOnePort, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
 import { until } from './lib/suite-run.mjs';
 
 export const name = 'real-peers';
 export const about =
-  'upstream calls to grpc-go, and through nginx with and without TLS: needs go (and its modules) and nginx on the PATH; long form only';
+  'upstream calls to grpc-go, and through nginx with and without TLS; grpc-go calls the lean listener: needs go (and its modules) and nginx on the PATH; long form only';
 export const short = (run) => run.note('long form only: it builds a Go program');
 export const long = (run) => suite(run, 120);
 
 const goPeer = join(import.meta.dirname, 'lib/go-peer');
 const testdata = join(import.meta.dirname, '../../packages/transport/src/testdata');
+const testFile = (name) => readFileSync(join(testdata, name));
 
 async function suite(run, rounds) {
   const go = findTool('go') ?? findTool('/usr/local/go/bin/go');
@@ -25,6 +26,8 @@ async function suite(run, rounds) {
   const port = await freePort();
   await startProcess(run, binary, [`127.0.0.1:${port}`], port);
   await tryPeer(run, 'grpc-go', port, null, rounds);
+  await tryCaller(run, 'grpc-go calls', binary, null, rounds * 50);
+  await tryCaller(run, 'grpc-go calls over TLS', binary, { cert: testFile('server.pem'), key: testFile('server.key') }, rounds * 50);
 
   const nginx = findTool(process.env.SOAK_NGINX ?? 'nginx');
   if (nginx === null) return run.note('nginx not tried: not on the PATH, and SOAK_NGINX names none');
@@ -33,7 +36,58 @@ async function suite(run, rounds) {
   mkdirSync(join(directory, 'logs'));
   await startProcess(run, nginx, ['-p', directory, '-c', join(directory, 'nginx.conf')], plain);
   await tryPeer(run, 'nginx', plain, null, rounds);
-  await tryPeer(run, 'nginx over TLS', secure, { ca: readFileSync(join(testdata, 'ca.pem')) }, rounds);
+  await tryPeer(run, 'nginx over TLS', secure, { ca: testFile('ca.pem') }, rounds);
+}
+
+/** grpc-go against the lean listener, whose connections are asked to leave all the time. */
+async function tryCaller(run, title, binary, tls, count) {
+  const seen = { cancelled: 0, aged: 0, badHeaders: 0, refused: {} };
+  const server = createOnePort({
+    http2: 'lean',
+    ...(tls !== null && { tls }),
+    hot: [{ path: '/soak.Echo/Echo', maxMessageBytes: 1 << 26, handle: (call) => answerCaller(call, seen) }],
+    listener: (_request, response) => response.end(),
+    maxInFlight: 10_000,
+    maxConnectionAgeMs: 300,
+    onRefused: (reason) => {
+      seen.refused[reason] = (seen.refused[reason] ?? 0) + 1;
+    },
+    onSession: ({ kind }) => {
+      if (kind === 'aged') seen.aged++;
+    },
+  });
+  const { port } = await server.listen(0, '127.0.0.1');
+  const tally = await new Promise((resolve) => {
+    const args = ['call', `localhost:${port}`, String(count), ...(tls === null ? [] : [join(testdata, 'ca.pem')])];
+    execFile(binary, args, { timeout: 300_000 }, (error, out) => resolve(error === null ? JSON.parse(out) : { failed: error.message }));
+  });
+  const kinds = ['ok', 'status', 'deadline', 'cancelled', 'unimplemented'];
+  const isRight = Object.keys(tally).every((kind) => kinds.includes(kind)) && kinds.every((kind) => tally[kind] > 0);
+  run.check(`${title}: every call ends as it should`, isRight, JSON.stringify(tally));
+  run.check(
+    `${title}: metadata came as it was sent, cancelled calls were told so, connections left`,
+    seen.badHeaders === 0 && seen.cancelled > 0 && seen.aged > 0,
+    JSON.stringify(seen),
+  );
+  await server.drain(2000);
+  run.check(`${title}: nothing is left`, await until(() => messageBuffers.taken === 0 && slabs.taken === 0 && server.inFlight === 0, 3000));
+}
+
+/** As the peer in Go: reversed; a message of three bytes asks for a status, one of seven waits until its caller leaves. */
+function answerCaller(call, seen) {
+  const { message } = call;
+  const isSame = call.header('x-length') === String(message.length) && call.headerValues('x-twice').join() === 'a,b';
+  if (!isSame || call.header('x-data-bin') !== 'AP8') seen.badHeaders++;
+  if (message.length === 3) call.fail({ code: message[0] % 17, message: `ärger ${message[1]}` });
+  else if (message.length === 7) {
+    const scopeEnded = (reason) => {
+      if (reason === 'cancelled') seen.cancelled++;
+    };
+    call.scope.attach({ scopePrevious: null, scopeNext: null, scopeEnded });
+  } else {
+    const reversed = Buffer.from(message).reverse();
+    call.respond({ byteLength: reversed.length, write: (target, at) => target.set(reversed, at) });
+  }
 }
 
 async function tryPeer(run, title, port, tls, rounds) {

@@ -1,4 +1,5 @@
 // A grpc-go server for any method: echoes messages reversed, fails when asked to, and says goodbye to every connection after 300 ms.
+// With `call` as first argument a grpc-go client instead: see caller.go.
 package main
 
 import (
@@ -48,6 +49,10 @@ func handle(_ any, stream grpc.ServerStream) error {
 
 func main() {
 	encoding.RegisterCodec(bytesCodec{})
+	if os.Args[1] == "call" {
+		call(os.Args[2:])
+		return
+	}
 	server := grpc.NewServer(
 		grpc.UnknownServiceHandler(handle),
 		grpc.MaxRecvMsgSize(1<<26),
