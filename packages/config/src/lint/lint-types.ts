@@ -51,7 +51,7 @@ function checkInputTypes(context: LintContext, component: PredatorComponentConfi
   const { config, columns } = context;
   const input = component.inputs[index];
   const wanted = input === undefined ? undefined : parseDataType(input.dataType);
-  // Everything has a text; BF16 is passed through as it is.
+  // Everything has a text; BF16 is made of what has an FP32.
   if (input === undefined || wanted === undefined || wanted === DataType.String) return [];
   return input.features.flatMap((name, feature) => {
     const facts = columns.get(name);

@@ -25,7 +25,8 @@ the other, \`inferflow lint\` says what is wrong with either.
 - **Columns** are named \`<label>:<group>:<feature>\` for fetched features. In the documented dialect the scores of models and expressions are
   named \`<component>:<score>\` (see \`score_names\`). A column that no component writes comes from the request.
 - **Data types**: \`FP8E5M2\`, \`FP8E4M3\`, \`FP16\`, \`FP32\`, \`FP64\`, \`Int8\`–\`Int64\`, \`Uint8\`–\`Uint64\`, \`String\`, \`Bool\` and each with \`Vector\`
-  behind it; in any case, with or without \`DataType\` in front; \`BYTES\` is \`String\`. Tensors may also be \`BF16\`, passed on as it is.
+  behind it; in any case, with or without \`DataType\` in front; \`BYTES\` is \`String\`. Tensors may also be \`BF16\`:
+  inputs are rounded to it from FP32, outputs are handed on as its two bytes.
 - Fields marked **+** are additions of this product; the Go service ignores them.
 
 The service settings (\`services.json\` beside the folder \`models\`) are \`v2_logging_type\` (\`proto\`, \`arrow\` or \`parquet\`; absent: no logs) and

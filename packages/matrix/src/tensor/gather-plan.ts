@@ -1,4 +1,5 @@
 import type { BlockShape } from '../block-shape.js';
+import { resolveBrainFloat } from '../convert/brain-float.js';
 import type { ConvertColumn } from '../convert/convert-job.js';
 import { resolveConversion } from '../convert/resolve-conversion.js';
 import { DataType, dataTypeInfo, parseDataType, v2ElementBytes } from '../data-type.js';
@@ -83,7 +84,7 @@ const maxVariants = 16;
 /** What is fixed about a model input; shared by all programs made from it. */
 export class GatherPlan {
   readonly spec: GatherSpec;
-  /** The model input's type; null for a name that only the model server knows (`BF16`). */
+  /** The model input's type; null for a name that only the model server knows (`BF16`): rounded from FP32. */
   readonly to: DataType | null;
   readonly isText: boolean;
   /** Bytes of one element of the input; 0 for BYTES. */
@@ -171,12 +172,14 @@ export class GatherPlan {
       elementBytes,
       elements: entry.isVariable || elementBytes === 0 ? 0 : Math.floor(width / elementBytes),
       parseType: parsesText && this.to !== null ? (isVectorInput ? dataTypeInfo(this.to).vectorType : this.to) : null,
-      convert:
-        this.to === null || this.isText || entry.type === DataType.StringVector
-          ? null
-          : resolveConversion(entry.type, this.to, this.spec.compat),
+      convert: this.#conversionOf(entry.type),
       isCopy,
     };
+  }
+
+  #conversionOf(from: DataType): ConvertColumn | null {
+    if (this.isText || from === DataType.StringVector) return null;
+    return this.to === null ? resolveBrainFloat(from) : resolveConversion(from, this.to, this.spec.compat);
   }
 
   #step(source: PlannedSource, index: number): Step {

@@ -10,6 +10,7 @@ import { type ColumnRef, columnRef, Layout, NONE, slateRef, sourceOf } from '../
 import { Matrix } from '../matrix.js';
 import { MemoryPool } from '../memory-pool.js';
 import { allRows, type RowSet } from '../row-set.js';
+import { DefaultedRow } from './defaulted-row.js';
 import type { GatherSpec } from './gather-plan.js';
 import { compileGather, type GatherProgram } from './gather-program.js';
 
@@ -373,6 +374,32 @@ describe('compileGather', () => {
     });
     expect(program.prepare(matrix, null, allRows(2))).toBe(1);
     expect([...gather(program, matrix, null, allRows(2))]).toEqual([1, 2, 0, 0]);
+  });
+
+  it('rounds numbers and texts to BF16, to nearest even', () => {
+    const shape = createBlockShape([
+      { name: 'f', type: DataType.FP32 },
+      { name: 'v', type: DataType.FP64Vector, width: 16 },
+      { name: 'i', type: DataType.Int64 },
+      { name: 't', type: DataType.String },
+    ]);
+    const made = Block.create(pool, shape, 2);
+    // 1 + 2^-8 lies between two BF16 values: the even one is 1; 1 + 3 × 2^-8 goes up.
+    made.setBytes(0, 0, encodeValue(DataType.FP32, 1 + 2 ** -8), 0, 4, CellStatus.fresh);
+    made.setBytes(1, 0, encodeValue(DataType.FP32, 1 + 3 * 2 ** -8), 0, 4, CellStatus.fresh);
+    made.setBytes(0, 1, encodeValue(DataType.FP64Vector, [Number.NaN, -Infinity]), 0, 16, CellStatus.fresh);
+    made.setBytes(1, 1, encodeValue(DataType.FP64Vector, [3.4e38, -0]), 0, 16, CellStatus.fresh);
+    made.setBytes(0, 2, encodeValue(DataType.Int64, -3n), 0, 8, CellStatus.fresh);
+    made.setBytes(0, 3, new TextEncoder().encode('2.5'), 0, 3, CellStatus.provided);
+    made.setBytes(1, 3, new TextEncoder().encode('x'), 0, 1, CellStatus.provided);
+    const matrix = matrixOf(made);
+    const sources = [0, 1, 2, 3].map((slot) => sourceOf(columnRef(0, slot)));
+    const program = compileGather({ sources, layout: matrix.layout, v2Type: 'BF16', shape: [5], compat: false });
+    expect(program.unconvertible).toEqual([]);
+    expect(program.prepare(matrix, null, allRows(2))).toBe(2);
+    const codes = [...new Uint16Array(gather(program, matrix, null, allRows(2)).buffer)].map((code) => code.toString(16));
+    expect(codes).toEqual(['3f80', '7fc0', 'ff80', 'c040', '4020', '3f82', '7f80', '8000', '0', '0']);
+    expect([...program.defaultedRows.subarray(0, 2)]).toEqual([DefaultedRow.none, DefaultedRow.lost]);
   });
 
   it('keeps two runs apart with forked programs', () => {
