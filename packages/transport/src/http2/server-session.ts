@@ -9,7 +9,9 @@
 // (FrameBudget), answers it does not read. What one frame may cost is bounded by its size, or paid for from a budget.
 import type { BufferPool } from '../buffer-pool.js';
 import type { BodyWriter } from '../client/unary-call.js';
+import { type AnswerSink, AnswerWriter } from './answer-writer.js';
 import { BlockCollector, BlockState, largestBlock } from './block-collector.js';
+import { ClosedStreams } from './closed-streams.js';
 import { putGoaway, putPing, putPingAck, putReset, putSettings, putSettingsAck, putWindowUpdate } from './control-frames.js';
 import { FrameBudget } from './frame-budget.js';
 import { FrameReader, type FrameSink } from './frame-reader.js';
@@ -19,31 +21,24 @@ import {
   defaultWindow,
   FrameFlag,
   FrameType,
-  frameHeadBytes,
   Http2Code,
   largestUint31,
-  putFrameHead,
   readUint31,
   SettingId,
 } from './frames.js';
 import { HpackDecoder } from './hpack-decoder.js';
-import { frameMessage, grpcHeadBytes, messageRoom, putMessage } from './message-writer.js';
-import { type OutSlab, slabBytes } from './out-slab.js';
+import type { OutSlab } from './out-slab.js';
 import { PeerSettings } from './peer-settings.js';
 import { digestRequestHead, type RequestHead } from './request-head.js';
 import { ServerStream } from './server-stream.js';
 import { StreamTable } from './stream-table.js';
-import { mostFrameBytes, ReceiveWindow, SendWindows } from './windows.js';
+import { mostFrameBytes, ReceiveWindow, type SendWindows } from './windows.js';
 
 const streamWindow = 1024 * 1024;
 const connectionWindow = 16 * 1024 * 1024;
 const hpackLimits = { maxTableBytes: 4096, maxListBytes: 65_536 };
 /** A caller that leaves more than this unread of what it made us answer is cut off. */
 const mostBacklogBytes = 8 * 1024 * 1024;
-const mostWholeBytes = slabBytes / 2;
-/** Streams whose requests were cut off: what is still on its way is ignored. */
-const mostCutOff = 1024;
-const closedKept = 128;
 const lastUsableStream = 0x7000_0000;
 /** Callers cancel at their deadlines, so resets are many in honest traffic; the same figures hold for `node:http2`. */
 const resetBudget = { burst: 20_000, perSecond: 2000 };
@@ -51,8 +46,6 @@ const resetBudget = { burst: 20_000, perSecond: 2000 };
 const controlBudget = { burst: 10_000, perSecond: 1000 };
 /** Control frames that go with a call at most, in honest traffic. */
 const controlsPerCall = 20;
-/** Dynamic table size update to 0. */
-const emptyTable = 0x20;
 const leavePing = 0x6c65_6176;
 
 /** Why a session ends a connection, or a stream is not taken. */
@@ -77,13 +70,12 @@ export interface ServerSessionHost {
 }
 
 /** See the top of the file. */
-export class ServerSession implements FrameSink {
+export class ServerSession implements FrameSink, AnswerSink {
   isGreeted = false;
   readonly streams: StreamTable<ServerStream> = new StreamTable();
-  readonly windows: SendWindows<ServerStream>;
+  readonly #answers: AnswerWriter;
   readonly #host: ServerSessionHost;
   readonly #out: OutSlab;
-  readonly #pool: BufferPool;
   readonly #maxStreams: number;
   readonly #settings: PeerSettings = new PeerSettings(true);
   readonly #reader: FrameReader = new FrameReader(this, defaultMaxFrame);
@@ -92,11 +84,7 @@ export class ServerSession implements FrameSink {
   readonly #received: ReceiveWindow = new ReceiveWindow(connectionWindow);
   readonly #resets = new FrameBudget(resetBudget.burst, resetBudget.perSecond);
   readonly #controls = new FrameBudget(controlBudget.burst, controlBudget.perSecond);
-  /** Streams that ended before their callers had ended them, oldest first; made when there is one. */
-  #cutOff: Set<number> | null = null;
-  /** Streams that ended lately, as a ring. */
-  readonly #closed = new Uint32Array(closedKept);
-  #closedAt = 0;
+  readonly #ended = new ClosedStreams();
   #prefaceAt = 0;
   /** The last stream the caller opened. */
   #lastStream = 0;
@@ -108,15 +96,18 @@ export class ServerSession implements FrameSink {
   #dependsOnItself = false;
   /** Table size the caller believes that we use at most. */
   #toldTableBytes = 4096;
-  #tellsTable = false;
 
   /** @param maxStreams how many streams a caller may have open at once */
   constructor(host: ServerSessionHost, out: OutSlab, pool: BufferPool, maxStreams: number) {
     this.#host = host;
     this.#out = out;
-    this.#pool = pool;
     this.#maxStreams = maxStreams;
-    this.windows = new SendWindows(out, pool, (stream) => this.#bodyEnded(stream));
+    this.#answers = new AnswerWriter(this, out, pool);
+  }
+
+  /** What callers let us send, and the answers that wait for it. */
+  get windows(): SendWindows<ServerStream> {
+    return this.#answers.windows;
   }
 
   /** Puts SETTINGS and the window of the connection. */
@@ -162,54 +153,17 @@ export class ServerSession implements FrameSink {
    * Throws what `message.write` throws, and then nothing was put.
    */
   answer(stream: ServerStream, head: Uint8Array, message: BodyWriter, trailers: Uint8Array): number {
-    const bodyBytes = message.byteLength + grpcHeadBytes;
-    const { windows } = this;
-    const areOpen = bodyBytes <= stream.sendWindow && windows.areOpenFor(bodyBytes) && bodyBytes <= mostWholeBytes;
-    if (!areOpen) {
-      const body = frameMessage(message, this.#pool);
-      this.#putHeaders(stream.id, head, 0);
-      return this.#queue(stream, body, bodyBytes, trailers);
-    }
-    const out = this.#out;
-    const room = 3 * frameHeadBytes + 1 + head.length + messageRoom(message.byteLength, windows.maxFrame) + trailers.length;
-    const at = out.reserve(room);
-    const bytes = out.bytes;
-    const headAt = at + frameHeadBytes;
-    const headBytes = head.length + (this.#tellsTable ? 1 : 0);
-    const end = putMessage(bytes, headAt + headBytes, message, stream.id, windows.maxFrame, 0);
-    if (this.#tellsTable) bytes[headAt] = emptyTable;
-    this.#tellsTable = false;
-    bytes.set(head, headAt + headBytes - head.length);
-    putFrameHead(bytes, at, headBytes, FrameType.HEADERS, FrameFlag.END_HEADERS, stream.id);
-    const trailersAt = putFrameHead(
-      bytes,
-      end,
-      trailers.length,
-      FrameType.HEADERS,
-      FrameFlag.END_HEADERS | FrameFlag.END_STREAM,
-      stream.id,
-    );
-    bytes.set(trailers, trailersAt);
-    out.at = trailersAt + trailers.length;
-    windows.connection -= bodyBytes;
-    stream.sendWindow -= bodyBytes;
-    this.#controls.earn(controlsPerCall);
-    this.#answered(stream);
-    return 0;
+    return this.#answers.putMessage(stream, head, message, trailers);
   }
 
   /** Answers with headers alone; the stream has ended, and its request is not told. */
   answerHead(stream: ServerStream, head: Uint8Array): void {
-    this.#putHeaders(stream.id, head, FrameFlag.END_STREAM);
-    this.#answered(stream);
+    this.#answers.putHead(stream, head);
   }
 
   /** Answers with plain bytes. Returns how many bytes of memory wait for windows; with 0 the stream has ended, and its request is not told. */
   answerBytes(stream: ServerStream, head: Uint8Array, bytes: Uint8Array): number {
-    this.#putHeaders(stream.id, head, 0);
-    const body = this.#pool.take(bytes.length);
-    body.set(bytes);
-    return this.#queue(stream, body, bytes.length, null);
+    return this.#answers.putBytes(stream, head, bytes);
   }
 
   /** Ends an open stream with RST_STREAM; its request is told. */
@@ -328,15 +282,15 @@ export class ServerSession implements FrameSink {
     const stream = this.streams.get(streamId);
     if (stream !== null) this.#trailersArrived(stream, head, blocks.isLast);
     else if (streamId > this.#lastStream) this.#headArrived(streamId, head, blocks.isLast);
-    else if (this.#cutOff?.has(streamId) === true) this.#spend(1);
-    else if (this.#closed.includes(streamId)) this.framingBroken(Http2Code.STREAM_CLOSED, 'HEADERS of a stream that has ended');
+    else if (this.#ended.wasCutOff(streamId)) this.#spend(1);
+    else if (this.#ended.hasEnded(streamId)) this.framingBroken(Http2Code.STREAM_CLOSED, 'HEADERS of a stream that has ended');
     else this.framingBroken(Http2Code.PROTOCOL_ERROR, 'a stream below the last one');
   }
 
   #headArrived(streamId: number, head: RequestHead, isLast: boolean): void {
     this.#lastStream = streamId;
     if (streamId > this.#goawayStream) {
-      this.#remember(streamId, true);
+      this.#ended.add(streamId, true);
       this.#spend(1);
       return;
     }
@@ -374,7 +328,7 @@ export class ServerSession implements FrameSink {
   /** A stream that never becomes one. */
   #turnAway(streamId: number, isLast: boolean, code: Http2Code): void {
     putReset(this.#out, streamId, code);
-    this.#remember(streamId, !isLast);
+    this.#ended.add(streamId, !isLast);
     this.#spendReset();
   }
 
@@ -387,7 +341,7 @@ export class ServerSession implements FrameSink {
 
   /** DATA of a stream that has ended. */
   #strayArrived(streamId: number): void {
-    if (this.#cutOff?.has(streamId) === true) return;
+    if (this.#ended.wasCutOff(streamId)) return;
     putReset(this.#out, streamId, Http2Code.STREAM_CLOSED);
     this.#spend(1);
   }
@@ -421,7 +375,7 @@ export class ServerSession implements FrameSink {
     windows.maxFrame = Math.min(settings.maxFrame, mostFrameBytes);
     if (settings.headerTableBytes < this.#toldTableBytes) {
       this.#toldTableBytes = 0;
-      this.#tellsTable = true;
+      this.#answers.tellTable();
     }
     const change = settings.initialWindow - before;
     windows.initial = settings.initialWindow;
@@ -495,64 +449,19 @@ export class ServerSession implements FrameSink {
     this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, problem);
   }
 
-  #putHeaders(streamId: number, block: Uint8Array, flags: number): void {
-    const tells = this.#tellsTable ? 1 : 0;
-    this.#tellsTable = false;
-    // Blocks of ours are far below a frame: a status message is cut at 4096 characters, details come from our own errors.
-    let from = 0;
-    let type: number = FrameType.HEADERS;
-    do {
-      const first = from === 0 ? tells : 0;
-      const piece = Math.min(block.length - from, defaultMaxFrame - first);
-      const isEnd = from + piece === block.length;
-      const at = this.#out.reserve(frameHeadBytes + first + piece);
-      const { bytes } = this.#out;
-      const all = (isEnd ? FrameFlag.END_HEADERS : 0) | (type === FrameType.HEADERS ? flags : 0);
-      const pieceAt = putFrameHead(bytes, at, first + piece, type, all, streamId);
-      if (first === 1) bytes[pieceAt] = emptyTable;
-      bytes.set(block.subarray(from, from + piece), pieceAt + first);
-      this.#out.at = pieceAt + first + piece;
-      from += piece;
-      type = FrameType.CONTINUATION;
-    } while (from < block.length);
-  }
-
-  #queue(stream: ServerStream, body: Buffer, length: number, trailers: Uint8Array | null): number {
-    stream.body = body;
-    stream.bodyAt = 0;
-    stream.bodyEnd = length;
-    stream.trailers = trailers;
-    const request = stream.request;
-    // What leaves at once is told by the result.
-    stream.request = null;
-    this.windows.add(stream);
-    this.windows.pump();
-    stream.request = request;
-    return stream.isClosed ? 0 : body.length;
-  }
-
-  /** For {@link SendWindows}: what follows the DATA. */
-  #bodyEnded(stream: ServerStream): void {
-    if (stream.trailers === null) {
-      const at = this.#out.reserve(frameHeadBytes);
-      this.#out.at = putFrameHead(this.#out.bytes, at, 0, FrameType.DATA, FrameFlag.END_STREAM, stream.id);
-    } else this.#putHeaders(stream.id, stream.trailers, FrameFlag.END_STREAM);
+  /** For {@link AnswerWriter}. A caller that goes on sending is told that it need not. */
+  answerEnded(stream: ServerStream, isLater: boolean): void {
     this.#controls.earn(controlsPerCall);
-    this.#answered(stream);
-    this.#tellClosed(stream);
-  }
-
-  /** Our side of a stream has ended. A caller that goes on sending is told that it need not. */
-  #answered(stream: ServerStream): void {
     if (!stream.hasEnded) putReset(this.#out, stream.id, Http2Code.NO_ERROR);
     this.#forget(stream, true);
+    if (isLater) this.#tellClosed(stream);
   }
 
   #forget(stream: ServerStream, isOurs: boolean): void {
     if (!this.streams.remove(stream)) return;
     stream.isClosed = true;
     this.windows.drop(stream);
-    this.#remember(stream.id, isOurs && !stream.hasEnded);
+    this.#ended.add(stream.id, isOurs && !stream.hasEnded);
     if (this.streams.size === 0) this.#host.streamsEnded();
   }
 
@@ -560,15 +469,6 @@ export class ServerSession implements FrameSink {
     const { request } = stream;
     stream.request = null;
     request?.streamClosed();
-  }
-
-  #remember(streamId: number, isCutOff: boolean): void {
-    this.#closed[this.#closedAt] = streamId;
-    this.#closedAt = (this.#closedAt + 1) % closedKept;
-    if (!isCutOff) return;
-    this.#cutOff ??= new Set();
-    this.#cutOff.add(streamId);
-    if (this.#cutOff.size > mostCutOff) for (const oldest of this.#cutOff) return void this.#cutOff.delete(oldest);
   }
 }
 
