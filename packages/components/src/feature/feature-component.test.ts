@@ -6,7 +6,14 @@ import { GrpcError } from '@inferflow/transport';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createFeatureCache } from '../cache/feature-cache.js';
-import { componentContract, createTestBackend, ManualUpstream, runComponent, TestBench } from '../testing/index.js';
+import {
+  TestBench as AnyTestBench,
+  componentContract,
+  createTestBackend,
+  ManualUpstream,
+  runComponent as runAnyComponent,
+  type TestOptions,
+} from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
 
 type Query = { entityLabel: string; groups: { label: string; features: string[] }[]; keySchema: string[]; keys: string[][] };
@@ -102,7 +109,17 @@ function store(handler: (query: Query) => Uint8Array | Promise<Uint8Array>, opti
   return { queries, backends: { featureStore: backend } };
 }
 
-describe('feature component', () => {
+describe.each([
+  ['WebAssembly', true],
+  ['TypeScript', false],
+] as const)('feature component that decodes in %s', (_how, wasm) => {
+  const runComponent: typeof runAnyComponent = (definition, options) => runAnyComponent(definition, { wasm, ...options });
+  class TestBench extends AnyTestBench {
+    constructor(definition: typeof featureDefinition, options: TestOptions) {
+      super(definition, { wasm, ...options });
+    }
+  }
+
   it('asks each different key once and fills every row', async () => {
     const { queries, backends } = store((query) => answerTo(query, cellOf));
     const items = ['x', 'y', 'x', 'z', 'y'];
@@ -505,6 +522,7 @@ describe('feature component', () => {
       config: configOf({ composite: true }),
       columns: { item: ['x', 'y', 'x'] },
       backends,
+      wasm,
     }))
       it(check.name, () => check.run());
   });

@@ -144,8 +144,11 @@ export class ComputeAnswer {
   }
 
   #readError(message: Uint8Array, start: number, end: number): boolean {
-    this.errorStart = start;
-    this.errorEnd = start;
+    // An error in several pieces is one error: one without a text adds nothing.
+    if (this.errorStart < 0) {
+      this.errorStart = start;
+      this.errorEnd = start;
+    }
     let at = start;
     while (at < end) {
       const tag = readTag(message, at, end);

@@ -200,5 +200,8 @@ describe('compute calls', () => {
     );
     expect(answer.read(error, 0, error.length)).toBe(true);
     expect(decode(error, answer.errorStart, answer.errorEnd)).toBe('no');
+    const pieces = Uint8Array.of(...error, 0x12, 0);
+    expect(answer.read(pieces, 0, pieces.length)).toBe(true);
+    expect(decode(pieces, answer.errorStart, answer.errorEnd)).toBe('no');
   });
 });
