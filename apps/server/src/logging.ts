@@ -54,7 +54,7 @@ export async function createServerLogging(environment: Environment, parts: Serve
   const schemas = new SchemaBook();
   const restored = restoreSchemas(environment, schemas, logger);
   const archive = keepsState ? restored : null;
-  const hot: HotSettings = { loggingType: '', isCompressed: false, zstd: null };
+  const hot: HotSettings = { loggingType: '', isCompressed: false, zstd: null, warnings: [] };
   const problems: string[] = [];
   let pipeline: LogPipeline | null = null;
   const files: FileReports = {
@@ -92,7 +92,7 @@ export async function createServerLogging(environment: Environment, parts: Serve
         const schema = schemas.add(config);
         archive?.save(schema);
       }
-      applySettings(hot, snapshot, streams.length > 0, logger);
+      applySettings(hot, snapshot, streams, logger);
     },
     async close(graceMs) {
       const areComplete = await Promise.all([pipeline?.close(graceMs), scoring?.close(graceMs), archive?.close()]);
@@ -132,10 +132,16 @@ interface HotSettings {
   loggingType: StreamSettings['format'] | '';
   isCompressed: boolean;
   zstd: Zstd | null;
+  /** Told about the settings in force. */
+  warnings: readonly string[];
 }
 
-function applySettings(hot: HotSettings, { service, models }: ConfigSnapshot, hasSinks: boolean, logger: ServerLogger): void {
-  const before = hot.loggingType;
+function applySettings(
+  hot: HotSettings,
+  { service, serviceProblems, models }: ConfigSnapshot,
+  streams: readonly LogStream[],
+  logger: ServerLogger,
+): void {
   hot.loggingType = service.loggingType;
   hot.isCompressed = service.compressionEnabled;
   if (hot.isCompressed && hot.zstd === null) {
@@ -146,14 +152,19 @@ function applySettings(hot: HotSettings, { service, models }: ConfigSnapshot, ha
       (error: unknown) => logger.warn({ err: error }, 'inference logs stay uncompressed'),
     );
   }
-  if (before === service.loggingType || service.loggingType === '') return;
   const isWanted = [...models.values()].some(({ config }) => (config?.response.loggingPercent ?? 0) > 0);
-  if (!hasSinks && isWanted) {
-    logger.warn(
-      { loggingType: service.loggingType },
+  const warnings = serviceProblems.map(({ path, message }) => `service settings, ${path}: ${message}`);
+  if (isWanted && service.loggingType !== '' && streams.length === 0)
+    warnings.push(
       'models ask for inference logs, but there is nowhere to write them: set KAFKA_BOOTSTRAP_SERVERS and KAFKA_LOGGING_TOPIC, INFERFLOW_LOG_DIR or INFERFLOW_LOG_STDOUT',
     );
-  }
+  if (isWanted && service.loggingType === '' && serviceProblems.length === 0 && streams.some(({ sink }) => sink.name === 'kafka'))
+    warnings.push(
+      'models ask for inference logs, but none go to Kafka: the service settings name no v2-logging-type (proto, arrow, parquet)',
+    );
+  // Told again only when something else is wrong.
+  for (const warning of warnings) if (!hot.warnings.includes(warning)) logger.warn({ loggingType: service.loggingType }, warning);
+  hot.warnings = warnings;
 }
 
 async function createStreams(
