@@ -15,6 +15,7 @@ import { ReadState } from '../message-reader.js';
 import { BlockCollector, BlockState, largestBlock } from './block-collector.js';
 import { putGoaway, putGreeting, putPing, putPingAck, putReset, putSettingsAck, putWindowUpdate } from './control-frames.js';
 import { FrameReader, type FrameSink } from './frame-reader.js';
+import { frameFault } from './frame-rules.js';
 import { FrameFlag, FrameType, Http2Code, readUint31, readUint32 } from './frames.js';
 import { HpackDecoder } from './hpack-decoder.js';
 import { grpcHeadBytes } from './message-writer.js';
@@ -190,6 +191,8 @@ export class ClientSession implements FrameSink {
 
   frameArrived(type: number, flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
     if (!this.#mayCome(type, streamId)) return;
+    const fault = frameFault(type, flags, streamId, to - from);
+    if (fault !== null) return this.framingBroken(fault.code, fault.problem);
     switch (type) {
       case FrameType.HEADERS:
         if (streamId === 0 || this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'HEADERS of no stream');
@@ -198,20 +201,17 @@ export class ClientSession implements FrameSink {
         if (this.#blocks.streamId === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'CONTINUATION of no header block');
         return this.#blockWent(this.#blocks.add(flags, bytes, from, to), streamId);
       case FrameType.RST_STREAM:
-        return this.#resetArrived(streamId, bytes, from, to);
+        return this.#resetArrived(streamId, bytes, from);
       case FrameType.SETTINGS:
-        return this.#settingsArrived(flags, streamId, bytes, from, to);
+        return this.#settingsArrived(flags, bytes, from, to);
       case FrameType.PING:
-        return this.#pingArrived(flags, streamId, bytes, from, to);
+        return this.#pingArrived(flags, bytes, from);
       case FrameType.GOAWAY:
-        return this.#goawayArrived(streamId, bytes, from, to);
+        return this.#goawayArrived(bytes, from);
       case FrameType.WINDOW_UPDATE:
-        return this.#windowOpened(streamId, bytes, from, to);
+        return this.#windowOpened(streamId, bytes, from);
       case FrameType.PUSH_PROMISE:
         return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PUSH_PROMISE, though push is switched off');
-      case FrameType.PRIORITY:
-        if (streamId === 0) this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PRIORITY of no stream');
-        else if (to - from !== 5) this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a PRIORITY frame that is not 5 bytes long');
     }
   }
 
@@ -288,8 +288,7 @@ export class ClientSession implements FrameSink {
     this.#host.answerRefused(stream, failure);
   }
 
-  #resetArrived(streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (to - from !== 4) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a RST_STREAM frame that is not 4 bytes long');
+  #resetArrived(streamId: number, bytes: Buffer, from: number): void {
     if (streamId === 0 || this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream');
     const stream = this.streams.get(streamId);
     if (stream === null) return;
@@ -298,10 +297,8 @@ export class ClientSession implements FrameSink {
     this.#host.streamReset(stream, readUint32(bytes, from));
   }
 
-  #settingsArrived(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'SETTINGS of a stream');
+  #settingsArrived(flags: number, bytes: Buffer, from: number, to: number): void {
     const isAck = (flags & FrameFlag.ACK) !== 0;
-    if (isAck && to > from) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'an acknowledgement of SETTINGS with a payload');
     if (isAck && !this.isGreeted) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
     if (isAck) return;
     const { settings, windows } = this;
@@ -328,9 +325,7 @@ export class ClientSession implements FrameSink {
     }
   }
 
-  #pingArrived(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PING of a stream');
-    if (to - from !== 8) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a PING frame that is not 8 bytes long');
+  #pingArrived(flags: number, bytes: Buffer, from: number): void {
     if ((flags & FrameFlag.ACK) === 0) {
       if (this.#mayAnswer()) putPingAck(this.#out, bytes, from);
     } else if (readUint32(bytes, from + 4) === this.#pings) this.#host.pingAnswered();
@@ -343,17 +338,14 @@ export class ClientSession implements FrameSink {
     return false;
   }
 
-  #goawayArrived(streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'GOAWAY of a stream');
-    if (to - from < 8) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a GOAWAY frame below 8 bytes');
+  #goawayArrived(bytes: Buffer, from: number): void {
     const last = readUint31(bytes, from);
     // A peer may lower the limit, never raise it.
     this.lastStream = this.lastStream < 0 ? last : Math.min(this.lastStream, last);
     this.#host.goawayArrived();
   }
 
-  #windowOpened(streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (to - from !== 4) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a WINDOW_UPDATE frame that is not 4 bytes long');
+  #windowOpened(streamId: number, bytes: Buffer, from: number): void {
     const increment = readUint31(bytes, from);
     const { windows } = this;
     if (streamId === 0) {

@@ -52,11 +52,12 @@ export class HpackDecoder<Digest> {
   #at = 0;
   #to = 0;
   #scratch: Buffer = Buffer.alloc(0);
-  // Cache, direct-mapped. An entry is good while #changes is what it was.
+  // Cache, direct-mapped. An entry is good until the table changes: then all are dropped, because what a peer's table may hold is bounded,
+  // and what its blocks once meant is not.
   #changes = 0;
+  readonly #usedSlots: number[] = [];
   #lastTexts = 0;
   readonly #cachedBlocks: (Uint8Array | null)[] = new Array<Uint8Array | null>(cacheSlots).fill(null);
-  readonly #cachedAt: number[] = new Array<number>(cacheSlots).fill(-1);
   readonly #cachedDigests: (Digest | null)[] = new Array<Digest | null>(cacheSlots).fill(null);
 
   constructor(limits: HpackLimits, digest: DigestFields<Digest>) {
@@ -89,12 +90,12 @@ export class HpackDecoder<Digest> {
     for (let at = from; at < to; at++) hash = (Math.imul(hash, 31) + block[at]!) | 0;
     const slot = (hash ^ (hash >>> 13)) & (cacheSlots - 1);
     const cached = this.#cachedBlocks[slot] ?? null;
-    if (cached !== null && this.#cachedAt[slot] === this.#changes && isSame(cached, block, from, length)) return this.#cachedDigests[slot]!;
+    if (cached !== null && isSame(cached, block, from, length)) return this.#cachedDigests[slot]!;
     const changesBefore = this.#changes;
     const digest = this.#decodeFields(block, from, to);
     if (digest !== null && this.#changes === changesBefore && this.#lastTexts <= mostCachedTexts) {
+      if (cached === null) this.#usedSlots.push(slot);
       this.#cachedBlocks[slot] = new Uint8Array(block.subarray(from, to));
-      this.#cachedAt[slot] = changesBefore;
       this.#cachedDigests[slot] = digest;
     }
     return digest;
@@ -187,8 +188,17 @@ export class HpackDecoder<Digest> {
     return (this.#newest - age + capacity) % capacity;
   }
 
-  #add(name: string, value: string): void {
+  #changed(): void {
     this.#changes++;
+    for (const slot of this.#usedSlots) {
+      this.#cachedBlocks[slot] = null;
+      this.#cachedDigests[slot] = null;
+    }
+    this.#usedSlots.length = 0;
+  }
+
+  #add(name: string, value: string): void {
+    this.#changed();
     const size = name.length + value.length + fieldOverhead;
     this.#evictTo(this.#maxTableBytes - size);
     // An entry that is larger than the table empties it and is not kept.
@@ -217,7 +227,7 @@ export class HpackDecoder<Digest> {
       this.problem = 'a table size above the announced one';
       return false;
     }
-    this.#changes++;
+    this.#changed();
     this.#maxTableBytes = bytes;
     this.#evictTo(bytes);
     return true;

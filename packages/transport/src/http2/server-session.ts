@@ -15,6 +15,7 @@ import { ClosedStreams } from './closed-streams.js';
 import { putGoaway, putPing, putPingAck, putReset, putSettings, putSettingsAck, putWindowUpdate } from './control-frames.js';
 import { FrameBudget } from './frame-budget.js';
 import { FrameReader, type FrameSink } from './frame-reader.js';
+import { frameFault } from './frame-rules.js';
 import {
   clientPreface,
   defaultMaxFrame,
@@ -220,6 +221,8 @@ export class ServerSession implements FrameSink, AnswerSink {
 
   frameArrived(type: number, flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
     if (!this.#mayCome(type, streamId)) return;
+    const fault = frameFault(type, flags, streamId, to - from);
+    if (fault !== null) return this.framingBroken(fault.code, fault.problem);
     switch (type) {
       case FrameType.HEADERS:
         if (streamId === 0 || (streamId & 1) === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'HEADERS of no stream');
@@ -229,21 +232,19 @@ export class ServerSession implements FrameSink, AnswerSink {
         if (this.#blocks.streamId === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'CONTINUATION of no header block');
         return this.#blockWent(this.#blocks.add(flags, bytes, from, to), streamId);
       case FrameType.RST_STREAM:
-        return this.#resetArrived(streamId, from, to);
+        return this.#resetArrived(streamId);
       case FrameType.SETTINGS:
-        return this.#settingsArrived(flags, streamId, bytes, from, to);
+        return this.#settingsArrived(flags, bytes, from, to);
       case FrameType.PING:
-        return this.#pingArrived(flags, streamId, bytes, from, to);
+        return this.#pingArrived(flags, bytes, from);
       case FrameType.GOAWAY:
-        if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'GOAWAY of a stream');
-        if (to - from < 8) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a GOAWAY frame below 8 bytes');
         break;
       case FrameType.WINDOW_UPDATE:
-        return this.#windowOpened(streamId, bytes, from, to);
+        return this.#windowOpened(streamId, bytes, from);
       case FrameType.PUSH_PROMISE:
         return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PUSH_PROMISE of a client');
       case FrameType.PRIORITY:
-        return this.#priorityArrived(streamId, bytes, from, to);
+        return this.#priorityArrived(streamId, bytes, from);
     }
     this.#spend(1);
   }
@@ -346,8 +347,7 @@ export class ServerSession implements FrameSink, AnswerSink {
     this.#spend(1);
   }
 
-  #resetArrived(streamId: number, from: number, to: number): void {
-    if (to - from !== 4) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a RST_STREAM frame that is not 4 bytes long');
+  #resetArrived(streamId: number): void {
     if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream');
     const stream = this.streams.get(streamId);
     if (stream !== null) {
@@ -358,10 +358,8 @@ export class ServerSession implements FrameSink, AnswerSink {
     this.#spendReset();
   }
 
-  #settingsArrived(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'SETTINGS of a stream');
+  #settingsArrived(flags: number, bytes: Buffer, from: number, to: number): void {
     const isAck = (flags & FrameFlag.ACK) !== 0;
-    if (isAck && to > from) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'an acknowledgement of SETTINGS with a payload');
     if (isAck && !this.isGreeted) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
     // Every open stream is looked at when windows change.
     if (!this.#spend(isAck ? 1 : 1 + (this.streams.size >>> 3)) || isAck) return;
@@ -388,25 +386,20 @@ export class ServerSession implements FrameSink, AnswerSink {
     this.#host.greeted();
   }
 
-  #pingArrived(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (streamId !== 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PING of a stream');
-    if (to - from !== 8) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a PING frame that is not 8 bytes long');
+  #pingArrived(flags: number, bytes: Buffer, from: number): void {
     if (!this.#spend(1)) return;
     if ((flags & FrameFlag.ACK) !== 0) this.#host.leaveAnswered();
     else if (this.#mayAnswer()) putPingAck(this.#out, bytes, from);
   }
 
-  #priorityArrived(streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (streamId === 0) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PRIORITY of no stream');
-    if (to - from !== 5) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a PRIORITY frame that is not 5 bytes long');
+  #priorityArrived(streamId: number, bytes: Buffer, from: number): void {
     if (!this.#spend(1) || readUint31(bytes, from) !== streamId) return;
     const stream = this.streams.get(streamId);
     if (stream !== null) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
     else this.framingBroken(Http2Code.PROTOCOL_ERROR, 'a stream that depends on itself');
   }
 
-  #windowOpened(streamId: number, bytes: Buffer, from: number, to: number): void {
-    if (to - from !== 4) return this.framingBroken(Http2Code.FRAME_SIZE_ERROR, 'a WINDOW_UPDATE frame that is not 4 bytes long');
+  #windowOpened(streamId: number, bytes: Buffer, from: number): void {
     if (!this.#spend(1)) return;
     const increment = readUint31(bytes, from);
     const { windows } = this;

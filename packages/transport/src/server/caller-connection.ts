@@ -102,7 +102,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
 
   /** Says goodbye: no new streams, open ones end, then the connection closes. */
   leave(): void {
-    if (this.#isLeaving || this.#socket.destroyed) return;
+    if (this.#isLeaving || this.#isBroken || this.#socket.destroyed) return;
     this.#isLeaving = true;
     if (!this.session.isGreeted) {
       this.#socket.destroy();
