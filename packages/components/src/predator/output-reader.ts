@@ -85,7 +85,7 @@ export class OutputReader {
       return this.#refuse(`output "${expected.name}" holds texts that do not fit its shape`);
     const perRow = rows === 0 ? 0 : total / rows;
     if (rows > 0 && !this.#fitsScores(expected, perRow, isText)) {
-      return this.#refuse(`output "${expected.name}" has ${perRow} values per row; its scores take another number`);
+      return this.#refuse(`output "${expected.name}" has ${perRow} values per row; its scores take ${wantedValues(expected, isText)}`);
     }
     this.#output = expected;
     this.#isText = isText;
@@ -203,6 +203,15 @@ export class OutputReader {
     this.problem = problem;
     return false;
   }
+}
+
+/** For messages. */
+function wantedValues({ elements }: ExpectedOutput, isText: boolean): string {
+  if (isText) return `${elements.length}, one text each`;
+  const known = elements.reduce((sum, count) => sum + Math.max(count, 0), 0);
+  const open = elements.filter((count) => count < 0).length;
+  if (open > 1) return 'a number that cannot be told, as more than one is open';
+  return open === 1 ? `${known} or more` : String(known);
 }
 
 function isFixed(block: Block, slots: readonly number[], expected: ExpectedOutput, elementBytes: number): boolean {

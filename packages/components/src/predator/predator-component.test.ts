@@ -317,6 +317,22 @@ describe('predator component', () => {
       expect(result.status['s']).toEqual(price.map(() => 'failed'));
     });
 
+    it.each([
+      [[[1], [2]], 'FP32', '4 values per row; its scores take 3'],
+      [[[1], [-1], [6]], 'FP32', '4 values per row; its scores take 7 or more'],
+      [[[1], [2]], 'BYTES', '4 values per row; its scores take 2, one text each'],
+    ])('another width: says which it takes (%s %s)', async (dims, datatype, text) => {
+      const raw = datatype === 'BYTES' ? new Uint8Array(4 * 4) : floats([1, 2, 3, 4]);
+      const { backends } = model(() => answerOf([{ name: 'o', datatype, shape: [1, 4], raw }]));
+      const scores = dims.map((each, index) => ({ name: `s${index}`, dims: each }));
+      const result = await run({
+        config: configOf({ outputs: [output({ scores, dataType: datatype })] }),
+        columns: { price: [1] },
+        backends,
+      });
+      expect(result.failure?.message).toContain(text);
+    });
+
     it('fewer rows: the rows that came stand', async () => {
       const { backends } = model(() => answerOf([{ ...good, shape: [3, 1], raw: floats([1, 2, 3]) }]));
       const result = await run({ config: configOf(), columns: { price }, backends });
