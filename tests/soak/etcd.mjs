@@ -175,8 +175,42 @@ async function values(run, { version }) {
   await become('unknown keys change nothing', { ...all, m1: 9, 'ab-c': 'ab-c2' });
   await writer.removePrefix(writer.key('m1'));
   await become('a deleted prefix takes exactly its models', { ...all, m1: 3, m10: 3, 'm1-b': 3, 'ab-c': 'ab-c2' });
+  await forms(world, become, { ...all, m1: 3, m10: 3, 'm1-b': 3, 'ab-c': 'ab-c2' });
   world.unharmed('values');
   await world.stop();
+}
+
+/** Models in parts, and all models in one key. */
+async function forms(world, become, before) {
+  const { writer } = world;
+  const part = (name, value) => writer.putKey(`${writer.key('m1')}/${name}`, typeof value === 'string' ? value : JSON.stringify(value));
+  const { dag_execution_config: dag, component_config: components, response_config: response } = world.config('-m1');
+  await part('response-config', response);
+  await part('component-config', components);
+  await part('dag-execution-config', dag);
+  await become('a model in parts serves when the last of them is there', { ...before, m1: 'm1' });
+  await part('component-config', world.config('-m1-b').component_config);
+  await become('one part changes it', { ...before, m1: 'm1-b' });
+  await part('response-config', '{');
+  await part('component-config', world.config('-m1-c').component_config);
+  await become('a bad part leaves the last good one in force', { ...before, m1: 'm1-b' });
+  await writer.removePrefix(`${writer.key('m1')}/`);
+  await become('without its parts it is gone', before);
+
+  const none = Object.fromEntries(Object.keys(before).map((id) => [id, 3]));
+  const map = (text) => writer.putKey(`${writer.base}/configMap`, text);
+  const soak = JSON.parse((await writer.get('soak')).text);
+  const changing = JSON.parse((await writer.get('changing')).text);
+  await map(JSON.stringify({ soak, changing, m1: world.config('-m1-d'), M1: soak }));
+  await become('one key of all models counts before the others', { ...none, m1: 'm1-d' });
+  await map('{');
+  await become('if it cannot be read, its models serve on', { ...none, m1: 'm1-d' });
+  await map('');
+  // Its last good version went with the others; what came back was bad.
+  const back = { ...before, 'a-bc': 9 };
+  await become('and if it is emptied; then the others count again', { ...back, m1: 'm1-d' });
+  await writer.raw((client) => client.delete().key(`${writer.base}/configMap`));
+  await become('deleted: its models are gone', back);
 }
 
 /** Versions that are written by compare-and-swap: of two at once one wins and the other is told, whatever servers do meanwhile. */

@@ -62,7 +62,13 @@ describe('readKeyLayout', () => {
     const layout = new KeyLayout(base);
     const map = (value: string) => layout.read([{ key: `${base}/config-map`, text: value }]);
     map('{"a":1,"b":2}');
+    map('{');
     expect([...map('').emptied]).toEqual(['a', 'b']);
+    const own = { key: `${base}/config-map/a`, text: '1' };
+    layout.read([{ key: `${base}/config-map`, text: '' }, own]);
+    expect([...map('').emptied], 'the key of its own was deleted').toEqual(['b']);
+    layout.read([own]);
+    expect(map('').emptied.size, 'the one key was').toBe(0);
   });
 
   it('says which part of a model is not JSON', () => {

@@ -46,6 +46,8 @@ export class KeyLayout {
   #composed = new Map<string, Composed>();
   #service: { readonly from: readonly KeyEntry[]; readonly document: ConfigDocument } | null = null;
   #map: { readonly from: KeyEntry; readonly result: MapResult } | null = null;
+  /** Models of the one key of all when it could last be read, while it is there and they have no other key. */
+  #inMap: readonly string[] = [];
 
   /** @param base without a slash at its end */
   constructor(base: string) {
@@ -94,9 +96,8 @@ export class KeyLayout {
   }
 
   #emptied(without: FoundKeys, models: ReadonlyMap<string, ConfigDocument>): ReadonlySet<string> {
-    // Which models the one key of all held, only its last content tells.
-    const inMap = without.map === null ? [] : (this.#map?.result.models.keys() ?? []);
-    return new Set([...without.models.keys(), ...without.parts.keys(), ...inMap].filter((id) => !models.has(id)));
+    this.#inMap = without.map === null ? [] : this.#inMap.filter((id) => !models.has(id));
+    return new Set([...without.models.keys(), ...without.parts.keys(), ...this.#inMap].filter((id) => !models.has(id)));
   }
 
   #document(entry: KeyEntry): ConfigDocument {
@@ -110,7 +111,9 @@ export class KeyLayout {
 
   #readMap(entry: KeyEntry): MapResult {
     if (this.#map?.from !== entry) this.#map = { from: entry, result: splitMap(entry) };
-    return this.#map.result;
+    const { result } = this.#map;
+    if (result.problem === undefined) this.#inMap = [...result.models.keys()];
+    return result;
   }
 
   #readService(found: FoundKeys): ConfigDocument | undefined {

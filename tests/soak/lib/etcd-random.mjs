@@ -6,7 +6,7 @@ import { freshRequest, PATH } from './workload.mjs';
 
 const ids = ['m1', 'm10', 'm1-b', 'a-bc', 'ab-c', 'AB-C', 'x'];
 
-/** A change is live after this time, unless something was broken meanwhile. */
+/** A change is live after this time, unless something was broken a moment ago. */
 const QUIET_MS = 1000;
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
@@ -18,6 +18,7 @@ export async function randomFaults(world, seconds) {
   const good = new Map();
   let isTouched = false;
   let isBroken = false;
+  let mendedAt = Number.NEGATIVE_INFINITY;
   let serial = 0;
   const counts = { changes: 0, faults: 0, comparisons: 0 };
   const alone = cluster.state.members.length === 1;
@@ -84,17 +85,18 @@ export async function randomFaults(world, seconds) {
 
   const compare = async () => {
     await heal();
+    if (isBroken) mendedAt = performance.now();
+    isBroken = false;
     let wrong = [];
     const isRight = await until(
       async () => {
         wrong = await differences(world, good);
         return wrong.length === 0;
       },
-      isBroken ? ARRIVES_MS : QUIET_MS,
+      Math.max(QUIET_MS, mendedAt + ARRIVES_MS - performance.now()),
       50,
     );
     if (!isRight) run.check('the live set is what a naive model says', false, wrong.join('; '));
-    isBroken = false;
     await sleep(300);
     const later = isRight ? await differences(world, good) : [];
     if (later.length > 0) run.check('the live set stays what a naive model says', false, later.join('; '));
