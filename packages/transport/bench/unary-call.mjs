@@ -1,4 +1,5 @@
-// CPU of one unary call, µs: the client alone, over both kinds of connections (the server runs in another process), and the server alone.
+// CPU of one unary call, µs: the client alone, over both kinds of connections, and the server alone, with both kinds of HTTP/2 (in processes of
+// their own).
 //   npm run build && node packages/transport/bench/unary-call.mjs [calls] [outstanding]
 import { fork } from 'node:child_process';
 import { createCallHead, createLocalUpstream, createOnePort, createUpstream, UnaryCall } from '@inferflow/transport';
@@ -20,6 +21,7 @@ class Bytes {
 
 if (process.argv[2] === 'server') {
   const server = createOnePort({
+    http2: process.argv[3],
     hot: [{ path, maxMessageBytes: 1 << 24, handle: (call) => call.respond(new Bytes(call.message)) }],
     listener: (_request, response) => response.end(),
     maxInFlight: 1000,
@@ -35,17 +37,19 @@ if (process.argv[2] === 'server') {
   const calls = Number(process.argv[2] ?? 20_000);
   const outstanding = Number(process.argv[3] ?? 16);
   const head = createCallHead({ path, authority: 'bench' });
-  const server = fork(new URL(import.meta.url), ['server']);
-  const ask = () =>
-    new Promise((resolve) => {
-      server.once('message', resolve);
+  const servers = [];
+  const startServer = async (http2) => {
+    const server = fork(new URL(import.meta.url), ['server', http2]);
+    const answer = () => new Promise((resolve) => server.once('message', resolve));
+    servers.push(server);
+    const ask = () => {
       server.send('cpu');
-    });
-  const port = await new Promise((resolve) => server.once('message', resolve));
-  const remote = (protocol) => createUpstream({ name: 'bench', protocol, host: '127.0.0.1', port });
-  const lean = remote('lean');
-  const node = remote('node');
-  const local = createLocalUpstream('bench', (_path, message) => message);
+      return answer();
+    };
+    return { port: await answer(), ask };
+  };
+  const [toNode, toLean] = [await startServer('node'), await startServer('lean')];
+  const remote = (protocol, { port }) => createUpstream({ name: 'bench', protocol, host: '127.0.0.1', port });
 
   class BenchCall extends UnaryCall {
     constructor(bench) {
@@ -92,24 +96,28 @@ if (process.argv[2] === 'server') {
       for (let i = 0; i < outstanding; i++) next();
     });
 
-  for (const [name, upstream] of [
-    ['remote, lean', lean],
-    ['remote, node:http2', node],
-    ['local', local],
-  ])
+  const local = createLocalUpstream('bench', (_path, message) => message);
+  const subjects = [
+    ['lean to lean', remote('lean', toLean), toLean],
+    ['lean to node:http2', remote('lean', toNode), toNode],
+    ['node:http2 to lean', remote('node', toLean), toLean],
+    ['node:http2 to node:http2', remote('node', toNode), toNode],
+    ['local', local, null],
+  ];
+  for (const [name, upstream, server] of subjects)
     for (const size of sizes) {
       await measure(upstream, size, Math.ceil(calls / 4));
-      await ask();
+      await server?.ask();
       const { cpu, perSecond } = await measure(upstream, size, calls);
-      const serverCpu = await ask();
-      const serverText = upstream !== local ? `, server ${((serverCpu.user + serverCpu.system) / calls).toFixed(1)} µs` : '';
+      const used = await server?.ask();
+      const serverText = used === undefined ? '' : `, server ${((used.user + used.system) / calls).toFixed(1)} µs`;
       console.log(
-        `${name.padEnd(20)} ${String(size).padStart(6)} B  client ${cpu.toFixed(1)} µs${serverText}, ${Math.round(perSecond)} calls/s`,
+        `${name.padEnd(25)} ${String(size).padStart(6)} B  client ${cpu.toFixed(1)} µs${serverText}, ${Math.round(perSecond)} calls/s`,
       );
     }
-  await lean.close(0);
-  await node.close(0);
-  await local.close(0);
-  server.disconnect();
-  server.kill();
+  for (const [, upstream] of subjects) await upstream.close(0);
+  for (const server of servers) {
+    server.disconnect();
+    server.kill();
+  }
 }
