@@ -1,6 +1,7 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import type { ConnectRouter } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus, trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import { EngineError, type Violation } from '@inferflow/engine';
 import { jsonProblems } from './json-problems.js';
 import { toConnectError } from './to-connect-error.js';
@@ -20,12 +21,16 @@ export interface RefusalOptions {
 /** How the library says that a body cannot be decompressed. */
 const cannotInflate = 'decompression failed';
 
+// The frame of a gRPC-Web body that holds the trailers, and what stands before its bytes.
+const trailerFrame = 0x80;
+const frameHead = 5;
+
 const acceptedTypes = 'application/json, application/proto, application/grpc, application/grpc-web';
 
 /**
  * Makes what the RPC library refuses by itself as clear as our own refusals: methods and content types that it does not take (it answers
  * without a word), and bytes that are not the request (every unknown or wrong member of JSON with its place; a caller's mistake is never
- * INTERNAL).
+ * INTERNAL). Bytes that are not the message, or too many, are told as the fast path tells them.
  */
 export function explainRefusals(router: ConnectRouter, options: RefusalOptions): void {
   router.handlers.forEach((handler, index) => {
@@ -55,10 +60,10 @@ async function answer(handler: Handler, request: Request, options: RefusalOption
     return refusal(415, 'invalid_argument', message, { 'accept-post': acceptedTypes });
   }
   if (response.status === 400 && isJson) return explainJson(handler, request, response, kept, options);
-  const isRefused = response.status === 400 || response.status === 500;
+  const isRefused = response.status === 400 || response.status === 500 || response.status === 429;
   if (isRefused && (isJson || type.startsWith('application/proto'))) return explainBytes(handler, response, options);
   if (response.body !== undefined && type.startsWith('application/grpc'))
-    return { ...response, body: correctingStatus(response.body, response.trailer, () => options.onMalformed(handler.requestPath)) };
+    return { ...response, body: correctingStatus(response.body, response.trailer, handler, options) };
   return response;
 }
 
@@ -99,23 +104,37 @@ async function explainJson(
   if (response.header?.has('content-encoding') === true || !isDecodeError(body)) return same;
   options.onMalformed(handler.requestPath);
   const malformed = jsonError(handler, decompress(Buffer.concat(kept), request.header.get('content-encoding'), options.maxMessageBytes));
-  return errorResponse(response, malformed ?? otherwise(errorIn(body)?.message ?? ''));
+  return errorResponse(response, toConnectError(malformed ?? otherwise(errorIn(body)?.message ?? '')));
 }
 
 async function explainBytes(handler: Handler, response: Response, options: RefusalOptions): Promise<Response> {
   const body = await readAll(response.body);
   const said = errorIn(body);
-  const isDamaged = said?.message === cannotInflate;
-  if (said === null || !(isDamaged || said.message.startsWith('parse binary'))) return { ...response, body: once(body) };
-  options.onMalformed(handler.requestPath);
-  return errorResponse(response, isDamaged ? damaged() : notTheMessage(`the request is not the message ${handler.method.input.name}`));
+  const error = said === null ? null : explained(said.message, handler, options);
+  return error === null ? { ...response, body: once(body) } : errorResponse(response, error);
 }
 
-function errorResponse(response: Response, error: EngineError): Response {
-  const body = errorToJsonBytes(toConnectError(error), undefined);
+/** What the library said about the bytes of a message in our words; null for everything else. */
+function explained(said: string, { method, requestPath }: Handler, options: RefusalOptions): ConnectError | null {
+  const size = /^message (?:size (\d+) )?is larger than configured readMaxBytes/.exec(said);
+  if (size !== null) {
+    const limit = `the limit of ${requestPath} is ${options.maxMessageBytes}`;
+    const length = size[1] === undefined ? 'too many bytes when decompressed' : `${size[1]} bytes`;
+    return new ConnectError(`the request message has ${length}, ${limit}`, Code.ResourceExhausted);
+  }
+  const isDamaged = said === cannotInflate;
+  if (!isDamaged && !said.startsWith('parse binary')) return null;
+  options.onMalformed(requestPath);
+  if (isDamaged) return toConnectError(damaged());
+  const description = `the message is not a valid ${method.input.name}`;
+  return toConnectError(notTheMessage(description, [{ field: '', description }]));
+}
+
+function errorResponse(response: Response, error: ConnectError): Response {
+  const body = errorToJsonBytes(error, undefined);
   const header = new Headers(response.header);
   header.set('content-length', String(body.length));
-  return { ...response, status: 400, header, body: once(body) };
+  return { ...response, status: error.code === Code.ResourceExhausted ? 429 : 400, header, body: once(body) };
 }
 
 function jsonError({ method }: Handler, body: Buffer | null): EngineError | null {
@@ -177,28 +196,30 @@ function decompress(bytes: Buffer, encoding: string | null, maxOutputLength: num
 async function* correctingStatus(
   body: AsyncIterable<Uint8Array>,
   trailer: Headers | undefined,
-  onMalformed: () => void,
+  handler: Handler,
+  options: RefusalOptions,
 ): AsyncIterable<Uint8Array> {
   for await (const chunk of body) {
-    if (chunk[0] !== 0x80) {
+    const inBody = chunk[0] === trailerFrame ? trailerParse(chunk.subarray(frameHead)) : null;
+    if (inBody === null || !correctStatus(inBody, handler, options)) {
       yield chunk;
       continue;
     }
-    const text = Buffer.from(chunk.subarray(5)).toString('latin1');
-    if (!/grpc-message: (parse%20binary|decompression%20failed)/i.test(text)) {
-      yield chunk;
-      continue;
-    }
-    onMalformed();
-    const corrected = Buffer.from(text.replace(/grpc-status: 13/i, 'grpc-status: 3'), 'latin1');
-    const head = Buffer.from([0x80, 0, 0, 0, 0]);
+    const corrected = trailerSerialize(inBody);
+    const head = Buffer.from([trailerFrame, 0, 0, 0, 0]);
     head.writeUInt32BE(corrected.length, 1);
     yield Buffer.concat([head, corrected]);
   }
-  if (trailer?.get('grpc-status') === '13' && /^(parse%20binary|decompression%20failed)/.test(trailer.get('grpc-message') ?? '')) {
-    onMalformed();
-    trailer.set('grpc-status', '3');
-  }
+  if (trailer !== undefined) correctStatus(trailer, handler, options);
+}
+
+/** True when there was something to correct. */
+function correctStatus(trailer: Headers, handler: Handler, options: RefusalOptions): boolean {
+  const said = trailer.get('grpc-message');
+  const error = said === null ? null : explained(decodeURIComponent(said), handler, options);
+  if (error === null) return false;
+  setTrailerStatus(trailer, error);
+  return true;
 }
 
 async function readAll(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
