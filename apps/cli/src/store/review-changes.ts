@@ -85,7 +85,7 @@ export function reviewModel(input: InputModel, stored: StoredModels, { to, isFor
   const { config: old, problems: oldProblems } =
     'problem' in read ? { config: null, problems: [] } : checkInput({ modelConfigId, value: read.value }, false);
   if (old === null) {
-    notes.push('servers refuse what etcd holds now, so there is nothing to compare with; they go on with the version before it');
+    notes.push(NOTHING_TO_COMPARE);
     return { ...base, action: 'changed', config, document, changes: [], notes };
   }
   const isSame = sameMeaning(old, config);
@@ -128,13 +128,17 @@ export function changeText({ subject, action, name, detail }: ConfigChange): str
 /** A note of a model that servers would take. */
 export const FORCEABLE = 'servers would take it, with warnings: --force writes it all the same';
 
+/** A note of a model whose version in etcd is broken. */
+const NOTHING_TO_COMPARE = 'servers refuse what etcd holds now, so there is nothing to compare with; they go on with the version before it';
+
 const MOST_LINES = 20;
 
 /** What a version changed, short enough to be kept. */
-export function summaryOf({ action, changes, config }: ReviewedModel): readonly string[] {
+export function summaryOf({ action, changes, config, notes }: ReviewedModel): readonly string[] {
   if (action === 'added') return [`new, ${config?.components.length ?? 0} components`];
   if (action === 'respelled') return ['other words, the same for requests'];
   const lines = changes.map(changeText);
-  if (lines.length === 0) return ['replaces a version that could not be read'];
+  if (lines.length === 0)
+    return [notes.includes(NOTHING_TO_COMPARE) ? 'replaces a version that could not be read' : 'the same for requests'];
   return lines.length <= MOST_LINES ? lines : [...lines.slice(0, MOST_LINES - 1), `and ${lines.length - MOST_LINES + 1} more`];
 }

@@ -62,4 +62,62 @@ describe('configGraph', () => {
     expect(svg.match(/<rect x=/g)).toHaveLength(graph.components.length);
     expect(svg.match(/<path d="M\d/g)).toHaveLength(graph.edges.length + 1);
   });
+
+  it('draws no label on another one or on a box, however many edges meet', () => {
+    const names = Array.from({ length: 12 }, (_, index) => `source_${index}`);
+    const { config } = parseModelConfig('wide', {
+      dag_execution_config: {
+        component_dependency: { feature_initializer: names, ...Object.fromEntries(names.map((name) => [name, ['m', 'n']])), m: [], n: [] },
+      },
+      component_config: {
+        feature_component_config: Object.fromEntries(
+          names.map((name) => [
+            name,
+            {
+              fs_keys: { schema: ['id'], col: 'id' },
+              fs_request: { entity_label: name, feature_groups: [{ label: 'g', feature_labels: ['a', 'b'] }] },
+            },
+          ]),
+        ),
+        predator_component_config: Object.fromEntries(
+          ['m', 'n'].map((name) => [
+            name,
+            {
+              model_name: name,
+              model_endpoint: 'h',
+              inputs: {
+                feature_map: Object.fromEntries(
+                  names.flatMap((source) => [
+                    [`${source}:g:a`, 'FP32'],
+                    [`${source}:g:b`, 'FP32'],
+                  ]),
+                ),
+              },
+              outputs: { score_columns: ['s'] },
+            },
+          ]),
+        ),
+      },
+      response_config: { features: ['id', 'm:s', 'n:s'] },
+    });
+    if (config === null) throw new Error('the model of this test is not valid');
+    const svg = graphSvg(configGraph(config));
+    const numbers = (pattern: RegExp) => [...svg.matchAll(pattern)].map(([, ...found]) => found.map(Number));
+    const boxes = numbers(/<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g).map(
+      ([x = 0, y = 0, width = 0, height = 0]) => ({ x, y, width, height }),
+    );
+    // Right-aligned, of 22 letters of 10 px at most.
+    const labels = numbers(/<text x="([\d.]+)" y="([\d.]+)" font-size="10"/g).map(([x = 0, y = 0]) => ({
+      x: x - 140,
+      y: y - 10,
+      width: 140,
+      height: 12,
+    }));
+    expect(labels).toHaveLength(24);
+    const all = [...boxes, ...labels];
+    const overlaps = all.flatMap((a, index) =>
+      all.slice(index + 1).filter((b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height),
+    );
+    expect(overlaps).toEqual([]);
+  });
 });

@@ -1,10 +1,10 @@
 import type { ConfigGraph, GraphComponent } from './config-graph.js';
-import { shortList } from './graph-text.js';
 
 const boxWidth = 210;
 const boxHeight = 46;
 const columnGap = 150;
 const rowGap = 26;
+const labelHeight = 13;
 const margin = 24;
 const fills: Readonly<Record<GraphComponent['kind'], string>> = {
   feature_initializer: '#eceff1',
@@ -21,27 +21,36 @@ export function graphSvg(graph: ConfigGraph): string {
   const filled = new Array<number>(levels).fill(0);
   for (const { componentName, level } of graph.components) rows.set(componentName, filled[level]!++);
   const tallest = Math.max(...filled);
+  // Labels are stacked before the box that they lead to, so that they never lie on each other.
+  const labels = new Map<string, number>();
+  for (const { to, columns } of graph.edges) if (columns.length > 0) labels.set(to, (labels.get(to) ?? 0) + 1);
+  const rowHeight = Math.max(boxHeight + rowGap, (Math.max(0, ...labels.values()) + 1) * labelHeight);
+  const drawn = new Map<string, number>();
   const place = ({ componentName, level }: GraphComponent) => ({
     x: margin + level * (boxWidth + columnGap),
-    y: margin + (rows.get(componentName)! + (tallest - filled[level]!) / 2) * (boxHeight + rowGap),
+    y: margin + (rows.get(componentName)! + (tallest - filled[level]!) / 2) * rowHeight,
   });
   const places = new Map(graph.components.map((component) => [component.componentName, place(component)]));
   const width = 2 * margin + levels * boxWidth + (levels - 1) * columnGap;
-  const height = 2 * margin + tallest * (boxHeight + rowGap) - rowGap;
+  const height = 2 * margin + tallest * rowHeight - (rowHeight - boxHeight);
   const edges = graph.edges.map(({ from, to, columns, isDependency }) => {
     const [start, end] = [places.get(from)!, places.get(to)!];
     const [x1, y1, x2, y2] = [start.x + boxWidth, start.y + boxHeight / 2, end.x, end.y + boxHeight / 2];
     const bend = (x1 + x2) / 2;
     const title = columns.length === 0 ? `${from} → ${to}` : `${from} → ${to}: ${columns.join(', ')}`;
+    const index = drawn.get(to) ?? 0;
+    if (columns.length > 0) drawn.set(to, index + 1);
+    const [first = '', ...others] = columns;
+    const more = others.length === 0 ? '' : ` +${others.length}`;
     const label =
       columns.length === 0
         ? ''
         : text(
-            bend,
-            (y1 + y2) / 2 - 4,
-            shortText(shortList(columns.slice(0, 1), '') + (columns.length > 1 ? ` +${columns.length - 1}` : ''), 22),
+            x2 - 10,
+            y2 + (index - ((labels.get(to) ?? 1) - 1) / 2) * labelHeight - 2,
+            `${shortText(first, 22 - more.length)}${more}`,
             10,
-            'middle',
+            'end',
           );
     return `<g><title>${escaped(title)}</title><path d="M${x1},${y1} C${bend},${y1} ${bend},${y2} ${x2},${y2}" fill="none" stroke="#78909c"${isDependency ? '' : ' stroke-dasharray="4 3"'} marker-end="url(#arrow)"/>${label}</g>`;
   });
@@ -66,7 +75,7 @@ export function graphSvg(graph: ConfigGraph): string {
 }
 
 function text(x: number, y: number, content: string, size: number, anchor = 'start'): string {
-  return `<text x="${x}" y="${y}" font-size="${size}" text-anchor="${anchor}" fill="#263238">${escaped(content)}</text>`;
+  return `<text x="${x}" y="${y}" font-size="${size}" text-anchor="${anchor}" fill="#263238" paint-order="stroke" stroke="white" stroke-width="${anchor === 'end' ? 3 : 0}">${escaped(content)}</text>`;
 }
 
 function shortText(content: string, length: number): string {

@@ -5,9 +5,9 @@ import type { Problem } from '../problem.js';
 import type { LintContext } from './lint-context.js';
 
 /** Budget of a request whose caller and model name none, ms. */
-const DEFAULT_BUDGET_MS = 5000;
+const DEFAULT_BUDGET_MS = 10_000;
 /** Part of a budget that is kept for the answer, ms; at most a quarter of the budget. */
-const RESERVE_MS = 15;
+const RESERVE_MS = 5;
 
 /** Deadlines of components that together take longer than a request may. */
 export function lintDeadlines(context: LintContext): readonly Problem[] {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelConfig } from '../model-config.js';
 import { parseModelConfig } from '../parse/parse-model-config.js';
+import { change, type Json, pathOf, placesOf, valueAt } from '../testing/break-model.js';
+import { deployedModel, documentedModel } from '../testing/whole-models.js';
 import { planChange } from './plan-change.js';
 
 interface Options {
@@ -108,5 +110,29 @@ describe('planChange', () => {
       'edge added feature_initializer → p1 () plain',
       'upstream changed model, p1 (ranker version 1 at models; deadline 100 ms, 50 rows a call → ranker version 1 at other; deadline 100 ms, 50 rows a call) careful',
     ]);
+  });
+
+  it('names the settings as they are written', () => {
+    const change = (to: number): string => lines({}, { ttl: to }).join('; ');
+    expect(change(5)).toBe('component changed item (comp_cache_ttl) careful; cache changed item (stays warm; kept 60 s → 5 s) plain');
+  });
+
+  it.each([documentedModel, deployedModel])('has a word for every setting that means something', (make: () => Json) => {
+    const parse = (value: Json): ModelConfig | null => parseModelConfig('m', value).config;
+    const before = parse(make());
+    let count = 0;
+    for (const place of placesOf(make())) {
+      const old = valueAt(make(), place);
+      const value = typeof old === 'number' ? old + 1 : typeof old === 'boolean' ? !old : typeof old === 'string' ? `${old}_2` : undefined;
+      for (const next of [value, undefined]) {
+        const model = make();
+        change(model, place, next);
+        const after = parse(model);
+        if (before === null || after === null || after.hash === before.hash) continue;
+        expect([pathOf(place), next, planChange(before, after).length > 0]).toEqual([pathOf(place), next, true]);
+        count++;
+      }
+    }
+    expect(count).toBeGreaterThan(50);
   });
 });

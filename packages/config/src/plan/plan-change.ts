@@ -35,8 +35,16 @@ function componentChanges(before: ModelConfig, after: ModelConfig): readonly Con
       detail: action === 'changed' ? differingFields(old!, now!, after) : (now ?? old!).kind,
       impact: 'careful',
     }),
-    (old, now) => JSON.stringify(old) === JSON.stringify(now),
+    (old, now) => JSON.stringify(ownSettings(old)) === JSON.stringify(ownSettings(now)),
   );
+}
+
+/** Without what the settings of the model make of the cache: that is told with the cache. */
+function ownSettings(component: ComponentConfig): Readonly<Record<string, unknown>> {
+  if (component.kind !== 'feature') return { ...component };
+  const { cache, ...own } = component;
+  const { requested, ownTtlSeconds, staleIfErrorSeconds } = cache;
+  return { ...own, cacheEnabled: requested, cacheTtl: ownTtlSeconds, staleIfError: staleIfErrorSeconds };
 }
 
 /** Settings that have another name in a parsed config than in the field table. */
@@ -46,7 +54,6 @@ const settingOf: Readonly<Record<string, string>> = {
   columns: 'query',
   columnPrefix: 'prefix',
   columnLabel: 'prefix',
-  cache: 'cacheEnabled',
   deadlineMs: 'deadline',
   flattenResponseKeys: 'flattenKeys',
   scope: 'slate',
@@ -58,8 +65,8 @@ const settingOf: Readonly<Record<string, string>> = {
 /** The settings that differ, in the words of the new config. */
 function differingFields(before: ComponentConfig, after: ComponentConfig, { dialect }: ModelConfig): string {
   if (before.kind !== after.kind) return `${before.kind} → ${after.kind}`;
-  const names = Object.keys({ ...before, ...after }) as (keyof ComponentConfig)[];
-  const differing = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+  const [old, now] = [ownSettings(before), ownSettings(after)];
+  const differing = Object.keys({ ...old, ...now }).filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]));
   return [...new Set(differing.map((name) => fieldName(after.kind, settingOf[name] ?? name, dialect) ?? name))].join(', ');
 }
 
@@ -206,6 +213,17 @@ function answerChanges(before: ModelConfig, after: ModelConfig): readonly Config
   return changes;
 }
 
+function logged({ response: { logFeatures } }: ModelConfig): string {
+  if (typeof logFeatures === 'boolean') return logFeatures ? 'those of the answer' : 'all';
+  return logFeatures.join(', ');
+}
+
+const LONGEST = 60;
+
+function short(text = ''): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`;
+}
+
 function settingChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
   const settings = (config: ModelConfig) =>
     new Map<string, string>([
@@ -214,6 +232,9 @@ function settingChanges(before: ModelConfig, after: ModelConfig): readonly Confi
       ['deadline', config.deadlineMs === undefined ? 'default' : `${config.deadlineMs} ms`],
       ['cache_version', String(effectiveVersion(config))],
       ['cache_enabled', String(config.cache.enabled)],
+      ['cache_ttl', `${config.cache.ttlSeconds} s`],
+      ['order', config.order.join(', ')],
+      ['log_features', logged(config)],
       ['id_column', config.response.idColumn],
       ['error_logging_percent', `${config.errorLoggingPercent} %`],
       ['log_batch_size', `${config.response.logBatchSize} rows`],
@@ -228,7 +249,7 @@ function settingChanges(before: ModelConfig, after: ModelConfig): readonly Confi
       subject: 'setting',
       action,
       name,
-      detail: `${old} → ${now}`,
+      detail: `${short(old)} → ${short(now)}`,
       impact: name === 'request_values' || name === 'id_column' ? 'breaking' : name === 'compat' ? 'careful' : 'plain',
     }),
     (old, now) => old === now,
