@@ -175,6 +175,33 @@ describe('plain HTTP', () => {
   });
 });
 
+describe('bodies that are too large', () => {
+  it('are refused so that a caller who sends them whole and asks for no further request gets to know', async () => {
+    const length = 5 * 1024 * 1024;
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = net.connect(stock.port, '127.0.0.1');
+      const timer = setTimeout(() => socket.destroy(new Error('no answer')), 5000);
+      let text = '';
+      socket.on('error', reject).pause();
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`,
+      );
+      // Nothing is read before everything has been sent, as simple clients do.
+      socket.write(Buffer.alloc(length, 32), () => {
+        socket.on('data', (chunk) => {
+          text += chunk;
+          if (!text.includes('}')) return;
+          clearTimeout(timer);
+          socket.destroy();
+          resolve(text);
+        });
+        socket.resume();
+      });
+    });
+    expect(answer).toMatch(/^HTTP\/1\.1 429[\s\S]*resource_exhausted/);
+  });
+});
+
 describe('bodies that are damaged', () => {
   const whole = gzipSync(JSON.stringify(good()));
   it.each(['application/json', 'application/proto'])('%s: never INTERNAL, always with the reason', async (type) => {

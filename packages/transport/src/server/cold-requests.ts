@@ -10,6 +10,7 @@ const unbounded = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Wraps the listener of everything that is no hot method: bounds it, counts it, and keeps stream errors from ending the process. */
 export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad, isDraining: () => boolean): OnePortListener {
+  const largest = Math.max(0, ...[...options.hot.values()].map(({ maxMessageBytes }) => maxMessageBytes));
   return (request, response) => {
     // An aborted request emits an error that nobody may be listening for; whoever reads it learns of it through its own listeners.
     request.on('error', () => {});
@@ -18,7 +19,11 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     response.once('close', () => {
       load.coldInFlight--;
     });
-    if ('shouldKeepAlive' in response && isDraining()) response.shouldKeepAlive = false;
+    if ('shouldKeepAlive' in response) {
+      if (isDraining()) response.shouldKeepAlive = false;
+      // Answered before it has arrived: closing then would reset the connection under a caller who is still sending, answer and all.
+      else if (Number(request.headers['content-length']) > largest) response.shouldKeepAlive = true;
+    }
     if ('stream' in request) boundRequest(request, response as Http2ServerResponse, options);
     if (load.coldInFlight <= options.maxColdInFlight || unbounded.has(request.method ?? '')) options.listener(request, response);
     else {
