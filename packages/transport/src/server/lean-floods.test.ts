@@ -224,7 +224,8 @@ describe('lean listener: slow callers', () => {
     await until(() => messages.length === 2, 'calls');
     for (const message of messages) {
       expect(Buffer.from(message).toString()).toBe('never');
-      expect(message.buffer.byteLength).toBeLessThan(20_000);
+      // In the pool of short buffers, the size of which differs between versions of Node.
+      expect(message.buffer.byteLength).toBe(Buffer.from('short').buffer.byteLength);
     }
   });
 });
