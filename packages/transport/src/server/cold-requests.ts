@@ -3,8 +3,9 @@ import type { OnePortListener } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { ServerLoad } from './server-load.js';
 
-/** How often an answered stream whose caller goes on sending is looked at. */
+/** How often an answered stream whose caller goes on sending is looked at, and how often before it is cut off. */
 const answeredLookMs = 50;
+const answeredLooks = 10;
 
 const unbounded = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -51,9 +52,13 @@ function boundRequest(request: Http2ServerRequest, response: Http2ServerResponse
   response.once('close', stop);
   stream.once('finish', () => {
     if (!isArriving(stream)) return;
+    // Some callers read nothing before they have sent everything: the rest is taken for a while, and dropped.
+    request.resume();
     // Trailers are still to come, and the end of what just arrived is not in the state yet: only an answer that has left whole ends the stream.
+    let looks = 0;
     const look = setInterval(() => {
-      if (isAnswered(stream)) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (isAnswered(stream)) looks++;
+      if (looks >= answeredLooks) stream.close(constants.NGHTTP2_NO_ERROR);
       else if (!isArriving(stream)) clearInterval(look);
     }, answeredLookMs);
     look.unref();
