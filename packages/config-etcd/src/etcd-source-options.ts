@@ -69,7 +69,8 @@ export function resolveEtcdSourceOptions(options: EtcdSourceOptions): ResolvedEt
   if (options.endpoints.length === 0) problems.push('endpoints: expected at least one, such as http://etcd:2379');
   const endpoints = options.endpoints.flatMap((text) => {
     const endpoint = toEndpoint(text, options.tls !== undefined);
-    if (endpoint === undefined) problems.push(`endpoints: expected http://host:port or https://host:port, found ${JSON.stringify(text)}`);
+    if (endpoint === undefined)
+      problems.push(`endpoints: expected http://host:port or https://host:port, found ${JSON.stringify(withoutLogin(text))}`);
     return endpoint === undefined ? [] : [endpoint];
   });
   const base = options.base ?? (options.appName === undefined || options.appName === '' ? undefined : configBase(options.appName));
@@ -102,4 +103,9 @@ function toEndpoint(text: string, hasTls: boolean): string | undefined {
   if (match === null) return undefined;
   const [, scheme = hasTls ? 'https' : 'http', host, port = DEFAULT_PORT] = match;
   return Number(port) > 65_535 ? undefined : `${scheme}://${host}:${port}`;
+}
+
+/** A login does not belong into an endpoint, and a password not into an error text. */
+function withoutLogin(endpoint: string): string {
+  return endpoint.replace(/^([a-z+.-]+:\/\/)?[^/]*@/i, (_, scheme: string | undefined) => `${scheme ?? ''}(hidden)@`);
 }

@@ -7,16 +7,14 @@ import {
   SnapshotBuilder,
   type WarmModel,
 } from '@inferflow/config';
-import { BackOff } from './back-off.js';
 import { ConfigMirror, type MirrorPosition } from './config-mirror.js';
 import type { ConnectEtcd } from './etcd-connection.js';
-import { EtcdFailure, toEtcdFailure } from './etcd-failure.js';
+import { EtcdFailure } from './etcd-failure.js';
 import { type EtcdSourceOptions, type ResolvedEtcdSourceOptions, resolveEtcdSourceOptions } from './etcd-source-options.js';
 import { loadEtcd3 } from './etcd3-connection.js';
-import { followChanges } from './follow-changes.js';
 import { KeyLayout } from './key-layout.js';
 import { LastGoodKeeper } from './last-good-keeper.js';
-import { openConnection } from './open-connection.js';
+import { readAndFollow, type SourceTiming } from './read-and-follow.js';
 import { type Publication, SnapshotPublisher } from './snapshot-publisher.js';
 import { type SourceState, type SourceStatus, StatusTracker } from './source-status.js';
 
@@ -32,16 +30,6 @@ export interface EtcdSource extends ConfigSource {
   readonly retained: readonly string[];
   /** After a loss of data: takes what etcd holds now for the truth, so that models it lacks go away. */
   adopt(): void;
-}
-
-/** Times that only tests change, milliseconds. @internal */
-export interface SourceTiming {
-  readonly firstBackOffMs: number;
-  readonly longestBackOffMs: number;
-  /** A connection that held this long was a good one: the next attempt comes soon. */
-  readonly goodConnectionMs: number;
-  /** A watch that says nothing this long although the store has moved on is dead. */
-  readonly silenceMs: number;
 }
 
 const usualTiming: SourceTiming = { firstBackOffMs: 150, longestBackOffMs: 2000, goodConnectionMs: 5000, silenceMs: 2000 };
@@ -82,7 +70,6 @@ class EtcdConfigSource implements EtcdSource {
   #loop: Promise<void> | null = null;
   #loss = '';
   #ignoredKeys = '';
-  #endpointAt: number;
   #lastFailure: EtcdFailure | null = null;
   /** Settles the wait of `start` for the first read. */
   #settleFirst: (failure: EtcdFailure | null) => void = () => undefined;
@@ -94,8 +81,6 @@ class EtcdConfigSource implements EtcdSource {
     this.#prefix = `${options.base}/`;
     this.#keeper = new LastGoodKeeper(options.store, options.base, this.#mirror, options.onNotice);
     this.description = `etcd ${options.endpoints.join(',')} ${options.base}`;
-    // Servers spread over the members.
-    this.#endpointAt = Math.floor(Math.random() * options.endpoints.length);
   }
 
   get state(): SourceState {
@@ -130,7 +115,7 @@ class EtcdConfigSource implements EtcdSource {
     const restored = await this.#keeper.restore();
     if (restored !== null) await this.#publisher.restore(restored.models, restored.service);
     const first = this.#firstRead();
-    this.#loop = this.#keepReading(connect, this.#publisher);
+    this.#loop = this.#readAndFollow(connect, this.#publisher);
     const failure = await first;
     if (failure !== null) await this.#startWithout(failure, this.#builder);
     await this.#builder.warmed();
@@ -195,59 +180,27 @@ class EtcdConfigSource implements EtcdSource {
     this.#published = builder.build(new Map(), { problem });
   }
 
-  async #keepReading(connect: ConnectEtcd, publisher: SnapshotPublisher): Promise<void> {
-    const { signal } = this.#stop;
-    const backOff = new BackOff(this.#timing.firstBackOffMs, this.#timing.longestBackOffMs);
-    while (!signal.aborted) {
-      const beganAt = performance.now();
-      const failure = await this.#useConnection(connect, publisher);
-      if (failure === null || signal.aborted) return;
-      if (performance.now() - beganAt > this.#timing.goodConnectionMs) backOff.reset();
-      this.#lastFailure = failure;
-      this.#tracker.lost(failure);
-      const isSettledByFailure = this.#published !== null || !this.#options.waitForFirst;
-      if (isSettledByFailure) this.#settleFirst(failure);
-      await wait(backOff.next(), signal);
-    }
+  #readAndFollow(connect: ConnectEtcd, publisher: SnapshotPublisher): Promise<void> {
+    return readAndFollow({
+      source: this.#options,
+      timing: this.#timing,
+      connect,
+      description: this.description,
+      prefix: this.#prefix,
+      mirror: this.#mirror,
+      signal: this.#stop.signal,
+      onRead: (loss, before) => this.#takeOver(loss, before, publisher),
+      onCurrent: () => void this.#becomeLive(publisher),
+      onChange: () => publisher.changed(),
+      onFailure: (failure) => this.#failed(failure),
+    });
   }
 
-  /** Reads everything and follows changes over one connection. Returns why it ended, null if there is nothing more to do. */
-  async #useConnection(connect: ConnectEtcd, publisher: SnapshotPublisher): Promise<EtcdFailure | null> {
-    const { endpoints, watch, checkIntervalMs } = this.#options;
-    const { signal } = this.#stop;
-    try {
-      const connection = await openConnection(endpoints, this.#endpointAt++, connect, this.#prefix);
-      // Stay where it works; a failure moves on.
-      this.#endpointAt = endpoints.indexOf(connection.endpoint);
-      const closeNow = (): void => connection.close();
-      signal.addEventListener('abort', closeNow);
-      try {
-        const range = await connection.range(this.#prefix);
-        const before = this.#mirror.position;
-        this.#takeOver(this.#mirror.resync(range), before, publisher);
-        if (!watch) {
-          await this.#becomeLive(publisher);
-          return null;
-        }
-        const failure = await followChanges({
-          connection,
-          prefix: this.#prefix,
-          mirror: this.#mirror,
-          checkIntervalMs,
-          silenceMs: this.#timing.silenceMs,
-          signal,
-          onOpen: () => void this.#becomeLive(publisher),
-          onChange: () => publisher.changed(),
-        });
-        this.#endpointAt++;
-        return failure;
-      } finally {
-        signal.removeEventListener('abort', closeNow);
-        connection.close();
-      }
-    } catch (error) {
-      return toEtcdFailure(this.description, error);
-    }
+  #failed(failure: EtcdFailure): void {
+    this.#lastFailure = failure;
+    this.#tracker.lost(failure);
+    const isSettledByFailure = this.#published !== null || !this.#options.waitForFirst;
+    if (isSettledByFailure) this.#settleFirst(failure);
   }
 
   #takeOver(loss: string | null, before: MirrorPosition | null, publisher: SnapshotPublisher): void {
@@ -306,17 +259,4 @@ class EtcdConfigSource implements EtcdSource {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    timer.unref();
-    signal.addEventListener('abort', done);
-  });
 }
