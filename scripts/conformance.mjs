@@ -1,32 +1,66 @@
 // Runs the wire conformance kit against the built server: every case as recorded, once more with each configuration translated into the
-// documented dialect, and once with the configurations in etcd (the kit's stand-in; `--etcd URL` uses a real one for all three).
-// Extra arguments go to the kit.
-import { spawnSync } from 'node:child_process';
+// documented dialect, and once with the configurations in etcd (the kit's stand-in; `--etcd URL` uses a real one for all). With
+// `--combinations` the first of these runs in all four combinations of upstream client (lean, node:http2) and WebAssembly (on, off).
+// Three runs go at once: the kit waits more than it works. Extra arguments go to the kit.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const extra = process.argv.slice(2);
-const common = ['conformance/wire/run.mjs', '--cases', 'conformance/wire/cases', '--server', 'node apps/server/dist/main.js'];
-let failed = false;
-for (const [title, isInEtcd, through] of [
-  ['as recorded', false, []],
-  ['translated into the documented dialect', false, ['--through', 'node apps/cli/dist/main.js convert --to documented -']],
-  ['in etcd', true, []],
-]) {
-  console.log(`\n-- configurations ${title}`);
-  const directory = mkdtempSync(join(tmpdir(), 'inferflow-conformance-'));
-  try {
-    const place = isInEtcd || extra.includes('--etcd') ? [] : ['--config-dir', directory];
-    const { status } = spawnSync(process.execPath, [...common, ...place, ...through, ...extra], {
-      cwd: root,
-      stdio: 'inherit',
-    });
-    failed ||= status !== 0;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+const extra = process.argv.slice(2).filter((argument) => argument !== '--combinations');
+const common = ['conformance/wire/run.mjs', '--cases', 'conformance/wire/cases'];
+const combinations = ['lean', 'node'].flatMap((client) =>
+  ['1', '0'].map((wasm) => [`INFERFLOW_UPSTREAM_CLIENT=${client}`, `INFERFLOW_WASM=${wasm}`]),
+);
+const runs = [
+  { title: 'as recorded' },
+  { title: 'translated into the documented dialect', through: ['--through', 'node apps/cli/dist/main.js convert --to documented -'] },
+  { title: 'in etcd', isInEtcd: true },
+];
+if (process.argv.includes('--combinations')) runs.splice(0, 1, ...combinations.map((env) => ({ title: 'as recorded', env })));
+
+const running = new Set();
+process.on('exit', () => {
+  for (const kit of running) kit.kill();
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
+
+const failed = [];
+const waiting = [...runs];
+// A real etcd is one place for all.
+await Promise.all(Array.from({ length: extra.includes('--etcd') ? 1 : 3 }, work));
+console.log(
+  failed.length === 0 ? `\nall ${runs.length} runs passed` : `\nfailed: ${failed.map((how) => `configurations ${how}`).join('; ')}`,
+);
+process.exit(failed.length === 0 ? 0 : 1);
+
+async function work() {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const how = [next.title, ...(next.env ?? [])].join(', ');
+    const { isGood, output } = await run(next);
+    console.log(`\n-- configurations ${how}\n${output.trimEnd()}`);
+    if (!isGood) failed.push(how);
   }
 }
-process.exit(failed ? 1 : 0);
+
+/** Runs the kit once. What it prints is shown in one piece. */
+async function run({ isInEtcd = false, through = [], env = [] }) {
+  const directory = mkdtempSync(join(tmpdir(), 'inferflow-conformance-'));
+  const place = isInEtcd || extra.includes('--etcd') ? [] : ['--config-dir', directory];
+  // The kit gives servers no environment but its own.
+  const server = ['--server', ['env', ...env, 'node apps/server/dist/main.js'].join(' ')];
+  const kit = spawn(process.execPath, [...common, ...server, ...place, ...through, ...extra], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(kit);
+  let output = '';
+  for (const stream of [kit.stdout, kit.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+  const [code] = await once(kit, 'close');
+  running.delete(kit);
+  rmSync(directory, { recursive: true, force: true });
+  return { isGood: code === 0, output };
+}

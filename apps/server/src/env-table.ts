@@ -540,7 +540,7 @@ export const envTable = [
     kind: 'boolean',
     default: 'true',
     section: 'Feature cache',
-    meaning: 'Whether requests that need the same keys at the same time share a fetch.',
+    meaning: 'Whether requests that need the same keys at the same time share a fetch, and what requests of one moment miss goes out together.',
   },
   {
     name: 'INFERFLOW_WASM',
