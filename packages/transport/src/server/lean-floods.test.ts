@@ -113,16 +113,21 @@ describe('lean listener: floods', () => {
     await othersAreServed(port);
   });
 
-  it('ends a CONTINUATION flood, and one that never ends its block', async () => {
-    const port = await serve({ handshakeTimeoutMs: 150 });
+  it('ends a CONTINUATION flood', async () => {
+    const port = await serve();
     const caller = attack(port);
     caller.write(h2Frame(1, 0, 1, callHead));
     expect(await caller.flood(h2Frame(9, 0, 1, Buffer.from([0, 1, 97, 1, 98])), 5000)).toBe(true);
     expect(refusals).toEqual(['headers']);
+    await othersAreServed(port);
+  });
+
+  it('ends a header block that never ends', async () => {
+    const port = await serve({ handshakeTimeoutMs: 300 });
     const slow = attack(port);
     slow.write(h2Frame(1, 0, 1, callHead));
     await until(() => slow.isClosed, 'end of the slow block');
-    expect(refusals).toEqual(['headers', 'receive-timeout']);
+    expect(refusals).toEqual(['receive-timeout']);
     expect(slow.goaway).toBe(Http2Code.ENHANCE_YOUR_CALM);
     await othersAreServed(port);
   });
