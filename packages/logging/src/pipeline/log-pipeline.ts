@@ -55,7 +55,7 @@ export interface LogPipelineOptions {
   readonly thread?: EncodeThread | null;
   /** Bytes of requests that wait to be encoded; beyond them by the policy of the first stream, spill counting as drop-newest. @default 64 MiB */
   readonly captureBytes?: number;
-  /** Longest time the event loop is held, in ms. @default 1.5 */
+  /** Time after which the event loop is left to others, in ms; the step under way is ended first, which takes up to 1 ms. @default 1 */
   readonly sliceMs?: number;
   readonly telemetry?: Telemetry;
   readonly clock?: QueueClock;
@@ -118,7 +118,7 @@ export class LogPipeline {
     this.#telemetry = options.telemetry ?? createNoTelemetry();
     this.#kind = options.kind === undefined ? {} : { kind: options.kind };
     this.#captureLimit = options.captureBytes ?? 64 << 20;
-    this.#sliceMs = options.sliceMs ?? 1.5;
+    this.#sliceMs = options.sliceMs ?? 1;
     this.#now = options.now ?? Date.now;
     this.#thread = options.createEncoder === undefined ? (options.thread ?? null) : null;
     this.#streams = options.streams.map((stream) => {
