@@ -1,13 +1,13 @@
-import { type Counter, createNoTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
+import { createNoTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
 import type { LogFormatName } from '../encode/envelope.js';
 import { type EncodeObserver, type EncodeTask, RecordEncoder } from '../encode/record-encoder.js';
-import type { LogMessage } from '../log-message.js';
 import { type LoggedPlan, type LoggedRecord, type LoggedRequest, parentEntityOf } from '../logged-record.js';
 import { LogSampling } from '../sampling.js';
 import { SchemaBook } from '../schema/schema-book.js';
 import type { LogSink } from '../sink.js';
 import type { EncodeThread, TaskOwner } from '../thread/encode-thread.js';
 import type { Zstd } from '../zstd.js';
+import { LogCounters } from './log-counters.js';
 import { type OverflowPolicy, type QueueClock, SinkQueue } from './sink-queue.js';
 import type { SpillDirectory } from './spill-directory.js';
 
@@ -93,14 +93,12 @@ export class LogPipeline {
   readonly #sampling: LogSampling;
   readonly #streams: readonly Stream[];
   readonly #thread: EncodeThread | null;
-  readonly #telemetry: Telemetry;
+  readonly #counters: LogCounters;
   readonly #captured: Captured[] = [];
   readonly #captureLimit: number;
   readonly #sliceMs: number;
   readonly #now: () => number;
   readonly #encoder: LogEncoder;
-  readonly #kind: { readonly kind?: string };
-  readonly #counters = new Map<string, Map<string, Map<string, Counter>>>();
   #head = 0;
   #capturedBytes = 0;
   #current: { readonly captured: Captured; stream: number; isWanted: boolean; steps: Generator<void, void, void> | null } | null = null;
@@ -115,8 +113,8 @@ export class LogPipeline {
   constructor(options: LogPipelineOptions) {
     this.schemas = options.schemas ?? new SchemaBook();
     this.#sampling = options.sampling ?? new LogSampling();
-    this.#telemetry = options.telemetry ?? createNoTelemetry();
-    this.#kind = options.kind === undefined ? {} : { kind: options.kind };
+    const telemetry = options.telemetry ?? createNoTelemetry();
+    this.#counters = new LogCounters(telemetry, options.kind);
     this.#captureLimit = options.captureBytes ?? 64 << 20;
     this.#sliceMs = options.sliceMs ?? 1;
     this.#now = options.now ?? Date.now;
@@ -127,27 +125,27 @@ export class LogPipeline {
     });
     const observer: EncodeObserver = {
       encoded: (message) => {
-        if (options.kind === undefined) this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
+        this.#counters.sent(message.modelConfigId);
         this.#accountedRows += message.rowCount;
         this.#target?.push(message);
       },
       lost: (record, rows, reason) => {
-        if (options.kind === undefined)
-          this.#telemetry.counter(Metric.loggingErrors, { model_id: record.plan.modelConfigId, error: reason }).add(1);
+        if (options.kind === undefined) this.#counters.error(record.plan.modelConfigId, reason);
         this.#accountedRows += rows;
-        this.#dropRows(record.plan.modelConfigId, rows, reason, this.#targetName);
+        this.#counters.dropped(record.plan.modelConfigId, rows, reason, this.#targetName);
       },
-      unfit: (record, cells) => this.#count(Metric.loggingCellsUnfit, record.plan.modelConfigId, '', cells),
+      unfit: (record, cells) => this.#counters.unfit(record.plan.modelConfigId, cells),
     };
     this.#encoder = options.createEncoder?.(observer) ?? new RecordEncoder(observer);
-    const queued = this.#telemetry.gauge(Metric.loggingCapturedBytes, this.#kind);
+    const kind = options.kind === undefined ? {} : { kind: options.kind };
+    const queued = telemetry.gauge(Metric.loggingCapturedBytes, kind);
     const gauges = this.#streams.map(({ stream, queue }) => ({
       stream,
       queue,
-      bytes: this.#telemetry.gauge(Metric.loggingQueueBytes, { sink: stream.sink.name, ...this.#kind }),
-      spill: this.#telemetry.gauge(Metric.loggingSpillBytes, { sink: stream.sink.name, ...this.#kind }),
+      bytes: telemetry.gauge(Metric.loggingQueueBytes, { sink: stream.sink.name, ...kind }),
+      spill: telemetry.gauge(Metric.loggingSpillBytes, { sink: stream.sink.name, ...kind }),
     }));
-    this.#stopCollecting = this.#telemetry.onCollect(() => {
+    this.#stopCollecting = telemetry.onCollect(() => {
       queued.set(this.#heldBytes());
       for (const { stream, queue, bytes, spill } of gauges) {
         bytes.set(queue.bytes);
@@ -164,12 +162,12 @@ export class LogPipeline {
 
   /** Takes over a request; releases it once it is encoded or dropped. */
   taken(record: LoggedRecord): void {
-    this.#count(Metric.loggingRows, record.plan.modelConfigId, '', record.rowCount);
+    this.#counters.chosen(record.plan.modelConfigId, record.rowCount);
     const bytes = capturedBytes(record);
     if (this.#heldBytes() + bytes > this.#captureLimit) {
       if (this.#streams[0]?.stream.policy === 'drop-oldest') this.#dropOldestCaptured(bytes);
       if (this.#heldBytes() + bytes > this.#captureLimit) {
-        this.#dropRows(record.plan.modelConfigId, record.rowCount, 'capture_full');
+        this.#counters.dropped(record.plan.modelConfigId, record.rowCount, 'capture_full');
         record.release();
         return;
       }
@@ -193,7 +191,7 @@ export class LogPipeline {
     if (this.#current !== null) this.#endCurrent('shutdown');
     for (; this.#head < this.#captured.length; this.#head++) {
       const { record } = this.#captured[this.#head] as Captured;
-      this.#dropRows(record.plan.modelConfigId, record.rowCount, 'shutdown');
+      this.#counters.dropped(record.plan.modelConfigId, record.rowCount, 'shutdown');
       record.release();
     }
     for (const { queue, stream } of this.#streams) {
@@ -207,11 +205,10 @@ export class LogPipeline {
 
   /** Rows lost by a sink after it had taken them over. */
   readonly rowsLost = (modelConfigId: string, rows: number, reason: string, sink: string): void =>
-    this.#dropRows(modelConfigId, rows, reason, sink);
+    this.#counters.dropped(modelConfigId, rows, reason, sink);
 
   /** Rows that a sink has in its sense of delivered, after it had taken them over. */
-  readonly rowsWritten = (modelConfigId: string, rows: number, sink: string): void =>
-    this.#count(Metric.loggingRowsDelivered, modelConfigId, sink, rows);
+  readonly rowsWritten = (modelConfigId: string, rows: number, sink: string): void => this.#counters.written(modelConfigId, rows, sink);
 
   /** Whether everything handed over has been encoded and delivered, spilled or dropped. */
   get isIdle(): boolean {
@@ -270,7 +267,7 @@ export class LogPipeline {
         const entry = this.#streams[current.stream];
         if (entry === undefined) {
           // Chosen while a sink wanted records, encoded when none does any more.
-          if (!current.isWanted) this.#dropRows(record.plan.modelConfigId, record.rowCount, 'switched_off');
+          if (!current.isWanted) this.#counters.dropped(record.plan.modelConfigId, record.rowCount, 'switched_off');
           this.#endCurrent(null);
           return this.#hasWork();
         }
@@ -299,7 +296,7 @@ export class LogPipeline {
       }
       if (current.steps.next().done === true) current.steps = null;
     } catch {
-      this.#telemetry.counter(Metric.loggingErrors, { model_id: record.plan.modelConfigId, error: 'encoding_error' }).add(1);
+      this.#counters.error(record.plan.modelConfigId, 'encoding_error');
       this.#endCurrent('encoding_error');
     }
     return this.#hasWork();
@@ -313,7 +310,7 @@ export class LogPipeline {
     this.#capturedBytes -= current.captured.bytes;
     const { record } = current.captured;
     const lost = current.steps === null ? 0 : record.rowCount - this.#accountedRows;
-    if (lostReason !== null && lost > 0) this.#dropRows(record.plan.modelConfigId, lost, lostReason, this.#targetName);
+    if (lostReason !== null && lost > 0) this.#counters.dropped(record.plan.modelConfigId, lost, lostReason, this.#targetName);
     record.release();
   }
 
@@ -322,7 +319,7 @@ export class LogPipeline {
       const { record, bytes } = this.#captured[this.#head] as Captured;
       this.#captured[this.#head++] = undefined as never;
       this.#capturedBytes -= bytes;
-      this.#dropRows(record.plan.modelConfigId, record.rowCount, 'capture_full');
+      this.#counters.dropped(record.plan.modelConfigId, record.rowCount, 'capture_full');
       record.release();
     }
   }
@@ -330,14 +327,14 @@ export class LogPipeline {
   #ownerOf(sink: string, queue: SinkQueue): TaskOwner {
     return {
       encoded: (message) => {
-        this.#count(Metric.loggingSent, message.modelConfigId, '', 1);
+        this.#counters.sent(message.modelConfigId);
         queue.push(message);
       },
       lost: (modelConfigId, rows, reason) => {
-        this.#telemetry.counter(Metric.loggingErrors, { model_id: modelConfigId, error: reason }).add(1);
-        this.#dropRows(modelConfigId, rows, reason, sink);
+        this.#counters.error(modelConfigId, reason);
+        this.#counters.dropped(modelConfigId, rows, reason, sink);
       },
-      unfit: (modelConfigId, cells) => this.#count(Metric.loggingCellsUnfit, modelConfigId, '', cells),
+      unfit: (modelConfigId, cells) => this.#counters.unfit(modelConfigId, cells),
     };
   }
 
@@ -353,53 +350,15 @@ export class LogPipeline {
       maxRetryMs: 5000,
       clock,
       observer: {
-        dropped: (message, reason) => this.#dropRows(message.modelConfigId, message.rowCount, reason, sink.name),
+        dropped: (message, reason) => this.#counters.dropped(message.modelConfigId, message.rowCount, reason, sink.name),
         delivered: (_, messages, mayRepeat) => {
-          if (sink.saysWhatIsWritten !== true) this.#delivered(sink.name, messages, mayRepeat);
+          if (sink.saysWhatIsWritten !== true) this.#counters.delivered(sink.name, messages, mayRepeat);
         },
-        failed: (topic, reason) =>
-          this.#telemetry.counter(Metric.loggingDeliveryFailures, { sink: sink.name, topic, reason, ...this.#kind }).add(1),
-        spilled: (message) => this.#count(Metric.loggingRowsSpilled, message.modelConfigId, '', message.rowCount),
+        failed: (topic, reason) => this.#counters.failed(sink.name, topic, reason),
+        spilled: (message) => this.#counters.spilled(message.modelConfigId, message.rowCount),
       },
     });
   }
-
-  #delivered(sink: string, messages: readonly LogMessage[], mayRepeat: boolean): void {
-    for (const { modelConfigId, rowCount } of messages) {
-      this.#count(Metric.loggingRowsDelivered, modelConfigId, sink, rowCount);
-      if (mayRepeat) this.#count(Metric.loggingRowsRepeated, modelConfigId, sink, rowCount);
-    }
-  }
-
-  #dropRows(modelConfigId: string, rows: number, reason: string, sink = ''): void {
-    this.#count(Metric.loggingRowsDropped, modelConfigId, sink, rows, reason);
-  }
-
-  /** Counters by model (and sink, and reason): bound once, found without making texts. */
-  #count(metric: Parameters<Telemetry['counter']>[0], modelConfigId: string, sink: string, value: number, reason = ''): void {
-    const kind = reason === '' ? metric : reason;
-    const bySink = within(within(this.#counters, kind), sink);
-    let counter = bySink.get(modelConfigId);
-    if (counter === undefined) {
-      counter = this.#telemetry.counter(metric, {
-        model_id: modelConfigId,
-        ...this.#kind,
-        ...(reason !== '' && { reason }),
-        ...(sink !== '' && { sink }),
-      });
-      bySink.set(modelConfigId, counter);
-    }
-    counter.add(value);
-  }
-}
-
-function within<Value>(map: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
-  let inner = map.get(key);
-  if (inner === undefined) {
-    inner = new Map();
-    map.set(key, inner);
-  }
-  return inner;
 }
 
 /** Memory that a request keeps from being used again. */
