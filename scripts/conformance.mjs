@@ -1,6 +1,6 @@
 // Runs the wire conformance kit against the built server: every case as recorded, once more with each configuration translated into the
-// documented dialect, and once with the configurations in etcd (the kit's stand-in; `--etcd URL` uses a real one for all). With
-// `--combinations` the first of these runs in all four combinations of upstream client (lean, node:http2) and WebAssembly (on, off).
+// documented dialect, once with the configurations in etcd (the kit's stand-in; `--etcd URL` uses a real one for all), and once through the
+// lean listener. With `--combinations` the first of these runs in all four combinations of upstream client (lean, node:http2) and WebAssembly (on, off).
 // Three runs go at once: the kit waits more than it works. Extra arguments go to the kit.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,6 +19,7 @@ const runs = [
   { title: 'as recorded' },
   { title: 'translated into the documented dialect', through: ['--through', 'node apps/cli/dist/main.js convert --to documented -'] },
   { title: 'in etcd', isInEtcd: true },
+  { title: 'as recorded', env: ['INFERFLOW_LEAN_LISTENER=1'] },
 ];
 if (process.argv.includes('--combinations')) runs.splice(0, 1, ...combinations.map((env) => ({ title: 'as recorded', env })));
 
