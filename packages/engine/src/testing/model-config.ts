@@ -43,6 +43,8 @@ interface ModelOptions {
   readonly deadlineMs?: number;
   readonly batchSize?: number;
   readonly calibration?: string;
+  /** Rows of concurrent requests share calls, and wait so long for each other. */
+  readonly coalesceMs?: number;
 }
 
 /** A model component with one score unless `outputs` says otherwise. */
@@ -58,6 +60,7 @@ export function modelComponent(
     deadlineMs = 2000,
     batchSize = 100,
     calibration,
+    coalesceMs,
   }: ModelOptions = {},
 ) {
   return {
@@ -68,6 +71,7 @@ export function modelComponent(
     deadline: deadlineMs,
     batch_size: batchSize,
     ...(calibration !== undefined && { calibration }),
+    ...(coalesceMs !== undefined && { coalesce: true, coalesce_wait_ms: coalesceMs }),
     ...(onFailure !== undefined && { on_failure: onFailure }),
     inputs: Object.entries(inputs).map(([name, [dataType, ...features]]) => ({
       name,
