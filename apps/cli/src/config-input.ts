@@ -70,6 +70,8 @@ export async function readConfigInputs(path: string, io: CommandIo): Promise<rea
   if (path === '-' || !(await isDirectory(path))) return (await readConfigInput(path, io)).models;
   const folder = (await isDirectory(join(path, 'models'), false)) ? join(path, 'models') : path;
   const names = await listModelFiles(folder);
+  // Service settings may change alone.
+  if ((await readServiceSettings(path, io)) !== undefined && (folder === path || names.length === 0)) return [];
   if (names.length === 0) throw new InputError(`${folder} holds no model files (<model config id>.json, .yaml or .yml)`);
   const inputs = await Promise.all(names.map((name) => readConfigInput(join(folder, name), io)));
   return inputs.flatMap(({ models }) => models);
@@ -85,10 +87,14 @@ export async function checkServiceSettings(
   return { input, problems: input.problem === undefined ? parseServiceConfig(input.value).problems : [input.problem] };
 }
 
-/** The service settings beside a directory's models, undefined without any. */
+const settingsNames = ['services.json', 'services.yaml', 'services.yml'];
+
+/** The service settings of a configuration directory: beside its folder of models, or alone. Undefined without any. */
 export async function readServiceSettings(path: string, io: CommandIo): Promise<InputModel | undefined> {
-  if (path === '-' || !(await isDirectory(path)) || !(await isDirectory(join(path, 'models'), false))) return undefined;
-  for (const name of ['services.json', 'services.yaml', 'services.yml']) {
+  if (path === '-' || !(await isDirectory(path))) return undefined;
+  const hasFolder = await isDirectory(join(path, 'models'), false);
+  if (!hasFolder && !(await listModelFiles(path)).every((name) => settingsNames.includes(name))) return undefined;
+  for (const name of settingsNames) {
     const file = join(path, name);
     if (await isFile(file)) return (await readConfigInput(file, io)).models[0];
   }

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { recordBytes } from './record-bytes.js';
 
 /** A record of an input, and where it was. */
 export interface LoggedMessage {
@@ -43,7 +44,7 @@ export async function* loggedMessages(path: string, onProgress: OnProgress): Asy
 }
 
 function lineMessage(place: string, text: string): LoggedMessage | null {
-  if (!text.startsWith('{')) return { place, bytes: fromBase64(text) };
+  if (!text.startsWith('{')) return { place, bytes: recordBytes(text) };
   try {
     const entry = JSON.parse(text) as {
       readonly message?: unknown;
@@ -54,14 +55,10 @@ function lineMessage(place: string, text: string): LoggedMessage | null {
     const content = entry.message ?? entry.value;
     if (typeof content !== 'string' || entry.level !== undefined) return entry.level === undefined ? { place, bytes: null } : null;
     const timeMs = typeof entry.created_at === 'string' ? Date.parse(entry.created_at) : Number.NaN;
-    return { place, bytes: fromBase64(content), ...(Number.isFinite(timeMs) && { timeMs }) };
+    return { place, bytes: recordBytes(content), ...(Number.isFinite(timeMs) && { timeMs }) };
   } catch {
     return { place, bytes: null };
   }
-}
-
-function fromBase64(text: string): Uint8Array | null {
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0 ? new Uint8Array(Buffer.from(text, 'base64')) : null;
 }
 
 function isText(bytes: Uint8Array): boolean {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { GRPCInferenceService } from '@inferflow/proto';
+import { Ajv } from 'ajv';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLintCommand } from '../lint-command.js';
 
@@ -126,6 +127,66 @@ describe('inferflow lint, formats', () => {
       ],
     });
     expect(run.results[0].locations[0].physicalLocation.artifactLocation.uri).toMatch(/^file:\/\/.*broken\.yaml$/);
+  });
+
+  it('writes only what the schema of SARIF 2.1.0 allows', async () => {
+    await file('broken.yaml', yaml({ shape: '[2]' }));
+    await file('torn.json', '{');
+    await file('typo.yaml', yaml().replace('score}]', 'score}], nmae: 1'));
+    const { out } = await lint(directory, '--format', 'sarif');
+    const text = { type: 'object', required: ['text'], properties: { text: { type: 'string' } }, additionalProperties: false };
+    const level = { enum: ['none', 'note', 'warning', 'error'] };
+    const line = { type: 'integer', minimum: 1 };
+    const object = (properties: object, required: readonly string[] = Object.keys(properties)) => ({
+      type: 'object',
+      properties,
+      required,
+      additionalProperties: false,
+    });
+    const rule = object({ id: { type: 'string' }, shortDescription: text, help: text, defaultConfiguration: object({ level }) });
+    const physicalLocation = object(
+      {
+        artifactLocation: object({ uri: { type: 'string', format: 'uri-reference' } }),
+        region: object({ startLine: line, startColumn: line, endLine: line, endColumn: line }),
+      },
+      ['artifactLocation'],
+    );
+    const location = object(
+      {
+        physicalLocation,
+        logicalLocations: { type: 'array', uniqueItems: true, items: object({ fullyQualifiedName: { type: 'string' } }) },
+      },
+      [],
+    );
+    const result = object(
+      {
+        ruleId: { type: 'string' },
+        ruleIndex: { type: 'integer', minimum: 0 },
+        level,
+        message: text,
+        locations: { type: 'array', items: location },
+        partialFingerprints: { type: 'object', additionalProperties: { type: 'string' } },
+        properties: { type: 'object' },
+      },
+      ['ruleId', 'message'],
+    );
+    const driver = object({
+      name: { type: 'string' },
+      semanticVersion: { type: 'string' },
+      rules: { type: 'array', uniqueItems: true, items: rule },
+    });
+    const run = object({
+      tool: object({ driver }),
+      columnKind: { enum: ['utf16CodeUnits', 'unicodeCodePoints'] },
+      results: { type: 'array', items: result },
+    });
+    // The part of the official schema that concerns what is written here.
+    const validate = new Ajv({ validateFormats: false }).compile(
+      object({ $schema: { type: 'string' }, version: { const: '2.1.0' }, runs: { type: 'array', items: run } }),
+    );
+    validate(JSON.parse(out));
+    expect(validate.errors).toBeNull();
+    expect(JSON.parse(out).runs[0].results.length).toBeGreaterThan(2);
   });
 
   it('finds its way in a file of several models and to a syntax error', async () => {
@@ -263,7 +324,8 @@ describe('inferflow lint --probe', () => {
     const endpoint = await serve(input);
     // The endpoint given stands for the one in the config.
     const found = await problems(await file('m.yaml', yaml({ endpoint: 'models.example' })), '--probe', endpoint);
-    expect(found[0]).toMatchObject({ severity: 'error', code: 'INFERFLOW_CONFIG_UPSTREAM_MISMATCH' });
+    expect(found[0]).toMatchObject({ severity: 'error', code: 'INFERFLOW_CONFIG_UPSTREAM_MISMATCH', line: 18 });
+    expect(found[0]?.path).toMatch(/\.inputs\.tensors\[0\]\.(name|shape|data_type)$/);
   });
 
   it('refuses a model that the server does not have, and warns of a version it does not list', async () => {

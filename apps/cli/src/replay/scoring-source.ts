@@ -6,6 +6,7 @@ import { LoggingError } from '@inferflow/logging';
 import { readTopic, type TopicReaderOptions } from '@inferflow/logging/kafka';
 import { readDelimited } from '@inferflow/logging/scoring';
 import { InputError } from '../config-input.js';
+import { recordBytes } from '../record-bytes.js';
 
 /** Takes a record and where it was; null = the place holds something that is no record. */
 export type OnRecord = (bytes: Uint8Array | null, place: string) => Promise<void>;
@@ -87,17 +88,13 @@ async function readLines(file: string, onRecord: OnRecord, onRead: (read: number
 
 function recordOfLine(text: string): Uint8Array | null | 'other' {
   if (text === '') return 'other';
-  if (!text.startsWith('{')) return fromBase64(text);
+  if (!text.startsWith('{')) return recordBytes(text);
   try {
     const entry = JSON.parse(text) as Readonly<Record<string, unknown>>;
     const content = entry['message'] ?? entry['value'];
     if (entry['level'] !== undefined || (entry['format'] !== undefined && entry['format'] !== 'scoring')) return 'other';
-    return typeof content === 'string' ? fromBase64(content) : null;
+    return typeof content === 'string' ? recordBytes(content) : null;
   } catch {
     return null;
   }
-}
-
-function fromBase64(text: string): Uint8Array | null {
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0 ? new Uint8Array(Buffer.from(text, 'base64')) : null;
 }

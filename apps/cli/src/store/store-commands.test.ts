@@ -42,6 +42,24 @@ describe('inferflow push', () => {
     expect(again).toMatchObject({ code: 0, out: expect.stringContaining('nothing to push') });
   });
 
+  it('takes a directory with nothing but service settings', async () => {
+    store.file('services.json', { v2_logging_type: 'arrow', compression_enabled: true });
+    expect((await pushed(store.directory)).out).toContain('pushed the service settings: version 1');
+    expect(JSON.parse(store.etcd.text(`${store.base}/service-config`)!)).toEqual({
+      'v2-logging-type': 'arrow',
+      'compression-enabled': true,
+    });
+    mkdirSync(join(store.directory, 'models'));
+    expect((await pushed(store.directory)).out).toContain('nothing to push');
+  });
+
+  it('does not repeat a password that was written into an endpoint', async () => {
+    const { error, code } = await pushed(store.file('film.json', deployedModel(['s'])), '--etcd', 'http://ada:sesame@etcd:2379');
+    expect(code).toBe(2);
+    expect(error).toContain('http://(hidden)@etcd:2379');
+    expect(error).not.toContain('sesame');
+  });
+
   it('refuses a model with errors before it asks etcd, with its problems', async () => {
     store.etcd.refusal = 'unreachable';
     const broken = { ...deployedModel(['s']), dag_execution_config: { component_dependency: { p1: ['p1'] } } };

@@ -88,6 +88,6 @@ describe('checkUpstreamModel', () => {
       inputs: [tensor('in', [-1, 2], 'INT8')],
       outputs: [tensor('out', [-1, 2])],
     });
-    expect(problem?.path).toBe('$.component_config.predator_components[0].inputs');
+    expect(problem?.path).toBe('$.component_config.predator_components[0].inputs[0].data_type');
   });
 });

@@ -1,4 +1,4 @@
-import { componentPath } from '../component-paths.js';
+import { componentPath, outputPath, tensorFieldPath } from '../component-paths.js';
 import { joinPath } from '../json-path.js';
 import type { ModelConfig, PredatorComponentConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
@@ -41,29 +41,30 @@ export function checkUpstreamModel(
   const lacksVersion = modelVersion !== '' && upstream.versions.length > 0 && !upstream.versions.includes(modelVersion);
   if (isOther || lacksVersion || upstream.inputs.length === 0 || upstream.outputs.length === 0) return [];
   const path = componentPath(config, component);
-  const at = (field: 'inputs' | 'outputs'): string => joinPath(path, field);
   const version = modelVersion === '' ? '' : ` version ${modelVersion}`;
   const where = `model "${modelName}"${version} on its server`;
   const leading = component.slateCalls === 'dimension' && component.scope === 'slate' ? 2 : 1;
   const problems: Problem[] = [];
-  for (const { name, dataType, shape } of component.inputs) {
+  for (const [index, { name, dataType, shape }] of component.inputs.entries()) {
+    const field = (key: string): string => tensorFieldPath(config, component, 'inputs', index, key);
     const found = find(upstream.inputs, name);
-    if (found === undefined) problems.push(missing(at('inputs'), 'input', name, where, upstream.inputs));
+    if (found === undefined) problems.push(missing(field('name'), 'input', name, where, upstream.inputs));
     else {
-      addTypeProblem(problems, at('inputs'), `input "${name}"`, dataType, found, where);
+      addTypeProblem(problems, field('dataType'), `input "${name}"`, dataType, found, where);
       const opened = isRowsOfSlates(component) ? shape.map((dimension, index) => (index === 0 ? -1 : dimension)) : shape;
-      addShapeProblem(problems, at('inputs'), `input "${name}"`, [...Array<number>(leading).fill(-1), ...opened], found, where);
+      addShapeProblem(problems, field('shape'), `input "${name}"`, [...Array<number>(leading).fill(-1), ...opened], found, where);
     }
   }
-  for (const { name, dataType, scores } of component.outputs) {
+  for (const [index, { name, dataType, scores }] of component.outputs.entries()) {
+    const field = (key: string): string => tensorFieldPath(config, component, 'outputs', index, key);
     const found = find(upstream.outputs, name);
-    if (found === undefined) problems.push(missing(at('outputs'), 'output', name, where, upstream.outputs));
+    if (found === undefined) problems.push(missing(field('name'), 'output', name, where, upstream.outputs));
     else {
-      addTypeProblem(problems, at('outputs'), `output "${name}"`, dataType, found, where);
+      addTypeProblem(problems, field('dataType'), `output "${name}"`, dataType, found, where);
       if (component.scope === 'target' && typeOf(dataType) !== 'BYTES')
         addWidthProblem(
           problems,
-          at('outputs'),
+          outputPath(config, component, index),
           name,
           scores.map(({ dims }) => dims),
           found,
@@ -75,7 +76,7 @@ export function checkUpstreamModel(
     if (component.inputs.some((input) => input.name === name)) continue;
     // It may be optional: the metadata does not tell.
     const message = `${where} has an input "${name}" that component "${component.componentName}" does not send`;
-    problems.push(createProblem('INFERFLOW_CONFIG_UPSTREAM_INPUT', at('inputs'), message));
+    problems.push(createProblem('INFERFLOW_CONFIG_UPSTREAM_INPUT', joinPath(path, 'inputs'), message));
   }
   return problems;
 }

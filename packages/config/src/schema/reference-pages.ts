@@ -20,8 +20,8 @@ the other, \`inferflow lint\` says what is wrong with either.
 
 - **Which dialect** a config is in is told by its component collections; both kinds in one config are an error. Only a config without any is
   told by \`feature_initializer\`: a key of \`component_dependency\` means documented, a value deployed.
-- Field names are read in any case. Unknown fields are ignored and kept when converting; one that is nearly a known name gives a hint. \`null\`
-  counts as absent. A value of the wrong type is an error.
+- Field names are read in any case. Unknown fields are ignored and kept when converting; one that is nearly a known name gives a warning, any other a
+  hint. \`null\` counts as absent. A value of the wrong type is an error.
 - **Columns** are named \`<label>:<group>:<feature>\` for fetched features. In the documented dialect the scores of models and expressions are
   named \`<component>:<score>\` (see \`score_names\`). A column that no component writes comes from the request.
 - **Data types**: \`FP8E5M2\`, \`FP8E4M3\`, \`FP16\`, \`FP32\`, \`FP64\`, \`Int8\`–\`Int64\`, \`Uint8\`–\`Uint64\`, \`String\`, \`Bool\` and each with \`Vector\`
@@ -31,6 +31,23 @@ the other, \`inferflow lint\` says what is wrong with either.
 
 The service settings (\`services.json\` beside the folder \`models\`) are \`v2_logging_type\` (\`proto\`, \`arrow\` or \`parquet\`; absent: no logs) and
 \`compression_enabled\`, also written with dashes.
+
+## In an editor
+
+\`@inferflow/config\` brings JSON Schemas of both dialects, made from the tables below: \`schema/model.schema.json\` for a file with one model,
+\`schema/models.schema.json\` for one with several by id. With them an editor completes names, shows what a field means, and marks wrong types
+and missing fields while you type; what only the whole graph shows is for \`inferflow lint\`. For VS Code (YAML needs the extension
+\`redhat.vscode-yaml\`), in \`.vscode/settings.json\` beside \`node_modules\`:
+
+\`\`\`json
+{
+  "json.schemas": [{ "fileMatch": ["models/*.json"], "url": "./node_modules/@inferflow/config/schema/model.schema.json" }],
+  "yaml.schemas": { "./node_modules/@inferflow/config/schema/model.schema.json": ["models/*.yaml", "models/*.yml"] }
+}
+\`\`\`
+
+In a clone of this repository the path is \`./packages/config/schema/model.schema.json\`. A single file may name its schema itself: JSON with the field
+\`$schema\`, which services ignore, YAML with a first line \`# yaml-language-server: $schema=<path>\`.
 `;
 
 /** Text of `docs/reference/configuration.md`. */
