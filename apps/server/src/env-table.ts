@@ -296,7 +296,8 @@ export const envTable = [
     name: 'INFERFLOW_STATE_DIR',
     kind: 'text',
     section: 'Configuration',
-    meaning: 'Directory that keeps the last good configurations from etcd; a start without etcd serves them.',
+    meaning:
+      'Directory that keeps the last good configurations from etcd; a start without etcd serves them. Of several workers the first writes it.',
   },
   {
     name: 'INFERFLOW_STATUS_FILE',
@@ -540,7 +541,8 @@ export const envTable = [
     kind: 'boolean',
     default: 'true',
     section: 'Feature cache',
-    meaning: 'Whether requests that need the same keys at the same time share a fetch, and what requests of one moment miss goes out together.',
+    meaning:
+      'Whether requests that need the same keys at the same time share a fetch, and what requests of one moment miss goes out together.',
   },
   {
     name: 'INFERFLOW_WASM',
