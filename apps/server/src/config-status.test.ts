@@ -155,7 +155,7 @@ describe('a new version', () => {
     expect(refused?.liveHash).toBe(modelIn(first, 'rank')?.liveHash);
     expect(refused?.problems?.[0]).toMatchObject({
       code: 'INFERFLOW_CONFIG_UPSTREAM_MISMATCH',
-      path: '$.component_config.predator_components[0].inputs',
+      path: '$.component_config.predator_components[0].inputs[0].shape',
       message: expect.stringContaining('takes [-1, 1]'),
     });
   });
