@@ -15,4 +15,13 @@ describe.runIf(existsSync(main))('the inferflow command', () => {
       expect(stderr).toMatch(/^error: .*\n\(--help lists the flags\)/);
     },
   );
+
+  it('ends what it has begun when nobody reads its output any more', () => {
+    const models = join(import.meta.dirname, '../examples/movies');
+    // The reader is gone before the first line, so every write fails.
+    const command = `{ sleep 0.3; "$0" "$1" lint "$2" --format json; echo "status $?" >&2; } | true`;
+    const { stderr } = spawnSync('bash', ['-c', command, process.execPath, main, models], { encoding: 'utf8', timeout: 30_000 });
+    expect(stderr).not.toContain('EPIPE');
+    expect(stderr).toContain('status 0');
+  });
 });

@@ -38,6 +38,13 @@ const wanted = commands[process.argv[2] ?? ''];
 for (const load of wanted === undefined ? Object.values(commands) : [wanted])
   program.addCommand((await load()).copyInheritedSettings(program));
 
+// Whoever reads may have read enough (`| head`): what a command has begun, such as writing files, it ends all the same.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
