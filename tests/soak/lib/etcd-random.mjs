@@ -112,8 +112,11 @@ export async function randomFaults(world, seconds) {
   let isRight = true;
   while (performance.now() < end && isRight) {
     const steps = 3 + Math.floor(Math.random() * 12);
+    // Some rounds without faults, the first among them: how soon changes are live is told by those.
+    const isCalm = counts.comparisons === 0 || Math.random() < 0.03;
+    if (isCalm && counts.comparisons > 0) await sleep(ARRIVES_MS);
     for (let step = 0; step < steps; step++) {
-      if (Math.random() < 0.25) {
+      if (!isCalm && Math.random() < 0.25) {
         isBroken = true;
         await pick(faults)();
         counts.faults++;
