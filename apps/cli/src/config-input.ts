@@ -84,7 +84,14 @@ export async function checkServiceSettings(
 ): Promise<{ readonly input: InputModel; readonly problems: readonly Problem[] } | undefined> {
   const input = await readServiceSettings(path, io);
   if (input === undefined) return undefined;
-  return { input, problems: input.problem === undefined ? parseServiceConfig(input.value).problems : [input.problem] };
+  return { input, problems: input.problem === undefined ? settingProblems(input.value) : [input.problem] };
+}
+
+/** What is wrong with service settings that somebody is writing. Servers only warn of a logging type that they do not know, and log nothing. */
+export function settingProblems(value: unknown): readonly Problem[] {
+  return parseServiceConfig(value).problems.map((problem) =>
+    problem.code === 'INFERFLOW_CONFIG_LOGGING_TYPE' ? { ...problem, severity: 'error' } : problem,
+  );
 }
 
 const settingsNames = ['services.json', 'services.yaml', 'services.yml'];

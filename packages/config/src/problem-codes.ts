@@ -87,7 +87,7 @@ export const problemTable = {
   INFERFLOW_CONFIG_CACHE_VERSION: warning('cache_version does not fit the log metadata (1–15).', 'Use 1–15.'),
   INFERFLOW_CONFIG_ORDER: warning('order mentions an unknown component or one twice.', 'Correct the list.'),
   INFERFLOW_CONFIG_LOGGING_TYPE: warning(
-    'The logging type of the service settings is unknown: nothing is logged.',
+    'The logging type of the service settings is unknown: nothing is logged. An error for `inferflow lint` and `push`.',
     'Use proto, arrow or parquet.',
   ),
   INFERFLOW_CONFIG_UNUSED_COLUMN: warning(

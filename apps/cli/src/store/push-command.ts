@@ -71,7 +71,7 @@ export function createPushCommand(surroundings: StoreCommandSurroundings = proce
         // What servers would refuse is said without asking etcd.
         const stored = refused.length > 0 ? nothingStored : await store.read();
         const models = refused.length > 0 ? refused : inputs.map((input) => reviewModel(input, stored, review));
-        const settings = service === undefined ? null : reviewSettings(service, stored);
+        const settings = service === undefined ? null : reviewSettings(service, stored, review.isForced);
         const push = new Push(surroundings, store, stored, flags);
         return push.run(models, settings, `${options.appName} at ${options.endpoints.join(', ')}`);
       }),

@@ -13,7 +13,7 @@ import {
   sameMeaning,
 } from '@inferflow/config';
 import { looksAlike, type StoredModels } from '@inferflow/config-etcd';
-import type { InputModel } from '../config-input.js';
+import { type InputModel, settingProblems } from '../config-input.js';
 import { expressionProblems } from '../expression-problems.js';
 import { logSchemaChanges } from '../log-schema-changes.js';
 
@@ -103,9 +103,10 @@ export function reviewModel(input: InputModel, stored: StoredModels, { to, isFor
 }
 
 /** Compares service settings with what etcd has; null if nothing changes. */
-export function reviewSettings({ file, value, problem }: InputModel, stored: StoredModels): ReviewedSettings | null {
+export function reviewSettings({ file, value, problem }: InputModel, stored: StoredModels, isForced: boolean): ReviewedSettings | null {
   if (problem !== undefined) return { file, document: null, problems: [problem], changes: [] };
-  const { service, problems } = parseServiceConfig(value);
+  const { service } = parseServiceConfig(value);
+  const problems = isForced ? parseServiceConfig(value).problems : settingProblems(value);
   const read = stored.service === undefined ? { value: undefined } : readDocument(stored.service);
   const old = parseServiceConfig('problem' in read ? undefined : read.value).service;
   const texts = (settings: ServiceConfig): readonly string[] => [

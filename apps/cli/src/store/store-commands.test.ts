@@ -53,6 +53,15 @@ describe('inferflow push', () => {
     expect((await pushed(store.directory)).out).toContain('nothing to push');
   });
 
+  it('refuses a logging type that would log nothing, unless forced', async () => {
+    store.file('services.json', { v2_logging_type: 'avro' });
+    const { out, code } = await pushed(store.directory);
+    expect(code).toBe(1);
+    expect(out).toContain('INFERFLOW_CONFIG_LOGGING_TYPE');
+    expect(store.etcd.text(`${store.base}/service-config`)).toBeUndefined();
+    expect((await pushed(store.directory, '--force')).code).toBe(0);
+  });
+
   it('does not repeat a password that was written into an endpoint', async () => {
     const { error, code } = await pushed(store.file('film.json', deployedModel(['s'])), '--etcd', 'http://ada:sesame@etcd:2379');
     expect(code).toBe(2);

@@ -1,3 +1,4 @@
+import { editDistance } from '@inferflow/dag';
 import { isJsonObject } from '../json.js';
 import { describeValue, joinPath } from '../json-path.js';
 import type { Problem } from '../problem.js';
@@ -34,7 +35,7 @@ export function parseServiceConfig(raw: unknown): ServiceResult {
     } else if (name === 'compression-enabled') {
       if (typeof value !== 'boolean') problems.push(wrongType(path, value, 'true or false'));
       else compressionEnabled = value;
-    }
+    } else problems.push(unknownField(key, name, path));
   }
   return { service: Object.freeze({ loggingType, compressionEnabled }), problems };
 }
@@ -48,6 +49,12 @@ function readLoggingType(value: string, path: string, problems: Problem[]): Serv
     );
   }
   return found ?? '';
+}
+
+function unknownField(key: string, name: string, path: string): Problem {
+  const suggestion = ['v2-logging-type', 'compression-enabled'].find((known) => editDistance(known, name, 2) <= 2);
+  const details = { found: key, suggestion, ...(suggestion === undefined ? { severity: 'hint' as const } : {}) };
+  return createProblem('INFERFLOW_CONFIG_UNKNOWN_FIELD', path, `unknown field ${JSON.stringify(key)} is ignored`, details);
 }
 
 function wrongType(path: string, value: unknown, expected: string): Problem {
