@@ -82,8 +82,10 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   heldBytes = 0;
   /** @internal */
   admittedAt = 0;
-  /** @internal How long the loop had waited for events when the call was admitted; −1 once its deadline was moved. */
+  /** @internal How long the loop had waited for events when the call was admitted. */
   idleAtStart = 0;
+  /** @internal Its deadline was moved: that happens once. */
+  isExcused = false;
   /** @internal */
   retries = 0;
   /** @internal */
@@ -117,9 +119,9 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   deadlinePassed(): void {
     const upstream = this.upstream;
     if (upstream === null) return;
-    const ownMs = this.ownMs();
+    const ownMs = this.isExcused ? 0 : this.ownMs();
     if (ownMs > 0) {
-      this.idleAtStart = -1;
+      this.isExcused = true;
       deadlines.add(this, performance.now() + ownMs);
       return;
     }
@@ -129,11 +131,10 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
 
   /**
    * Time of the call that this process was at work, and so neither wrote the request nor read the answer: the peer is not charged for
-   * it. 0 where it is little beside the time the peer had, and once the deadline was moved by it. For those who wait for a call with a
-   * deadline of their own.
+   * it. 0 where it is little beside the time the peer had. Also for those who wait for the call with a deadline of their own.
    */
   ownMs(): number {
-    if (this.idleAtStart < 0 || this.admittedAt === 0) return 0;
+    if (this.admittedAt === 0) return 0;
     const now = performance.now();
     const passedMs = now - this.admittedAt;
     const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);
