@@ -182,7 +182,7 @@ describe('a shared call', () => {
 
   it('that a request joined under way is tried again when the time of who began it is up', async () => {
     const { upstream, start } = world();
-    const first = start(['k1'], 20);
+    const first = start(['k1'], 10_000);
     await turn();
     const second = start(['k1'], 20_000);
     upstream.calls[0]?.fail('deadline', 4);
