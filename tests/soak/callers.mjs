@@ -15,7 +15,7 @@ export const short = (run) => shortCallers(run, false);
 export const long = (run, minutes) => longCallers(run, minutes, false);
 
 /** @param isLean against the lean listener */
-export const shortCallers = (run, isLean) => suite(run, { cancelSeconds: 5, idle: 10_000, loris: 100, rounds: 1, isLean });
+export const shortCallers = (run, isLean) => suite(run, { cancelSeconds: 5, idle: isLean ? 2_000 : 10_000, loris: 100, rounds: 1, isLean });
 export const longCallers = (run, minutes = 5, isLean) =>
   suite(run, { cancelSeconds: 30, idle: 10_000, loris: longLoris, rounds: Math.max(1, Math.round(minutes / 3)), isLean });
 
@@ -286,7 +286,7 @@ async function slowReaders(setting) {
     h2Frame(4, 0, 0, Buffer.from([0, 4, 0x7f, 255, 255, 255])),
     h2Frame(8, 0, 0, Buffer.from([0x3f, 0, 0, 0])),
   ]);
-  await under(setting, 'slow readers', 700, async () => {
+  await under(setting, 'slow readers', 800, async () => {
     const sockets = await openSockets(server.port, 6, { read: false });
     for (const socket of sockets) {
       socket.pause();
