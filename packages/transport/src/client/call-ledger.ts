@@ -14,12 +14,14 @@ export interface LedgerLimits {
 }
 
 /**
- * The books of an upstream: which calls wait, which are open, how much they hold, which end at the end of this turn. Every call that
+ * The books of an upstream: which calls wait, pause or are open, how much they hold, which end at the end of this turn. Every call that
  * is admitted leaves through {@link CallLedger.end} exactly once.
  */
 export class CallLedger {
   readonly waiting: CallQueue = new CallQueue();
   readonly open: CallQueue = new CallQueue();
+  /** Calls that were refused and wait for their time to be started again. */
+  readonly paused: CallQueue = new CallQueue();
   readonly #upstream: Upstream;
   readonly #name: string;
   readonly #limits: LedgerLimits;
@@ -39,7 +41,7 @@ export class CallLedger {
 
   /** Calls admitted and not ended. */
   get inFlight(): number {
-    return this.waiting.size + this.open.size;
+    return this.waiting.size + this.open.size + this.paused.size;
   }
 
   /** Request bytes of these calls. */
@@ -89,22 +91,31 @@ export class CallLedger {
     this.open.push(call);
   }
 
-  /** Open → waiting, at the end. */
+  /** Open → waiting, before those that were never started. */
   markWaiting(call: UnaryCall): void {
-    this.open.remove(call);
+    this.#takeBack(call);
     call.callState = CallState.WAITING;
-    call.connection = null;
-    call.attempt = null;
-    call.answerHeaders = null;
-    call.answerTrailers = null;
-    this.waiting.push(call);
+    this.waiting.pushFirst(call);
+  }
+
+  /** Open → paused, and after so many ms → waiting, when `resumed` is called. A call that ends before is forgotten. */
+  pause(call: UnaryCall, ms: number, resumed: (call: UnaryCall) => void): void {
+    this.#takeBack(call);
+    call.callState = CallState.PAUSED;
+    this.paused.push(call);
+    setTimeout(() => {
+      if (call.callState !== CallState.PAUSED) return;
+      this.paused.remove(call);
+      call.callState = CallState.WAITING;
+      this.waiting.pushFirst(call);
+      resumed(call);
+    }, ms);
   }
 
   /** Closes the books on a call. */
   end(call: UnaryCall): void {
     deadlines.remove(call);
-    if (call.callState === CallState.WAITING) this.waiting.remove(call);
-    else if (call.callState === CallState.OPEN) this.open.remove(call);
+    this.#leaveQueue(call);
     this.#heldBytes -= call.heldBytes;
     call.heldBytes = 0;
     call.callState = CallState.ENDED;
@@ -126,8 +137,7 @@ export class CallLedger {
 
   /** Fails a call at the end of this turn, for what is found out inside `start`. */
   failLater(call: UnaryCall, failure: CallFailure): void {
-    if (call.callState === CallState.WAITING) this.waiting.remove(call);
-    else if (call.callState === CallState.OPEN) this.open.remove(call);
+    this.#leaveQueue(call);
     call.callState = CallState.ENDING;
     call.pendingFailure = failure;
     if (this.#ending.push(call) === 1) setImmediate(this.#runTurn);
@@ -148,6 +158,21 @@ export class CallLedger {
         resolve(true);
       };
     });
+  }
+
+  /** From the connection that had it. */
+  #takeBack(call: UnaryCall): void {
+    this.open.remove(call);
+    call.connection = null;
+    call.attempt = null;
+    call.answerHeaders = null;
+    call.answerTrailers = null;
+  }
+
+  #leaveQueue(call: UnaryCall): void {
+    if (call.callState === CallState.WAITING) this.waiting.remove(call);
+    else if (call.callState === CallState.OPEN) this.open.remove(call);
+    else if (call.callState === CallState.PAUSED) this.paused.remove(call);
   }
 
   #turn(): void {

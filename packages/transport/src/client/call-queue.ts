@@ -23,6 +23,16 @@ export class CallQueue {
     this.#size++;
   }
 
+  /** Before all others: for a call that was at its turn already. */
+  pushFirst(call: UnaryCall): void {
+    call.queuePrevious = null;
+    call.queueNext = this.#first;
+    if (this.#first === null) this.#last = call;
+    else this.#first.queuePrevious = call;
+    this.#first = call;
+    this.#size++;
+  }
+
   /** The call must be in this queue. */
   remove(call: UnaryCall): void {
     if (call.queuePrevious === null) this.#first = call.queueNext;

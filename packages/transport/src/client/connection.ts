@@ -31,8 +31,10 @@ export const CallFate = {
   ANSWERED: 0,
   /** The call was sent and then lost: it may have been processed. */
   LOST: 1,
-  /** The peer says, or the state of the connection proves, that the call was not processed. */
+  /** The call was not processed, as the end of its connection proves: above the last stream of a GOAWAY, or never sent. */
   UNPROCESSED: 2,
+  /** The peer refused the stream unprocessed, and keeps the connection. */
+  REFUSED: 3,
 } as const;
 export type CallFate = (typeof CallFate)[keyof typeof CallFate];
 

@@ -189,8 +189,9 @@ export class Exchange {
     const rstCode = this.#stream.rstCode ?? 0;
     const id = this.#stream.id;
     const wasRefused = rstCode === nghttp2Refused || id === undefined || (host.lastStream >= 0 && id > host.lastStream);
-    if (host.lost !== null) this.#fail(host.lost, wasRefused ? CallFate.UNPROCESSED : CallFate.LOST, true);
-    else this.#fail(resetFailure(wasRefused ? nghttp2Refused : rstCode), wasRefused ? CallFate.UNPROCESSED : CallFate.LOST, true);
+    const refusal = host.lost === null && host.lastStream < 0 ? CallFate.REFUSED : CallFate.UNPROCESSED;
+    const failure = host.lost ?? resetFailure(wasRefused ? nghttp2Refused : rstCode);
+    this.#fail(failure, wasRefused ? refusal : CallFate.LOST, true);
   }
 
   #inflate(): void {

@@ -136,6 +136,52 @@ describeBoth('GOAWAY', () => {
   });
 });
 
+describeBoth('a proxy that renews its connections', () => {
+  it.each([
+    ['with GOAWAY after every 7 streams', (socket: PeerSocket) => socket.write(goawayFrame(13))],
+    ['that hangs up after GOAWAY', (socket: PeerSocket) => socket.socket.end(goawayFrame(13))],
+  ])('%s loses none of many calls in flight', async (_what, renew) => {
+    const upstream = connect({ maxConnectionsPerAddress: 2 });
+    peer.greeting = settingsFrame([3, 50]);
+    peer.onRequest = (socket, streamId, message) => {
+      if (streamId > 13) return;
+      normal(socket, streamId, message);
+      if (streamId === 13) renew(socket);
+    };
+    const calls = await Promise.all(Array.from({ length: 300 }, (_, i) => run(upstream, new ProbeCall(`${i}`, 20_000))));
+    expect(calls.map((call) => call.text)).toEqual(calls.map((_, i) => `${i}`));
+    expect(calls.every((call) => call.ends === 1)).toBe(true);
+    expect(peer.connections.length).toBeGreaterThanOrEqual(Math.floor(300 / 7));
+    expect(Math.max(...calls.map((call) => call.writes))).toBeGreaterThan(4);
+  });
+
+  it('or refuses three streams of four, still loses none', async () => {
+    const upstream = connect();
+    peer.onRequest = (socket, streamId, message) => {
+      if (peer.requests % 4 === 0) normal(socket, streamId, message);
+      else socket.write(resetFrame(streamId, 7));
+    };
+    const calls = await Promise.all(Array.from({ length: 30 }, (_, i) => run(upstream, new ProbeCall(`${i}`, 20_000))));
+    expect(calls.map((call) => call.text)).toEqual(calls.map((_, i) => `${i}`));
+    expect(peer.connections).toHaveLength(1);
+  });
+
+  it('answers the calls that were refused before those that came later', async () => {
+    const upstream = connect({ maxConnectionsPerAddress: 1 });
+    const order: string[] = [];
+    peer.greeting = settingsFrame([3, 4]);
+    peer.onRequest = (socket, streamId, message) => {
+      if (socket.index > 0) {
+        order.push(message.toString());
+        normal(socket, streamId, message);
+      } else if (streamId === 7) socket.write(goawayFrame(0));
+    };
+    await Promise.all(Array.from({ length: 12 }, (_, i) => run(upstream, new ProbeCall(`${i}`))));
+    if (protocol === 'lean') expect(order).toEqual(Array.from({ length: 12 }, (_, i) => `${i}`));
+    else expect(order.slice(0, 4).map(Number).sort()).toEqual([0, 1, 2, 3]);
+  });
+});
+
 describeBoth('a peer that is difficult', () => {
   it('resets every stream, in a storm', async () => {
     const upstream = connect();

@@ -148,7 +148,8 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   goawayArrived(): void {
     this.#startDraining();
     const { lastStream, streams } = this.#session;
-    for (const stream of streams.list()) if (stream.id > lastStream) this.streamReset(stream, Http2Code.REFUSED_STREAM);
+    // Youngest first: each is put before the others that wait.
+    for (const stream of streams.list().reverse()) if (stream.id > lastStream) this.streamReset(stream, Http2Code.REFUSED_STREAM);
   }
 
   pingAnswered(): void {
@@ -178,7 +179,8 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
       return;
     }
     this.#hasFreed = true;
-    this.#fail(stream, resetFailure(code), code === Http2Code.REFUSED_STREAM ? CallFate.UNPROCESSED : CallFate.LOST, true);
+    const refusal = this.#isDraining ? CallFate.UNPROCESSED : CallFate.REFUSED;
+    this.#fail(stream, resetFailure(code), code === Http2Code.REFUSED_STREAM ? refusal : CallFate.LOST, true);
   }
 
   sessionBroken(problem: string): void {
@@ -319,7 +321,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     if (failure === null) return;
     this.#failRefused();
     const { lastStream, streams } = this.#session;
-    for (const stream of streams.list()) {
+    for (const stream of streams.list().reverse()) {
       this.#session.forget(stream);
       const isUnprocessed = stream.id >= this.#firstUnsent || (lastStream >= 0 && stream.id > lastStream);
       this.#fail(stream, failure, isUnprocessed ? CallFate.UNPROCESSED : CallFate.LOST, true);

@@ -31,7 +31,7 @@ export interface Upstream {
 const leastOwnShare = 0.25;
 
 /** Where a call is in its life. */
-export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5 } as const;
+export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5, PAUSED: 6 } as const;
 export type CallState = (typeof CallState)[keyof typeof CallState];
 
 /** Answers above this size are refused unless a call says otherwise: 32 MiB. */

@@ -186,12 +186,38 @@ describeBoth('createUpstream: retries', () => {
     expect(call).toMatchObject({ text: 'again', writes: 3 });
   });
 
-  it('gives up when everything is refused', async () => {
+  it('repeats what is refused again and again until its deadline, with growing pauses', async () => {
     const server = await serve();
     server.behaviour = (stream) => reset(stream, 7);
-    const call = await run(connect(server.port, { retryRatio: 0 }), new ProbeCall('again'));
-    expect(call.failure).toMatchObject({ reason: 'unavailable', code: 14 });
-    expect(server.seen).toBe(4);
+    const upstream = connect(server.port, { retryRatio: 0 });
+    await upstream.ready(1000);
+    const began = performance.now();
+    const call = await run(upstream, new ProbeCall('again', 300));
+    expect(call).toMatchObject({ ends: 1, answer: null });
+    expect(['unavailable', 'deadline']).toContain(call.failure?.reason);
+    expect(performance.now() - began).toBeGreaterThan(250);
+    // At most 0, 0, 1, 2, 4 … 128 ms, and then halves of what is left of 300 ms.
+    expect(server.seen).toBeGreaterThan(4);
+    expect(server.seen).toBeLessThan(25);
+  });
+
+  it('forgets a call that is cancelled, or whose upstream is closed, while it pauses', async () => {
+    const server = await serve();
+    server.behaviour = (stream) => reset(stream, 7);
+    const upstream = connect(server.port, { retryRatio: 0 });
+    const [left, kept] = [new ProbeCall('left'), new ProbeCall('kept')];
+    const ended = run(upstream, kept);
+    upstream.start(left);
+    await until(() => server.seen >= 16, 'long pauses');
+    upstream.cancel(left);
+    expect(upstream.inFlight).toBe(1);
+    await upstream.close(0);
+    await ended;
+    expect(kept).toMatchObject({ ends: 1, failure: { reason: 'unavailable' } });
+    const { seen } = server;
+    await sleep(100);
+    expect(server.seen).toBe(seen);
+    expect(left.ends).toBe(0);
   });
 
   it('repeats what came after the last stream of a GOAWAY', async () => {

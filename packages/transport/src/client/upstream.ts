@@ -13,8 +13,13 @@ import type { UnaryCall, Upstream } from './unary-call.js';
 import { type ResolvedUpstreamOptions, resolveUpstreamOptions, type UpstreamOptions } from './upstream-options.js';
 
 const usedForMs = 60_000;
-const mostReplays = 3;
 const leastRetryMs = 1;
+/**
+ * What the peer did not process may be started again as long as the call has time: a proxy that renews its connections may refuse one
+ * many times. This ends calls without a deadline.
+ */
+const mostReplays = 300;
+const mostPauseMs = 250;
 
 /** A remote service. */
 export interface GrpcUpstream extends Upstream {
@@ -111,7 +116,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     this.#isClosing = true;
     const failure = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name} was closed before it answered`);
     if (!isIdle)
-      for (const queue of [this.#ledger.waiting, this.#ledger.open])
+      for (const queue of [this.#ledger.waiting, this.#ledger.paused, this.#ledger.open])
         for (let call = queue.first; call !== null; call = queue.first) {
           call.connection?.cancel(call, false);
           this.#ledger.fail(call, failure);
@@ -178,17 +183,19 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
 
   callFailed(address: Address, call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void {
     if (call.upstream !== this) return;
-    if (this.#mayRepeat(call, failure, fate, mayRetry)) {
-      this.#ledger.markWaiting(call);
-      this.#dispatch(call, address);
-    } else this.#ledger.fail(call, failure);
+    if (!this.#mayRepeat(call, failure, fate, mayRetry)) return this.#ledger.fail(call, failure);
+    const pauseMs = fate === CallFate.REFUSED ? pauseBefore(call) : 0;
+    if (pauseMs > 0) return this.#ledger.pause(call, pauseMs, () => this.#dispatch(call, address));
+    this.#ledger.markWaiting(call);
+    this.#dispatch(call, address);
   }
 
   /** What the peer did not process is repeated as if nothing had happened; what was UNAVAILABLE once, if the budget allows it. */
   #mayRepeat(call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): boolean {
-    if (this.#ledger.isClosed && fate !== CallFate.UNPROCESSED) return false;
+    const isUnprocessed = fate === CallFate.UNPROCESSED || fate === CallFate.REFUSED;
+    if (this.#ledger.isClosed && !isUnprocessed) return false;
     if (this.#isClosing || call.deadline - performance.now() < leastRetryMs) return false;
-    if (fate === CallFate.UNPROCESSED && call.replays < mostReplays) {
+    if (isUnprocessed && call.replays < mostReplays) {
       call.replays++;
       this.options.onEvent?.({ kind: 'retry', wasProcessed: false });
       return true;
@@ -269,4 +276,11 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
   #isGone(): boolean {
     return !this.#retiring.some((address) => address.hasHope);
   }
+}
+
+/** The first refusal is chance; from the second on the peer is given 1, 2, 4 … 250 ms, ±20 %, but half of what time is left at most. */
+function pauseBefore({ replays, deadline }: UnaryCall): number {
+  if (replays < 2) return 0;
+  const pauseMs = Math.min(2 ** (replays - 2), mostPauseMs) * (0.8 + Math.random() * 0.4);
+  return Math.min(pauseMs, (deadline - performance.now()) / 2);
 }
