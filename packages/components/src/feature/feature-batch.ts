@@ -7,7 +7,7 @@ import type { FeatureLookup } from './feature-lookup.js';
 
 /**
  * Keys of one call to the store, and who waits for which of them. Lookups join while it is open for keys, and while its call is under
- * way. Pooled by its source; owns all its bytes.
+ * way. Pooled; owns all its bytes.
  */
 export class FeatureBatch {
   layout: FeatureLayout | null = null;
@@ -106,6 +106,14 @@ export class FeatureBatch {
       if (member !== null && member !== undefined && member.deadline > latest) latest = member.deadline;
     }
     return latest;
+  }
+
+  /** Bytes that a batch holds while it is idle. */
+  get heldBytes(): number {
+    const { bytes, keyRanges, hashes, waits, rowOf } = this;
+    return (
+      bytes.byteLength + keyRanges.byteLength + hashes.byteLength + waits.byteLength + rowOf.byteLength + this.#byHash.byteLength
+    );
   }
 
   /** Whether a key is waited for by somebody who has not left; only told of batches that somebody left. */

@@ -6,14 +6,13 @@ import type { ServiceBackend } from '../backends.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall } from '../failure.js';
 import { type AskedFeature, askedFeatures } from './answer-columns.js';
-import { FeatureBatch } from './feature-batch.js';
+import { featureBatches } from './batch-pool.js';
+import type { FeatureBatch } from './feature-batch.js';
 import { FeatureBatchCall } from './feature-batch-call.js';
 import { FeatureLayout } from './feature-layout.js';
 import type { FeatureLookup } from './feature-lookup.js';
 import { KeysUnderWay, maxBatchKeys } from './keys-under-way.js';
 import { cacheRow, placeRow, placeRun, RowResult } from './place-rows.js';
-
-const maxIdleBatches = 32;
 
 // Walks are synchronous: one scratch serves all.
 const plainScratch = new WalkScratch();
@@ -54,7 +53,6 @@ export class FeatureSource implements Flushable {
   readonly #underWay = new KeysUnderWay();
   /** Takes keys until it is full or the turn ends. */
   #openBatch: FeatureBatch | null = null;
-  readonly #idle: FeatureBatch[] = [];
   readonly #noRow: Failure;
   readonly #badCells: Failure;
   readonly #scratch: WalkScratch;
@@ -132,7 +130,7 @@ export class FeatureSource implements Flushable {
 
   /** Asks for identities `uniques[from, to)` of a lookup, one batch at most, in a call that nobody else joins. */
   askAlone(lookup: FeatureLookup, table: IdentityTable, uniques: Int32Array, from: number, to: number): void {
-    const batch = this.#idle.pop() ?? new FeatureBatch();
+    const batch = featureBatches.take();
     batch.layout = lookup.layout;
     lookup.asks(batch, this.#addKeys(batch, lookup, table, uniques, from, to));
     this.#send(batch);
@@ -156,7 +154,7 @@ export class FeatureSource implements Flushable {
     } else if (batch === this.#openBatch) {
       this.#openBatch = null;
       this.#underWay.remove(batch);
-      this.#recycle(batch);
+      featureBatches.give(batch);
     }
   }
 
@@ -259,12 +257,7 @@ export class FeatureSource implements Flushable {
     batch.call = null;
     this.#underWay.remove(batch);
     for (let member = 0; member < batch.joined; member++) batch.members[member]?.batchEnded(batch);
-    this.#recycle(batch);
-  }
-
-  #recycle(batch: FeatureBatch): void {
-    batch.clear();
-    if (this.#idle.length < maxIdleBatches) this.#idle.push(batch);
+    featureBatches.give(batch);
   }
 
   /** The batch that takes keys of this layout now. */
@@ -272,7 +265,7 @@ export class FeatureSource implements Flushable {
     const open = this.#openBatch;
     if (open !== null && open.layout === layout) return open;
     if (open !== null) this.#closeBatch(open);
-    const batch = this.#idle.pop() ?? new FeatureBatch();
+    const batch = featureBatches.take();
     batch.layout = layout;
     batch.startedAt = performance.now();
     this.#underWay.add(batch);

@@ -1,0 +1,40 @@
+import { FeatureBatch } from './feature-batch.js';
+
+/** As many as two calls for each of 512 requests; more are made, and not kept. */
+const maxIdle = 1024;
+const maxIdleBytes = 16 * 1024 * 1024;
+
+/** Batches between two uses. A batch of one source is as good for another, so models that rest hold none. */
+export class BatchPool {
+  readonly #idle: FeatureBatch[] = [];
+  #idleBytes = 0;
+
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  /** Bytes of what is kept. */
+  get idleBytes(): number {
+    return this.#idleBytes;
+  }
+
+  /** A clear batch. */
+  take(): FeatureBatch {
+    const batch = this.#idle.pop();
+    if (batch === undefined) return new FeatureBatch();
+    this.#idleBytes -= batch.heldBytes;
+    return batch;
+  }
+
+  /** Takes back a batch that nobody waits for any more. */
+  give(batch: FeatureBatch): void {
+    batch.clear();
+    const { heldBytes } = batch;
+    if (this.#idle.length >= maxIdle || this.#idleBytes + heldBytes > maxIdleBytes) return;
+    this.#idleBytes += heldBytes;
+    this.#idle.push(batch);
+  }
+}
+
+/** The batches of this process. */
+export const featureBatches: BatchPool = new BatchPool();
