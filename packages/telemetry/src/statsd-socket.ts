@@ -4,6 +4,8 @@ import { isIP } from 'node:net';
 
 /** Fits an Ethernet frame with IPv6 and some room, as agents expect. */
 const MAX_PACKET_BYTES = 1432;
+/** On this machine nothing cuts a packet; what agents read at once by default. One in six system calls is left. */
+const MAX_LOCAL_PACKET_BYTES = 8192;
 /** Packets kept while the address is not known yet. */
 const MAX_WAITING = 256;
 const LOOKUP_AGAIN_MS = 30_000;
@@ -25,6 +27,7 @@ export class StatsdSocket {
   readonly #options: StatsdSocketOptions;
   #packet = '';
   #packetBytes = 0;
+  #maxPacketBytes = MAX_PACKET_BYTES;
   #waiting: Buffer[] = [];
   #socket: Socket | undefined;
   #address: string | undefined;
@@ -48,7 +51,7 @@ export class StatsdSocket {
   /** Adds a line; full packets leave at once. */
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
-    if (this.#packetBytes > 0 && this.#packetBytes + 1 + bytes > MAX_PACKET_BYTES) this.flush();
+    if (this.#packetBytes > 0 && this.#packetBytes + 1 + bytes > this.#maxPacketBytes) this.flush();
     this.#packet = this.#packetBytes === 0 ? line : `${this.#packet}\n${line}`;
     this.#packetBytes += this.#packetBytes === 0 ? bytes : bytes + 1;
   }
@@ -113,6 +116,7 @@ export class StatsdSocket {
       this.#socket.unref();
       this.#socket.on('error', () => this.#options.onFailure('statsd_send'));
       this.#address = address;
+      this.#maxPacketBytes = isLoopback(address) ? MAX_LOCAL_PACKET_BYTES : MAX_PACKET_BYTES;
     }
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -132,4 +136,8 @@ export class StatsdSocket {
   #settled(): void {
     if (this.#sending === 0 && !this.#isLookingUp) this.#drained?.();
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
 }
