@@ -11,6 +11,7 @@ import { createHttpListener, type HttpRoutesOptions } from './http-routes.js';
 import { listenerTls } from './listener-tls.js';
 import type { ServerLogger } from './logger.js';
 import { createRoutes } from './routes.js';
+import { malformedRequest } from './rpc-refusals.js';
 import { sessionEvents, warnOfResetLimit } from './session-events.js';
 import { toGrpcStatus } from './to-connect-error.js';
 
@@ -126,6 +127,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
     maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
     maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),
     onRefused: refused,
+    malformed: (message) => toGrpcStatus(malformedRequest(message)),
     onError: (error, path) => logger.error({ err: error, path }, 'a request failed unexpectedly'),
     onSession: sessionEvents(telemetry, logger),
     ...(callerCheck !== null && {

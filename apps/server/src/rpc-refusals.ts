@@ -3,6 +3,7 @@ import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus, trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import { EngineError, type Violation } from '@inferflow/engine';
+import { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from '@inferflow/transport';
 import { jsonProblems } from './json-problems.js';
 import { toConnectError } from './to-connect-error.js';
 
@@ -48,9 +49,9 @@ export function explainRefusals(router: ConnectRouter, options: RefusalOptions):
 
 async function answer(handler: Handler, request: Request, options: RefusalOptions): Promise<Response> {
   const type = request.header.get('content-type')?.toLowerCase() ?? '';
-  const isJson = type.startsWith('application/json');
+  const isJson = isJsonType(type);
   const kept: Uint8Array[] = [];
-  const response = await handler(isJson ? { ...request, body: keeping(request.body, kept) } : request);
+  const response = await handler({ ...request, body: observed(handler, request, type, kept, options) });
   if (response.status === 405) {
     const message = `${handler.method.name} is a remote procedure: POST it, for example as JSON with the header content-type: application/json`;
     return refusal(405, 'unimplemented', message, { allow: handler.allowedMethods.join(', ') });
@@ -76,15 +77,44 @@ function refusal(status: number, code: string, message: string, headers: Readonl
   };
 }
 
-/** The chunks of the body stay at hand until the answer is there; they are read a second time only when it is a refusal. */
-function keeping(body: Request['body'], kept: Uint8Array[]): Request['body'] {
+/** The body as the library is to see it. */
+function observed(handler: Handler, { body }: Request, type: string, kept: Uint8Array[], options: RefusalOptions): Request['body'] {
   if (!isStream(body)) return body;
-  return (async function* () {
-    for await (const chunk of body) {
-      kept.push(chunk);
-      yield chunk;
-    }
-  })();
+  if (isJsonType(type)) return keeping(body, kept);
+  const { methodKind } = handler.method;
+  const isOne = methodKind === 'unary' || methodKind === 'server_streaming';
+  return isOne && type.startsWith('application/grpc') ? checkingFrame(body, handler, options) : body;
+}
+
+/** The library takes some bodies that are not one message for one, and has its own words and codes for others. */
+async function* checkingFrame(
+  body: AsyncIterable<Uint8Array>,
+  { requestPath }: Handler,
+  { maxMessageBytes, onMalformed }: RefusalOptions,
+): AsyncIterable<Uint8Array> {
+  const scan = new RequestFrameScan(maxMessageBytes);
+  const check = (problem: string | null): void => {
+    if (problem === null) return;
+    onMalformed(requestPath);
+    throw toConnectError(malformedRequest(problem));
+  };
+  for await (const chunk of body) {
+    check(scan.push(chunk));
+    yield chunk;
+  }
+  check(scan.end());
+}
+
+/** The chunks of the body stay at hand until the answer is there; they are read a second time only when it is a refusal. */
+async function* keeping(body: AsyncIterable<Uint8Array>, kept: Uint8Array[]): AsyncIterable<Uint8Array> {
+  for await (const chunk of body) {
+    kept.push(chunk);
+    yield chunk;
+  }
+}
+
+function isJsonType(type: string): boolean {
+  return type.startsWith('application/json');
 }
 
 function isStream(body: unknown): body is AsyncIterable<Uint8Array> {
@@ -118,16 +148,20 @@ async function explainBytes(handler: Handler, response: Response, options: Refus
 function explained(said: string, { method, requestPath }: Handler, options: RefusalOptions): ConnectError | null {
   const size = /^message (?:size (\d+) )?is larger than configured readMaxBytes/.exec(said);
   if (size !== null) {
-    const limit = `the limit of ${requestPath} is ${options.maxMessageBytes}`;
-    const length = size[1] === undefined ? 'too many bytes when decompressed' : `${size[1]} bytes`;
-    return new ConnectError(`the request message has ${length}, ${limit}`, Code.ResourceExhausted);
+    const bytes = size[1] === undefined ? null : Number(size[1]);
+    return new ConnectError(tooLargeRequest(bytes, requestPath, options.maxMessageBytes), Code.ResourceExhausted);
+  }
+  if (said.startsWith('protocol error: invalid grpc timeout')) return new ConnectError(badTimeout.message, Code.InvalidArgument);
+  if (said.startsWith('received compressed envelope, but')) {
+    options.onMalformed(requestPath);
+    return new ConnectError(unnamedCompression.message, Code.Internal);
   }
   const isDamaged = said === cannotInflate;
   if (!isDamaged && !said.startsWith('parse binary')) return null;
   options.onMalformed(requestPath);
   if (isDamaged) return toConnectError(damaged());
   const description = `the message is not a valid ${method.input.name}`;
-  return toConnectError(notTheMessage(description, [{ field: '', description }]));
+  return toConnectError(malformedRequest(description, [{ field: '', description }]));
 }
 
 function errorResponse(response: Response, error: ConnectError): Response {
@@ -145,27 +179,28 @@ function jsonError({ method }: Handler, body: Buffer | null): EngineError | null
   } catch (error) {
     // The runtime quotes the text; its place is enough.
     const reason = (error as Error).message.replace(/, (\.{3})?".*" is not valid JSON$/s, '');
-    return notTheMessage(body.length === 0 ? 'the request has no body' : `the request is not JSON: ${reason}`);
+    return malformedRequest(body.length === 0 ? 'the request has no body' : `the request is not JSON: ${reason}`);
   }
   const violations = jsonProblems(method.input, json);
   const [first] = violations;
   return first === undefined
     ? null
-    : notTheMessage(first.field === '.' ? first.description : `${first.field}: ${first.description}`, violations);
+    : malformedRequest(first.field === '.' ? first.description : `${first.field}: ${first.description}`, violations);
 }
 
-function notTheMessage(message: string, violations: readonly Violation[] = []): EngineError {
+/** The bytes are not what they should be. */
+export function malformedRequest(message: string, violations: readonly Violation[] = []): EngineError {
   return new EngineError('INFERFLOW_ENGINE_MALFORMED_REQUEST', message, { violations });
 }
 
 /** What the library alone finds, such as a member that is there twice. */
 function otherwise(message: string): EngineError {
-  return message === cannotInflate ? damaged() : notTheMessage(message.replace(/^cannot decode (message|field) \S+ from JSON: /, ''));
+  return message === cannotInflate ? damaged() : malformedRequest(message.replace(/^cannot decode (message|field) \S+ from JSON: /, ''));
 }
 
 /** The library takes a compressed body that ends too early for a fault of its own. */
 function damaged(): EngineError {
-  return notTheMessage('the body cannot be decompressed: it is damaged, or ends too early');
+  return malformedRequest(RequestProblem.DAMAGED);
 }
 
 function isDecodeError(body: Uint8Array): boolean {

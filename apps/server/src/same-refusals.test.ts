@@ -49,39 +49,52 @@ function refusalOf(code: number, message: string, statusDetails: string | undefi
   };
 }
 
-/** gRPC over HTTP/2; compressed messages leave the fast path. */
-async function grpc({ port }: StockServer, path: string, message: Uint8Array, isCompressed: boolean): Promise<Refusal> {
+interface Sent {
+  /** Whole body, frames of gRPC included. */
+  readonly body: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** gRPC over HTTP/2. */
+async function send({ port }: StockServer, path: string, { body, headers = {} }: Sent): Promise<Refusal & { status: number }> {
   const session = http2.connect(`http://127.0.0.1:${port}`);
   try {
-    return await new Promise<Refusal>((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       session.on('error', reject);
-      const encoding = isCompressed ? { 'grpc-encoding': 'gzip' } : {};
       const stream = session.request({
         ':method': 'POST',
         ':path': path,
         'content-type': 'application/grpc',
         te: 'trailers',
-        ...encoding,
         ...requestId,
+        ...headers,
       });
-      let head: http2.IncomingHttpHeaders = {};
-      stream.on('response', (headers) => (head = headers));
+      let head: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader = {};
+      stream.on('response', (said) => (head = said));
       stream.on('trailers', (trailers) => (head = { ...head, ...trailers }));
       stream.on('error', reject).on('data', () => {});
-      stream.on('close', () =>
-        resolve(
-          refusalOf(
-            Number(head['grpc-status']),
-            decodeURIComponent(String(head['grpc-message'] ?? '')),
-            head['grpc-status-details-bin'] as string | undefined,
-          ),
-        ),
-      );
-      stream.end(framed(message, isCompressed));
+      stream.on('close', () => {
+        const message = decodeURIComponent(String(head['grpc-message'] ?? ''));
+        const refusal = refusalOf(Number(head['grpc-status']), message, head['grpc-status-details-bin'] as string | undefined);
+        resolve({ ...refusal, status: head[':status'] ?? 0 });
+      });
+      stream.end(body);
     });
   } finally {
     session.destroy();
   }
+}
+
+const gzip = { 'grpc-encoding': 'gzip' };
+
+/** Compressed messages leave the fast path of the stock listener. */
+async function grpc(server: StockServer, path: string, message: Uint8Array, isCompressed: boolean): Promise<Refusal> {
+  const { status, ...refusal } = await send(server, path, {
+    body: framed(message, isCompressed),
+    ...(isCompressed && { headers: gzip }),
+  });
+  expect(status).toBe(200);
+  return refusal;
 }
 
 function framed(message: Uint8Array, isCompressed: boolean): Buffer {
@@ -93,11 +106,11 @@ function framed(message: Uint8Array, isCompressed: boolean): Buffer {
   return frame;
 }
 
-async function web({ port }: StockServer, path: string, message: Uint8Array): Promise<Refusal> {
+async function web({ port }: StockServer, path: string, body: Buffer, headers: Readonly<Record<string, string>> = {}): Promise<Refusal> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/grpc-web+proto', ...requestId },
-    body: framed(message, false) as Uint8Array<ArrayBuffer>,
+    headers: { 'content-type': 'application/grpc-web+proto', ...requestId, ...headers },
+    body: body as Uint8Array<ArrayBuffer>,
   });
   const text = Buffer.from(await response.arrayBuffer()).toString('latin1');
   const trailer = (name: string) => new RegExp(`${name}: ?([^\\r]*)\\r`, 'i').exec(text)?.[1] ?? response.headers.get(name) ?? undefined;
@@ -142,10 +155,17 @@ const score = (init: MessageInitShape<typeof InferflowRequestProtoSchema>) =>
 
 const good = bytesOf(PointWiseRequestSchema, sumRequest('sum'));
 const a = { id: 'a' };
-const garbage = (bytes: Uint8Array | readonly number[]) =>
-  ['/Predict/InferPointWise', '/Predict/InferPairWise', '/Predict/InferSlateWise', '/Inferflow/RetrieveModelScore'].map(
-    (path) => [path, Uint8Array.from(bytes)] as const,
-  );
+const paths = ['/Predict/InferPointWise', '/Predict/InferPairWise', '/Predict/InferSlateWise', '/Inferflow/RetrieveModelScore'];
+const garbage = (bytes: Uint8Array | readonly number[]) => paths.map((path) => [path, Uint8Array.from(bytes)] as const);
+
+/** A request of each method that is answered. */
+const ones = { first: a, second: { id: 'b' } };
+const answered = [
+  ['/Predict/InferPointWise', good] as const,
+  pair({ modelConfigId: 'sum', targets: [ones.first, ones.second], pairs: [{ firstTargetIndex: 0, secondTargetIndex: 1 }] }),
+  slate({ modelConfigId: 'sum', targets: [ones.first, ones.second], slates: [{ targetIndices: [0, 1] }] }),
+  score({ modelConfigId: 'sum', entities: [{ entity: 'item', ids: ['1', '2'] }] }),
+];
 
 const table: readonly (readonly [name: string, number, readonly (readonly [string, Uint8Array])[]])[] = [
   ['an empty message', 3, garbage([])],
@@ -160,7 +180,9 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
   [
     'a message cut off anywhere',
     3,
-    [1, 3, 6, 9, good.length - 1, good.length - 4].map((length) => ['/Predict/InferPointWise', good.subarray(0, length)] as const),
+    answered.flatMap(([path, message]) =>
+      [1, 3, 6, 9, message.length - 1, message.length - 4].map((length) => [path, message.subarray(0, length)] as const),
+    ),
   ],
   ['a damaged target', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0x2a, 2, 0x0a, 5)]]],
   ['a target with an id that is not UTF-8', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0x2a, 3, 0x0a, 1, 0xff)]]],
@@ -222,7 +244,16 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
     8,
     [point({ ...sumRequest('sum'), targetInputSchema: Array.from({ length: 7 }, (_, at) => ({ name: `f${at}` })) })],
   ],
-  ['a message above the limit', 8, [point(sumRequest('sum', [['x'.repeat(5000), '1', '1']])), score({ modelConfigId: 'x'.repeat(5000) })]],
+  [
+    'a message above the limit',
+    8,
+    [
+      point(sumRequest('sum', [['x'.repeat(5000), '1', '1']])),
+      pair({ modelConfigId: 'x'.repeat(5000) }),
+      slate({ modelConfigId: 'x'.repeat(5000) }),
+      score({ modelConfigId: 'x'.repeat(5000) }),
+    ],
+  ],
 ];
 
 /** The generated code does not say which part is malformed, and of a compressed message nobody knows how long it would be. */
@@ -241,8 +272,11 @@ describe('a bad request is told the same on the fast paths and on the slow ones:
       expect(await grpc(lean, path, message, false)).toEqual(fast);
       const others = {
         compressed: await grpc(stock, path, message, true),
-        web: await web(stock, path, message),
+        'compressed, lean': await grpc(lean, path, message, true),
+        web: await web(stock, path, framed(message, false)),
+        'web, lean': await web(lean, path, framed(message, false)),
         connect: await connect(stock, path, message),
+        'connect, lean': await connect(lean, path, message),
       };
       for (const [way, told] of Object.entries(others))
         expect({ path, way, ...comparable(told) }).toEqual({ path, way, ...comparable(fast) });
@@ -250,8 +284,115 @@ describe('a bad request is told the same on the fast paths and on the slow ones:
   });
 
   it('a good one is answered on all', async () => {
-    for (const server of [stock, lean]) expect((await grpc(server, '/Predict/InferPointWise', good, false)).code).toBe(0);
-    expect((await grpc(stock, '/Predict/InferPointWise', good, true)).code).toBe(0);
-    expect((await web(stock, '/Predict/InferPointWise', good)).code).toBe(0);
+    for (const [path, message] of answered)
+      for (const server of [stock, lean])
+        for (const told of [
+          await grpc(server, path, message, false),
+          await grpc(server, path, message, true),
+          await web(server, path, framed(message, false)),
+        ])
+          expect({ path, ...told }).toEqual({ path, code: 0, message: '', details: [] });
+  });
+});
+
+const whole = framed(good, false);
+const squeezed = framed(good, true);
+
+/** Bodies that are not one message in its frame. The second column is the code, and whether the error is one of the engine. */
+const bodies: readonly (readonly [name: string, code: number, hasDetails: boolean, body: Buffer])[] = [
+  ['nothing', 3, true, Buffer.alloc(0)],
+  ['half a frame head', 3, true, whole.subarray(0, 3)],
+  ['a flag that is none', 3, true, Buffer.concat([Buffer.of(2), whole.subarray(1)])],
+  ['text', 3, true, Buffer.from('GET / HTTP/1.1')],
+  ['a frame head alone', 3, true, whole.subarray(0, 5)],
+  ['a frame that is cut off', 3, true, whole.subarray(0, -4)],
+  ['a frame and a few bytes', 3, true, Buffer.concat([whole, Buffer.of(0, 0)])],
+  ['two frames', 3, true, Buffer.concat([whole, whole])],
+  ['a length above the limit', 8, false, Buffer.of(0, 0, 0, 8, 0)],
+  ['a length of 4 GiB', 8, false, Buffer.concat([Buffer.of(0, 255, 255, 255, 255), good])],
+];
+/** The same for those who say that they compress. */
+const compressedBodies: typeof bodies = [
+  ['a compressed frame that is damaged', 3, true, framedAs(1, Buffer.from('no gzip at all'))],
+  ['a compressed frame whose gzip is cut off', 3, true, framedAs(1, squeezed.subarray(5, -10))],
+  ['a compressed frame that is cut off', 3, true, squeezed.subarray(0, -4)],
+  ['two compressed frames', 3, true, Buffer.concat([squeezed, squeezed])],
+  ['a message that is above the limit when decompressed', 8, false, framed(Buffer.alloc(100_000), true)],
+];
+const unannounced: typeof bodies = [['a compressed frame, and nobody says how', 13, false, squeezed]];
+
+function framedAs(flag: number, body: Uint8Array): Buffer {
+  const frame = framed(body, false);
+  frame[0] = flag;
+  return frame;
+}
+
+describe('a body that is not one message is told the same on the fast paths and on the slow ones:', () => {
+  const told = async (path: string, body: Buffer, ways: readonly ('fast' | 'gzip')[]) => {
+    const all: [string, Refusal][] = [];
+    for (const way of ways)
+      for (const [name, server] of Object.entries({ stock, lean })) {
+        const headers = way === 'gzip' ? gzip : {};
+        const { status, ...refusal } = await send(server, path, { body, headers });
+        expect(status).toBe(200);
+        all.push([`${name}, ${way}`, refusal], [`web ${name}, ${way}`, await web(server, path, body, headers)]);
+      }
+    return all;
+  };
+  const cases = [
+    ...bodies.map((each) => [...each, ['fast', 'gzip']] as const),
+    ...compressedBodies.map((each) => [...each, ['gzip']] as const),
+    ...unannounced.map((each) => [...each, ['fast']] as const),
+  ];
+
+  it.each(cases)('%s', async (_name, code, hasDetails, body, ways) => {
+    for (const path of paths) {
+      const all = await told(path, body, ways);
+      const first = all[0]?.[1];
+      for (const [way, refusal] of all) expect({ path, way, ...refusal }).toEqual({ path, way, ...first });
+      expect(first).toMatchObject({ code, message: expect.stringMatching(/./) });
+      expect(first?.details).toHaveLength(hasDetails ? 1 : 0);
+      if (hasDetails) expect(Buffer.from(first?.details[0]?.split(' ')[1] ?? '', 'base64').toString()).toContain('MALFORMED_REQUEST');
+    }
+  });
+
+  it('a timeout that cannot be read, an encoding that is not known', async () => {
+    for (const path of paths) {
+      const ask = async (headers: Readonly<Record<string, string>>) =>
+        Promise.all([stock, lean].map((server) => send(server, path, { body: whole, headers })));
+      const timeouts = [...(await ask({ 'grpc-timeout': '5x' })), ...(await ask({ 'grpc-timeout': '5x', ...gzip }))];
+      for (const each of timeouts) expect(each).toEqual({ ...timeouts[0], code: 3 });
+      expect(timeouts[0]?.message).not.toContain('5x');
+      for (const each of await ask({ 'grpc-encoding': 'snappy' })) expect(each).toMatchObject({ status: 200, code: 12 });
+    }
+  });
+
+  it.each(['text/plain', 'application/x-protobuf', 'application/grpcx', ''])('the content type "%s"', async (type) => {
+    for (const path of paths)
+      for (const server of [stock, lean]) {
+        expect(await send(server, path, { body: whole, headers: { 'content-type': type } })).toMatchObject({ status: 415 });
+        const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': type },
+          body: whole as Uint8Array<ArrayBuffer>,
+        });
+        expect([response.status, await response.text()]).toEqual([415, expect.stringContaining('content type')]);
+      }
+  });
+
+  it('content types of gRPC: with capitals they are served; what only the full port serves is UNIMPLEMENTED on the lean one', async () => {
+    for (const server of [stock, lean])
+      expect(await send(server, paths[0] ?? '', { body: whole, headers: { 'content-type': 'Application/gRPC' } })).toMatchObject({
+        code: 0,
+      });
+    const asJson = { body: framed(Buffer.from('{"modelConfigId":5}'), false), headers: { 'content-type': 'application/grpc+json' } };
+    for (const path of paths) {
+      expect(await send(stock, path, asJson)).toMatchObject({ status: 200, code: 3 });
+      expect(await send(lean, path, asJson)).toMatchObject({
+        status: 200,
+        code: 12,
+        message: expect.stringContaining('INFERFLOW_FULL_PORT'),
+      });
+    }
   });
 });

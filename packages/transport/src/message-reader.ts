@@ -53,6 +53,11 @@ export class MessageReader {
     return this.#headAt === 0;
   }
 
+  /** True when the frame head is here. */
+  get hasHead(): boolean {
+    return this.#headAt === headBytes;
+  }
+
   /** Bytes of the message that arrived. */
   get received(): number {
     return this.#at;

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
+import { badTimeout } from '../request-frame.js';
 import type { HotCallHost } from './hot-call.js';
 import type { RefusalReason } from './one-port-options.js';
 import { retryLater } from './retry-later.js';
@@ -30,11 +31,7 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
   const { timeoutMs, contentLength } = request;
   const denied = options.unauthorized === null ? null : options.unauthorized(request.headers());
   if (denied !== null) return { reason: 'unauthorized', status: denied };
-  if (Number.isNaN(timeoutMs))
-    return {
-      reason: 'malformed',
-      status: { code: GrpcCode.INVALID_ARGUMENT, message: 'grpc-timeout is not of the form digits and one of H M S m u n' },
-    };
+  if (Number.isNaN(timeoutMs)) return { reason: 'malformed', status: badTimeout };
   if (contentLength > method.maxMessageBytes + 5)
     return {
       reason: 'message-size',

@@ -24,6 +24,7 @@ import { LeanCall } from './lean-call.js';
 import { OtherRequest } from './other-request.js';
 
 const grpcType = 'application/grpc';
+const protoType = 'application/grpc+proto';
 const lingerMs = 1000;
 const agedGraceMs = 60_000;
 
@@ -135,8 +136,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
     const now = performance.now();
     load.arrived(now);
     const { contentType } = head;
-    const isHotType = contentType === grpcType || contentType === 'application/grpc+proto';
-    const method = isHotType && head.method === 'POST' ? options.hot.get(head.path) : undefined;
+    const method = head.method === 'POST' && isHotType(contentType) ? options.hot.get(head.path) : undefined;
     if (method === undefined) {
       if (isGrpc(contentType)) this.session.answerHead(stream, this.#elsewhere.unimplemented);
       else new OtherRequest(host, this, stream, this.#elsewhere.head, this.#elsewhere.text, now);
@@ -295,8 +295,15 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
   }
 }
 
+/** Media types may be written with capitals; hardly anybody does. */
+function isHotType(contentType: string): boolean {
+  if (contentType === grpcType || contentType === protoType) return true;
+  const type = contentType.toLowerCase();
+  return type === grpcType || type === protoType;
+}
+
 function isGrpc(contentType: string): boolean {
-  if (!contentType.startsWith(grpcType)) return false;
+  if (!contentType.toLowerCase().startsWith(grpcType)) return false;
   const next = contentType.charAt(grpcType.length);
   return next === '' || next === '+' || next === ';';
 }

@@ -4,6 +4,7 @@ import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
 import { MessageReader, ReadState } from '../message-reader.js';
+import { incompleteRequest, RequestProblem, tooLargeRequest, unnamedCompression } from '../request-frame.js';
 import type { RefusalReason } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { HotMethod, ServerCall } from './server-call.js';
@@ -123,10 +124,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     if (this.#isAnswered) return;
     deadlines.remove(this);
     const reader = this.#reader;
-    if (!reader.isComplete) {
-      const detail = reader.isEmpty ? 'holds no message' : `ends after ${reader.received} of ${reader.announced} message bytes`;
-      this.malformed(`the request ${detail}`);
-    } else if (reader.isCompressed) this.inflate(reader.message);
+    if (!reader.isComplete) this.malformed(incompleteRequest(reader));
+    else if (reader.isCompressed) this.inflate(reader.message);
     else this.handle(reader.message);
   }
 
@@ -167,12 +166,19 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
 
   /** The message is marked as compressed. */
   protected inflate(_message: Uint8Array): void {
-    this.malformed('the request message is marked as compressed, but grpc-encoding names no compression');
+    this.refused('malformed');
+    this.fail(unnamedCompression);
   }
 
   protected malformed(message: string): void {
     this.refused('malformed');
-    this.fail({ code: GrpcCode.INTERNAL, message });
+    this.fail(this.#host.options.malformed(message));
+  }
+
+  protected tooLarge(bytes: number | null): void {
+    const { path, maxMessageBytes } = this.#method;
+    this.refused('message-size');
+    this.fail({ code: GrpcCode.RESOURCE_EXHAUSTED, message: tooLargeRequest(bytes, path, maxMessageBytes) });
   }
 
   protected refused(reason: RefusalReason): void {
@@ -180,13 +186,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   }
 
   #rejectBody(state: ReadState): void {
-    const { path, maxMessageBytes } = this.#method;
-    if (state === ReadState.TOO_LARGE) {
-      this.refused('message-size');
-      const message = `the request message has ${this.#reader.announced} bytes, the limit of ${path} is ${maxMessageBytes}`;
-      this.fail({ code: GrpcCode.RESOURCE_EXHAUSTED, message });
-    } else if (state === ReadState.SURPLUS) this.malformed('the request holds more than one message');
-    else this.malformed('the request does not start with a gRPC frame');
+    if (state === ReadState.TOO_LARGE) this.tooLarge(this.#reader.announced);
+    else this.malformed(state === ReadState.SURPLUS ? RequestProblem.SURPLUS : RequestProblem.NO_FRAME);
   }
 
   #broke(error: unknown): void {

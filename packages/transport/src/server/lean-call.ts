@@ -1,4 +1,5 @@
 import type { BodyWriter } from '../client/unary-call.js';
+import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
 import { answerBlock, okTrailers, statusBlock } from '../http2/answer-block.js';
 import { Http2Code } from '../http2/frames.js';
@@ -6,6 +7,7 @@ import type { RequestHead } from '../http2/request-head.js';
 import type { ServerSession } from '../http2/server-session.js';
 import type { ServerStream, StreamRequest } from '../http2/server-stream.js';
 import { inflateMessage } from '../inflate-message.js';
+import { RequestProblem } from '../request-frame.js';
 import type { CallerConnection } from './caller-connection.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
 import type { HotMethod } from './server-call.js';
@@ -90,10 +92,8 @@ export class LeanCall extends HotCall implements StreamRequest {
       if (this.isAnswered) return;
       if (result instanceof Uint8Array) {
         if (this.hold(result.length)) this.handle(result);
-        return;
-      }
-      this.refused(result.code === 8 ? 'message-size' : 'malformed');
-      this.fail({ code: result.code, message: result.message });
+      } else if (result.code === GrpcCode.RESOURCE_EXHAUSTED) this.tooLarge(null);
+      else this.malformed(RequestProblem.DAMAGED);
     });
   }
 }

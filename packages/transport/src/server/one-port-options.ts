@@ -91,6 +91,8 @@ export interface OnePortOptions {
   onSession?: (event: SessionEvent) => void;
   /** Told when a hot method threw; the caller got INTERNAL. Must not throw. @default a process warning */
   onError?: (error: unknown, path: string) => void;
+  /** The status of a hot call whose body is not one message. @default INVALID_ARGUMENT with the text */
+  malformed?: (message: string) => GrpcStatus;
   /** Checks the headers of a hot call before it is read; a status refuses it. */
   unauthorized?: (headers: IncomingHttpHeaders) => GrpcStatus | null;
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { TransportError } from '../errors.js';
+import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
 import type { OnePortListener, OnePortOptions, RefusalReason, ServerTls, SessionEvent } from './one-port-options.js';
 import type { HotMethod } from './server-call.js';
@@ -25,6 +26,7 @@ export interface ResolvedOnePortOptions {
   readonly onRefused: ((reason: RefusalReason, path: string) => void) | null;
   readonly onSession: ((event: SessionEvent) => void) | null;
   readonly onError: ((error: unknown, path: string) => void) | null;
+  readonly malformed: (message: string) => GrpcStatus;
   readonly unauthorized: ((headers: IncomingHttpHeaders) => GrpcStatus | null) | null;
 }
 
@@ -62,6 +64,7 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
     onRefused: options.onRefused ?? null,
     onSession: options.onSession ?? null,
     onError: options.onError ?? null,
+    malformed: options.malformed ?? ((message) => ({ code: GrpcCode.INVALID_ARGUMENT, message })),
     unauthorized: options.unauthorized ?? null,
   };
   if (problems.length > 0) throw new TransportError('INFERFLOW_TRANSPORT_OPTIONS_INVALID', `one-port server: ${problems.join('; ')}`);
