@@ -1,4 +1,4 @@
-import { CellStatus, DataType } from '@inferflow/matrix';
+import { type BlockShape, CellStatus, createBlockShape, DataType, inlineVectors } from '@inferflow/matrix';
 import { describe, expect, it } from 'vitest';
 import type { ComponentRun } from './component-run.js';
 import { component, defineComponent, PENDING, readNames, writeSlots } from './define-component.js';
@@ -70,6 +70,36 @@ describe('a component run', () => {
     );
     expect(result.failure?.message).toBe('component "tested" threw: oops');
     expect(result.columns['y']).toEqual([5, null, null]);
+  });
+
+  it('may lay out its own block with the lengths that it has learned, but not with other columns', async () => {
+    const declared = createBlockShape([{ name: 'y', type: DataType.FP32Vector }]);
+    const definition = (shape: BlockShape) =>
+      defineComponent({
+        type: 'tested',
+        apiVersion: 1,
+        parseConfig: () => null,
+        create: () =>
+          component({
+            reads: {},
+            writes: { y: writeColumns([{ name: 'y', type: DataType.FP32Vector }], { rows: 'own' }) },
+            execute(run) {
+              const block = run.createBlock(1, { shape });
+              block.setBytes(0, 0, new Uint8Array(8), 0, 8, CellStatus.fresh);
+            },
+          }),
+      });
+    const learned = inlineVectors(declared, () => 8);
+    expect((await runComponent(definition(learned), options)).columns['y']).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+    const other = createBlockShape([
+      { name: 'y', type: DataType.FP32Vector },
+      { name: 'z', type: DataType.FP32, width: 4 },
+    ]);
+    expect((await runComponent(definition(other), options)).failure?.message).toContain('a shape of other columns than it declared');
   });
 
   it('marks cells that were not written', async () => {

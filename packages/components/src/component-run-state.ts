@@ -1,9 +1,9 @@
-import { Block, type BlockOptions, CellStatus, type Matrix, type RowSet, type Slate } from '@inferflow/matrix';
+import { Block, type BlockOptions, type BlockShape, CellStatus, type Matrix, type RowSet, type Slate } from '@inferflow/matrix';
 import type { CallScope, ScopeEnd } from '@inferflow/transport';
 import { GrpcCode } from '@inferflow/transport';
 import { BoundColumns } from './bound-columns.js';
 import type { ComponentBinding } from './component-binding.js';
-import type { ComponentRun, RequestInfo } from './component-run.js';
+import type { ComponentRun, OwnBlockOptions, RequestInfo } from './component-run.js';
 import { PENDING } from './define-component.js';
 import { ComponentError } from './errors.js';
 import { FailedCells } from './failed-cells.js';
@@ -135,7 +135,7 @@ export class ComponentRunState implements ComponentRun {
     if (!isWaiting) this.#finish(failure);
   }
 
-  createBlock(rowCount: number, options?: BlockOptions): Block {
+  createBlock(rowCount: number, options?: OwnBlockOptions): Block {
     if (this.binding.component.rows !== 'own' || this.binding.write.shape === null) {
       throw new ComponentError(
         'INFERFLOW_COMPONENTS_CONTRACT',
@@ -144,7 +144,7 @@ export class ComponentRunState implements ComponentRun {
     }
     if (this.#block !== null) throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: createBlock was called twice`);
     if (!this.#isRunning) return this.#over();
-    return this.#openBlock(rowCount, options);
+    return this.#openBlock(rowCount, options, options?.shape);
   }
 
   callDeadline(deadlineMs: number): number {
@@ -209,9 +209,16 @@ export class ComponentRunState implements ComponentRun {
     this.rows = emptyRows;
   }
 
-  #openBlock(rowCount: number, options: BlockOptions | undefined): Block {
-    const { shape, blockIndex, pool } = this.binding.write;
-    if (shape === null) return this.#over();
+  #openBlock(rowCount: number, options: BlockOptions | undefined, ownShape?: BlockShape): Block {
+    const { shape: declared, blockIndex, pool } = this.binding.write;
+    if (declared === null) return this.#over();
+    const shape = ownShape ?? declared;
+    if (shape.slots.length !== declared.slots.length) {
+      throw new ComponentError(
+        'INFERFLOW_COMPONENTS_CONTRACT',
+        `${this.#name}: createBlock was given a shape of other columns than it declared`,
+      );
+    }
     // A block object is used again once its matrix gave it back; logging may hold on to it longer than the request.
     let block = this.#spare;
     if (block === null || block.isOpen) {

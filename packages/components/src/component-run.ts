@@ -1,4 +1,4 @@
-import type { Block, BlockOptions, RowSet, Slate } from '@inferflow/matrix';
+import type { Block, BlockOptions, BlockShape, RowSet, Slate } from '@inferflow/matrix';
 import type { CallScope } from '@inferflow/transport';
 import type { Failure } from './failure.js';
 import type { BoundReads, Reads } from './reads.js';
@@ -19,6 +19,15 @@ export interface RequestInfo {
   readonly deadline: number;
   /** Part of the budget that upstream calls may not use, ms. */
   readonly reserveMs: number;
+}
+
+/** How a component with rows of its own wants its block. */
+export interface OwnBlockOptions extends BlockOptions {
+  /**
+   * Another shape of the declared slots, in their order: with vectors in the row whose lengths only the data told (`inlineVectors`).
+   * @default the shape of the plan
+   */
+  readonly shape?: BlockShape;
 }
 
 /** What `execute` sees of one request. Everything in it belongs to the run: nothing may be used after the component ended. */
@@ -42,7 +51,7 @@ export interface ComponentRun<R extends Reads = Reads, W extends Writes = Writes
   /** The block that this component writes. Throws while there is none. */
   readonly block: Block;
   /** Makes the block of a component that declared `rows: 'own'`. Once. */
-  createBlock(rowCount: number, options?: BlockOptions): Block;
+  createBlock(rowCount: number, options?: OwnBlockOptions): Block;
   /** For components that call a service: what the full record of the request will say about it. */
   readonly calls: ServiceCalls;
   /** When a call that may take `deadlineMs` must be back: never later than the request's deadline less its reserve. `performance.now()` clock. */

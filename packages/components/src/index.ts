@@ -10,7 +10,7 @@ export { builtIns } from './built-ins.js';
 export { CacheFind, createFeatureCache, FeatureCache, type FeatureCacheOptions, type FeatureCacheStats } from './cache/feature-cache.js';
 export { type ColumnResolver, ComponentBinding, type WriteTarget } from './component-binding.js';
 export { type ComponentMetrics, type MetricCounter, type MetricTimer, noComponentMetrics } from './component-metrics.js';
-export type { ComponentRun, RequestInfo } from './component-run.js';
+export type { ComponentRun, OwnBlockOptions, RequestInfo } from './component-run.js';
 export { ComponentRunState, type RunHost } from './component-run-state.js';
 export {
   COMPONENT_API_VERSION,

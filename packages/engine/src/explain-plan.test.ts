@@ -50,4 +50,38 @@ describe('explainPlan', () => {
     expect(engine.explainPlan('nobody')).toBeUndefined();
     await engine.close();
   });
+
+  it('says of vectors, whose length no configuration states, how they are read before and after an answer has told it', async () => {
+    const engine = await createEngine({
+      configSource: createObjectSource({
+        m: modelConfig({
+          features: [
+            featureComponent('f_item', { emb: ['DataTypeFP32Vector', 'v', 'w'], fp32_m: ['DataTypeFP32', 'a', 'b'] }),
+            featureComponent('f_user', { emb: ['DataTypeFP16Vector', 'u'] }, { entity: 'user', keys: [['id', 'user_id']] }),
+          ],
+          models: [
+            modelComponent('whole', { x: ['FP32', 'it:fp32_m:b', 'it:emb:w', 'it:emb:v', 'it:fp32_m:a'] }, { score: 's1' }),
+            modelComponent('part', { x: ['FP32', 'it:emb:v', 'it:fp32_m:b'], y: ['FP32', 'user:emb:u'] }, { score: 's2' }),
+          ],
+          waits: { whole: ['f_item'], part: ['f_item', 'f_user'] },
+          answer: ['item', 's1', 's2'],
+        }),
+      }),
+      featureStore: ({ keys }) => keys.map(() => null),
+      models: { whole: () => [], part: () => [] },
+    });
+    const edges = engine.explainPlan('m')?.edges.filter(({ columns }) => columns.length > 0 && !columns[0]?.endsWith('item'));
+    const told = 'once an answer has told how long the vectors are';
+    expect(edges?.filter(({ componentName }) => ['whole', 'part'].includes(componentName)).map(({ how, why }) => [how, why])).toEqual(
+      expect.arrayContaining([
+        ['copy', `${told}, gather 2 runs, gather 2 columns cell by cell until then`],
+        [
+          'gather 2 runs',
+          `the block has other columns too, or another order; ${told}, gather 1 run, gather 1 column cell by cell until then`,
+        ],
+        ['convert 1 column', 'of another type: user:emb:u (DataTypeFP16Vector → FP32)'],
+      ]),
+    );
+    await engine.close();
+  });
 });

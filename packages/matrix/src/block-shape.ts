@@ -53,6 +53,20 @@ export function createBlockShape(slots: readonly SlotSpec[]): BlockShape {
   return shape;
 }
 
+/**
+ * The same slots in the same order, of which variable vectors stand in the row itself where `widthOf` says how many bytes all their
+ * cells have; 0 leaves a slot as it is. A block can turn back from it, see `Block.reshape`.
+ * @throws {MatrixError} INFERFLOW_MATRIX_LENGTH_MISMATCH for a width that does not fit the vector's type.
+ */
+export function inlineVectors(shape: BlockShape, widthOf: (slot: number) => number): BlockShape {
+  return createBlockShape(
+    shape.slots.map(({ name, type, isVariable }, slot) => {
+      const width = isVariable ? (dataTypeInfo(type).isVector ? widthOf(slot) : 0) : (shape.widths[slot] as number);
+      return isVariable && width === 0 ? { name, type } : { name, type, width };
+    }),
+  );
+}
+
 function buildShape(slots: readonly SlotSpec[], key: string): BlockShape {
   if (slots.length > 0xffff) throw new MatrixError('INFERFLOW_MATRIX_OUT_OF_RANGE', `a block has at most 65535 slots, not ${slots.length}`);
   const offsets = new Uint32Array(slots.length);

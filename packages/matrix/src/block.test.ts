@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Block } from './block.js';
-import { createBlockShape, type SlotSpec } from './block-shape.js';
+import { createBlockShape, inlineVectors, type SlotSpec } from './block-shape.js';
 import { CellStatus, cellStatusName, hasValue } from './cell-status.js';
 import { DataType } from './data-type.js';
 import { MatrixError } from './errors.js';
@@ -98,6 +98,53 @@ describe('Block', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('keeps every cell, status, count and row when vectors leave the row for the heap', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 7 }), fc.array(step, { maxLength: 40 }), (rowCount, steps) => {
+        const pool = new MemoryPool();
+        const inline = inlineVectors(shape, () => 8);
+        const block = Block.create(pool, inline, rowCount, { heapBytes: 0, rowMapRows: 3 });
+        block.mapRow(1, rowCount - 1);
+        for (const action of steps) {
+          if (action.kind === 'rows')
+            block.markRows(Math.min(action.from, rowCount), Math.min(rowCount, action.from + action.count), action.status);
+          else if (action.kind === 'cell') block.markCell(action.row % rowCount, action.slot, action.status);
+          else {
+            const width = inline.slots[action.slot]?.isVariable === true ? action.bytes.length : (inline.widths[action.slot] as number);
+            const bytes = new Uint8Array(width).fill(action.bytes[0] ?? 7);
+            block.setBytes(action.row % rowCount, action.slot, bytes, 0, width, action.status);
+          }
+        }
+        const read = () =>
+          Array.from({ length: rowCount * slots.length }, (_, cell) => {
+            const [row, slot] = [Math.floor(cell / slots.length), cell % slots.length];
+            const start = block.cellStart(row, slot);
+            const status = block.status(row, slot);
+            return [status, ...(hasValue(status) ? block.cellSource(slot).subarray(start, start + block.cellLength(row, slot)) : [])];
+          });
+        const [before, counts, withoutValue] = [read(), [...block.counts], block.withoutValue];
+        block.reshape(shape);
+        expect(block.shape).toBe(shape);
+        expect(read()).toEqual(before);
+        expect([[...block.counts], block.withoutValue]).toEqual([counts, withoutValue]);
+        expect([0, 1, 2].map((row) => block.blockRowOf(row))).toEqual([-1, rowCount - 1, -1]);
+        expect(block.memory.bytes.subarray(rowCount * shape.stride, block.statusAt).every((byte) => byte === 0)).toBe(true);
+        expect(block.setBytes(0, 3, new Uint8Array(500), 0, 500, CellStatus.fresh)).toBe(true);
+        block.release(pool);
+        expect(pool.outstanding).toBe(0);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('does not turn to other slots, nor variable cells to fixed ones', () => {
+    const pool = new MemoryPool();
+    const block = Block.create(pool, shape, 2);
+    for (const other of [inlineVectors(shape, () => 8), createBlockShape(slots.slice(1)), createBlockShape([...slots].reverse())]) {
+      expect(() => block.reshape(other)).toThrow(expect.objectContaining({ code: 'INFERFLOW_MATRIX_TYPE_MISMATCH' }));
+    }
   });
 
   it('maps matrix rows to block rows by map, by position, or to the only row', () => {
@@ -231,5 +278,21 @@ describe('cell status', () => {
   it('says by its number whether there is a value', () => {
     expect(statuses.filter(hasValue).map(cellStatusName)).toEqual(['provided', 'fresh', 'cached', 'stale', 'defaulted']);
     expect(cellStatusName(7)).toBe('unknown');
+  });
+});
+
+describe('inlineVectors', () => {
+  it('gives vectors the widths that are known, and leaves texts and all other slots', () => {
+    const inline = inlineVectors(shape, () => 12);
+    expect(inline.slots.map(({ name, isVariable }) => [name, isVariable])).toEqual([
+      ['price', false],
+      ['brand', true],
+      ['flag', false],
+      ['emb', false],
+      ['id', false],
+    ]);
+    expect([...inline.widths]).toEqual([4, 8, 1, 12, 8]);
+    expect(inlineVectors(shape, () => 0)).toBe(shape);
+    expect(() => inlineVectors(shape, () => 6)).toThrow(expect.objectContaining({ code: 'INFERFLOW_MATRIX_LENGTH_MISMATCH' }));
   });
 });

@@ -270,6 +270,48 @@ export class Block {
     this.memory.words[this.rowMapAt + matrixRow] = blockRow;
   }
 
+  /**
+   * Turns to another shape of the same slots in the same order, in which fixed ones may have become variable. Every cell keeps its bytes
+   * and its status. Replaces `memory`. Only its writer may, before anyone reads.
+   * @throws {MatrixError} INFERFLOW_MATRIX_TYPE_MISMATCH for other slots, for a variable one that became fixed, or a foreign heap.
+   */
+  reshape(shape: BlockShape): void {
+    const { shape: before, memory: old, statusAt: oldStatusAt, rowMapAt: oldMapAt, rowCount, rowMapRows } = this;
+    if (!canTurnInto(before, shape) || this.#externalHeap !== null) {
+      throw new MatrixError(
+        'INFERFLOW_MATRIX_TYPE_MISMATCH',
+        'a block can only turn to a shape of the same slots, fixed ones made variable',
+      );
+    }
+    const slotCount = shape.slots.length;
+    const pool = this.#pool as MemoryPool;
+    const statusAt = (rowCount + 1) * shape.stride;
+    const mapAt = align4(statusAt + (rowCount + 1) * slotCount);
+    const heapAt = mapAt + rowMapRows * 4;
+    // Room for all that moves from the rows to the heap.
+    const memory = pool.acquire(heapAt + (rowCount + 1) * before.stride + (this.heapEnd - oldStatusAt));
+    memory.bytes.fill(0, 0, statusAt);
+    memory.bytes.set(old.bytes.subarray(oldStatusAt, oldStatusAt + (rowCount + 1) * slotCount), statusAt);
+    if (rowMapRows > 0) memory.words.set(old.words.subarray(oldMapAt, oldMapAt + rowMapRows), mapAt >>> 2);
+    this.shape = shape;
+    this.memory = memory;
+    this.statusAt = statusAt;
+    this.rowMapAt = rowMapRows > 0 ? mapAt >>> 2 : -1;
+    this.heapEnd = heapAt;
+    for (let row = 0; row < rowCount; row++) {
+      for (let slot = 0; slot < slotCount; slot++) {
+        const status = memory.bytes[statusAt + row * slotCount + slot] as CellStatus;
+        if (status >= 8) continue;
+        const cell = row * before.stride + (before.offsets[slot] as number);
+        const isVariable = before.slots[slot]?.isVariable === true;
+        const start = isVariable ? old.view.getUint32(cell, true) : cell;
+        const length = isVariable ? old.view.getUint32(cell + 4, true) : (before.widths[slot] as number);
+        this.setBytes(row, slot, old.bytes, start, start + length, status);
+      }
+    }
+    pool.release(old);
+  }
+
   #grow(end: number): void {
     const pool = this.#pool as MemoryPool;
     const old = this.memory;
@@ -302,6 +344,15 @@ export class Block {
       `row ${row} or its slot is outside a block of ${this.rowCount} rows × ${this.shape.slots.length} slots`,
     );
   }
+}
+
+function canTurnInto(before: BlockShape, after: BlockShape): boolean {
+  if (before.slots.length !== after.slots.length) return false;
+  return before.slots.every(({ name, type, isVariable }, slot) => {
+    const other = after.slots[slot];
+    if (other === undefined || other.name !== name || other.type !== type) return false;
+    return other.isVariable || (!isVariable && before.widths[slot] === after.widths[slot]);
+  });
 }
 
 /** Where blocks that were abandoned grow. Keeps nothing. */

@@ -1,5 +1,5 @@
 export { Block, type BlockOptions } from './block.js';
-export { type BlockShape, createBlockShape, type Slot, type SlotSpec } from './block-shape.js';
+export { type BlockShape, createBlockShape, inlineVectors, type Slot, type SlotSpec } from './block-shape.js';
 export { CellStatus, cellStatusCount, cellStatusName, hasValue } from './cell-status.js';
 export { BoundColumnReader, type ColumnReader } from './column-reader.js';
 export { type CellFailures, ColumnWriter } from './column-writer.js';

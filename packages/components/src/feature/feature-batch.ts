@@ -1,4 +1,4 @@
-import type { IdentityTable } from '@inferflow/matrix';
+import type { BlockShape, IdentityTable } from '@inferflow/matrix';
 import { keyPartSize, putKeyHead, putKeyPart } from '@inferflow/proto/hot';
 import { HashIndex } from '../cache/hash-index.js';
 import type { FeatureBatchCall } from './feature-batch-call.js';
@@ -98,6 +98,15 @@ export class FeatureBatch {
     return -1;
   }
 
+  /** Whether the blocks of all who wait have this shape: one may have turned to another while the call was under way. */
+  haveShape(shape: BlockShape): boolean {
+    for (let index = 0; index < this.joined; index++) {
+      const block = this.members[index]?.block ?? null;
+      if (block !== null && block.shape !== shape) return false;
+    }
+    return true;
+  }
+
   /** The latest deadline of those who wait. */
   latestDeadline(): number {
     let latest = Number.NEGATIVE_INFINITY;
@@ -111,9 +120,7 @@ export class FeatureBatch {
   /** Bytes that a batch holds while it is idle. */
   get heldBytes(): number {
     const { bytes, keyRanges, hashes, waits, rowOf } = this;
-    return (
-      bytes.byteLength + keyRanges.byteLength + hashes.byteLength + waits.byteLength + rowOf.byteLength + this.#byHash.byteLength
-    );
+    return bytes.byteLength + keyRanges.byteLength + hashes.byteLength + waits.byteLength + rowOf.byteLength + this.#byHash.byteLength;
   }
 
   /** Whether a key is waited for by somebody who has not left; only told of batches that somebody left. */

@@ -1,7 +1,7 @@
 import type { FeatureComponentConfig } from '@inferflow/config';
 import { type Block, DataType, type IdentityTable, type RowSet } from '@inferflow/matrix';
 import { configOfKind } from '../built-in-config.js';
-import type { ComponentRun } from '../component-run.js';
+import type { ComponentRun, OwnBlockOptions } from '../component-run.js';
 import { type Component, type ComponentDeps, component, defineComponent, PENDING } from '../define-component.js';
 import { ComponentError } from '../errors.js';
 import { type KeysRead, readKeys } from '../reads.js';
@@ -37,7 +37,7 @@ function createFeatureComponent(config: FeatureComponentConfig, deps: ComponentD
     createState: () => (source === null ? null : new FeatureLookup(source)),
     execute(run) {
       const table = run.reads.keys.identities();
-      const block = createRows(run, table);
+      const block = createRows(run, table, source?.layouts.learnedShape);
       if (table.uniqueCount > 0 && run.state !== null) {
         run.state.start(run, table, block);
         return PENDING;
@@ -61,11 +61,11 @@ function createSource(config: FeatureComponentConfig, deps: ComponentDeps): Feat
 }
 
 /** One block row per identity. Rows without one read as skipped; without repeated keys there is nothing to map. */
-function createRows(run: FeatureRun, table: IdentityTable): Block {
+function createRows(run: FeatureRun, table: IdentityTable, learned: OwnBlockOptions | undefined): Block {
   const { count } = run.rows;
   const unique = table.uniqueCount;
-  if (unique === count || (unique === 1 && isBroadcast(table, run.rows))) return run.createBlock(unique);
-  const block = run.createBlock(unique, { rowMapRows: count });
+  if (unique === count || (unique === 1 && isBroadcast(table, run.rows))) return run.createBlock(unique, learned);
+  const block = run.createBlock(unique, { ...learned, rowMapRows: count });
   block.memory.words.set(table.rowToUnique.subarray(0, count), block.rowMapAt);
   return block;
 }

@@ -1,5 +1,5 @@
 import type { FeatureComponentConfig } from '@inferflow/config';
-import { type BlockShape, CellStatus, convertBytes, type DataType, dataTypeInfo } from '@inferflow/matrix';
+import { type BlockShape, CellStatus, convertBytes, type DataType, dataTypeInfo, inlineVectors } from '@inferflow/matrix';
 import {
   compileWalk,
   findFeatureRows,
@@ -17,12 +17,20 @@ const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, faile
 const maxRowFactor = 4;
 const minRowLimit = 1024;
 
+// Vectors longer than that stay in the heap: rows without a value would cost as much as those with one.
+const maxInlineBytes = 1 << 14;
+
 /**
  * How the answers of one component are read into blocks of one shape: the walk for the answer's head that was seen last, conversions of
  * defaults that come in the group's width.
+ *
+ * A configuration says that a feature is a vector, not how long it is. So the layout that the plan knows, the general one, has vectors in
+ * the heap of the block; once an answer showed their lengths, another has them in the row, where a model's input is copied from at once.
  */
 export class FeatureLayout {
   readonly shape: BlockShape;
+  /** The layout that this one was learned from, with vectors of any length; null = it is the general one. */
+  readonly general: FeatureLayout | null;
   /** Slots of the component's features that are variable. */
   readonly variableSlots: readonly number[];
   /** Slot of the composite key's text; −1 without. */
@@ -30,20 +38,34 @@ export class FeatureLayout {
   /** Number of this layout in the cache; 0 = not cached. */
   readonly sourceId: number;
   readonly #asked: readonly AskedFeature[];
-  readonly #slotOf: Int32Array;
+  /** Column of the component → slot. */
+  readonly slotOf: Int32Array;
+  /** Some features are vectors whose length is not known. */
+  readonly hasVectors: boolean;
   /** Per slot: the type that a store answers a default in when it could not quantise it, and its width; 0 = none. */
   readonly #defaultTypes: (DataType | undefined)[] = [];
   readonly #defaultWidths: Int32Array;
   #head: Uint8Array = new Uint8Array(0);
   #spec: WalkSpec | null = null;
 
-  constructor(shape: BlockShape, slotOf: Int32Array, config: FeatureComponentConfig, asked: readonly AskedFeature[], sourceId: number) {
+  constructor(
+    shape: BlockShape,
+    slotOf: Int32Array,
+    config: FeatureComponentConfig,
+    asked: readonly AskedFeature[],
+    sourceId: number,
+    general: FeatureLayout | null = null,
+  ) {
     this.shape = shape;
+    this.general = general;
     this.sourceId = sourceId;
     this.#asked = asked;
-    this.#slotOf = slotOf;
+    this.slotOf = slotOf;
     this.compositeSlot = config.compositeId ? (slotOf[config.columns.length] as number) : -1;
     this.variableSlots = shape.slots.flatMap((slot, index) => (slot.isVariable && index !== this.compositeSlot ? [index] : []));
+    this.hasVectors = this.variableSlots.some(
+      (slot) => dataTypeInfo((shape.slots[slot] as BlockShape['slots'][number]).type).elementBytes > 0,
+    );
     this.#defaultWidths = new Int32Array(shape.slots.length);
     config.columns.forEach((column, index) => {
       if (column.dataType === column.groupDataType) return;
@@ -72,6 +94,39 @@ export class FeatureLayout {
     return rows;
   }
 
+  /** The answer that was read last has a vector of another length than this layout learned: only the general one holds it. */
+  hasOtherLength(scratch: WalkScratch): boolean {
+    if (this.general === null) return false;
+    for (let index = 0; index < scratch.oddCount; index++) {
+      const slot = scratch.oddCells[index * 4 + 1] as number;
+      if (this.general.shape.slots[slot]?.isVariable === true) return true;
+    }
+    return false;
+  }
+
+  /**
+   * The shape with those vectors in the row of which all cells of the answer that was read last are equally long, and at least every
+   * second row has one; the general shape itself where there are none.
+   */
+  learnShape(scratch: WalkScratch, rows: number): BlockShape {
+    return inlineVectors(this.shape, (slot) => this.#lengthOf(slot, scratch, rows));
+  }
+
+  #lengthOf(slot: number, scratch: WalkScratch, rows: number): number {
+    const { elementBytes } = dataTypeInfo((this.shape.slots[slot] as BlockShape['slots'][number]).type);
+    const { stride, slots } = this.shape;
+    let length = 0;
+    let present = 0;
+    for (let row = 0; row < rows; row++) {
+      if (scratch.status[row * slots.length + slot] !== CellStatus.fresh) continue;
+      const here = scratch.view.getUint32(row * stride + (this.shape.offsets[slot] as number) + 4, true);
+      if (present++ > 0 && here !== length) return 0;
+      length = here;
+    }
+    const fits = elementBytes > 0 && length % elementBytes === 0 && length <= maxInlineBytes;
+    return fits && present * 2 >= rows ? length : 0;
+  }
+
   #walk(message: Uint8Array, rowsAt: number, spec: WalkSpec, askedRows: number, scratch: WalkScratch): number {
     const rows = walkFeatureRows(message, rowsAt, message.length, spec, askedRows, scratch);
     if (rows !== TOO_MANY_ROWS) return rows;
@@ -92,7 +147,7 @@ export class FeatureLayout {
     const { shape } = this;
     this.#spec = compileWalk(
       { offsets: shape.offsets, widths: shape.widths, stride: shape.stride, isVariable: shape.slots.map((slot) => slot.isVariable) },
-      columnsOfAnswer(this.#asked, answered, this.#slotOf),
+      columnsOfAnswer(this.#asked, answered, this.slotOf),
       statuses,
     );
     this.#head = message.slice(0, headEnd);

@@ -59,7 +59,7 @@ export class FeatureLookup implements DeadlineEntry {
     this.#run = run;
     this.#table = table;
     this.block = block;
-    this.layout = source.layoutOf(block.shape, run.writes.features.slots);
+    this.layout = source.layouts.of(block.shape, run.writes.features.slots);
     this.deadline = run.callDeadline(source.deadlineMs);
     this.#queueNext = 0;
     this.#queueEnd = 0;
@@ -83,6 +83,12 @@ export class FeatureLookup implements DeadlineEntry {
     }
     if (shared > 0) metrics.sharedFetches.add(shared);
     this.#pump(false);
+  }
+
+  /** An answer does not fit the shape its block has: the block turns to that of another layout, with all that is in it. */
+  turnTo(layout: FeatureLayout): void {
+    this.layout = layout;
+    if (this.block !== null && this.block.shape !== layout.shape) this.block.reshape(layout.shape);
   }
 
   /** A batch will tell this lookup when it ended. */

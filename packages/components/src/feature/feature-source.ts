@@ -10,6 +10,7 @@ import { featureBatches } from './batch-pool.js';
 import type { FeatureBatch } from './feature-batch.js';
 import { FeatureBatchCall } from './feature-batch-call.js';
 import { FeatureLayout } from './feature-layout.js';
+import { FeatureLayouts } from './feature-layouts.js';
 import type { FeatureLookup } from './feature-lookup.js';
 import { KeysUnderWay, maxBatchKeys } from './keys-under-way.js';
 import { cacheRow, placeRow, placeRun, RowResult } from './place-rows.js';
@@ -47,8 +48,8 @@ export class FeatureSource implements Flushable {
   readonly staleMs: number;
   /** Per key part: why a key cannot be asked for. */
   readonly notText: readonly Failure[];
+  readonly layouts: FeatureLayouts;
   readonly #asked: readonly AskedFeature[];
-  readonly #layouts: FeatureLayout[] = [];
   readonly #cacheSource: string;
   readonly #underWay = new KeysUnderWay();
   /** Takes keys until it is full or the turn ends. */
@@ -73,6 +74,7 @@ export class FeatureSource implements Flushable {
     });
     this.#asked = askedFeatures(config);
     this.#scratch = sharedScratch(deps.features.wasm);
+    this.layouts = new FeatureLayouts((shape, slotOf, general) => this.#createLayout(shape, slotOf, general));
     const version = deps.features.cacheVersion || 1;
     this.#cacheSource = `${deps.modelConfigId}\0${version}\0${deps.componentName}\0${Buffer.from(this.queryHead).toString('base64')}`;
     this.notText = config.keys.map((key) =>
@@ -95,14 +97,10 @@ export class FeatureSource implements Flushable {
     return this.deps.features.cache !== null && this.config.cache.enabled;
   }
 
-  /** How rows of a shape are read. The shape belongs to the plan, so there is one, or very few. */
-  layoutOf(shape: BlockShape, slotOf: Int32Array): FeatureLayout {
-    for (const layout of this.#layouts) if (layout.shape === shape) return layout;
+  #createLayout(shape: BlockShape, slotOf: Int32Array, general: FeatureLayout | null): FeatureLayout {
     const cache = this.deps.features.cache;
     const sourceId = this.isCached && cache !== null ? cache.sourceId(`${this.#cacheSource}\0${shape.contentHash}`) : 0;
-    const layout = new FeatureLayout(shape, slotOf, this.config, this.#asked, sourceId);
-    this.#layouts.push(layout);
-    return layout;
+    return new FeatureLayout(shape, slotOf, this.config, this.#asked, sourceId, general);
   }
 
   /** Lets a lookup wait for a key that is under way; false when it is not. */
@@ -190,8 +188,19 @@ export class FeatureSource implements Flushable {
   }
 
   /** Places an answer into the rows of everyone who waits, and into the cache. */
-  #place(batch: FeatureBatch, layout: FeatureLayout, message: Uint8Array): CallFailure | null {
-    const rows = layout.read(message, batch.keyCount, this.#scratch);
+  #place(batch: FeatureBatch, askedLayout: FeatureLayout, message: Uint8Array): CallFailure | null {
+    let layout = askedLayout;
+    let rows = layout.read(message, batch.keyCount, this.#scratch);
+    if (layout.general !== null && rows > 0) {
+      const isOutdated = layout.hasOtherLength(this.#scratch);
+      if (isOutdated) this.layouts.forget(layout);
+      if (isOutdated || !batch.haveShape(layout.shape)) {
+        layout = layout.general;
+        for (let member = 0; member < batch.joined; member++) batch.members[member]?.turnTo(layout);
+        rows = layout.read(message, batch.keyCount, this.#scratch);
+      }
+    }
+    if (layout.general === null && rows > 0) this.layouts.learn(layout, this.#scratch, rows);
     if (rows < 0) return createCallFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded');
     const inOrder = batch.matchRows(message, this.#scratch.keys, rows);
     if (inOrder && batch.joined === 1 && this.#scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);

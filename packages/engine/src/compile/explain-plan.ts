@@ -1,4 +1,4 @@
-import { type BlockShape, DataType, dataTypeInfo, MemoryPool, NONE, refBlock, refSlot } from '@inferflow/matrix';
+import { type BlockShape, DataType, dataTypeInfo, inlineVectors, Layout, MemoryPool, NONE, refBlock, refSlot } from '@inferflow/matrix';
 import type { RequestSchema } from '../request/request-schema.js';
 import { textColumn } from '../request/request-schema.js';
 import { Violations } from '../request/violations.js';
@@ -13,7 +13,7 @@ export interface ExplainedEdge {
   readonly read: string;
   /** `copy`, `gather n runs`, `convert k columns`, `text`, … */
   readonly how: string;
-  /** Why it is not `copy`, or ''. */
+  /** Why it is not `copy`, or since when it is one; ''. */
   readonly why: string;
   readonly columns: readonly string[];
 }
@@ -40,12 +40,13 @@ export interface ExplainedPlan {
 /** Explains a plan for requests that bring every column nobody writes, as texts. */
 export function explainPlan(plan: ModelPlan): ExplainedPlan {
   const bound = bindForExplanation(plan);
+  const learned = learnedLayouts(plan, bound);
   return {
     modelConfigId: plan.modelConfigId,
     configHash: plan.config.hash,
     levels: plan.topology.levels.map((level) => level.map((index) => plan.topology.componentIds[index] ?? '')),
     blocks: explainBlocks(plan, bound),
-    edges: plan.components.flatMap((component) => explainEdges(bound, component)),
+    edges: plan.components.flatMap((component) => explainEdges(bound, component, learned)),
   };
 }
 
@@ -95,19 +96,45 @@ function explainBlock(writer: string, matrix: 'target' | 'slate', shape: BlockSh
   };
 }
 
-function explainEdges(bound: BoundPlan, component: PlanComponent): readonly ExplainedEdge[] {
+/** Layouts of both matrices. */
+interface Layouts {
+  readonly target: Layout;
+  readonly slate: Layout | null;
+}
+
+/** The layouts once answers of the feature store have told how long vectors are; how long does not matter here. */
+function learnedLayouts(plan: ModelPlan, { resolver }: BoundPlan): Layouts {
+  const learn = ({ shapes }: Layout, scope: 'target' | 'slate') =>
+    new Layout(
+      shapes.map((shape, block) => {
+        const writer = plan.components.find((each) => each.component.scope === scope && each.blockIndex === block);
+        if (shape === null || writer?.config.kind !== 'feature') return shape;
+        return inlineVectors(shape, (slot) => dataTypeInfo(shape.slots[slot]?.type ?? DataType.Unknown).elementBytes);
+      }),
+    );
+  return {
+    target: learn(resolver.targetLayout, 'target'),
+    slate: resolver.slateLayout === null ? null : learn(resolver.slateLayout, 'slate'),
+  };
+}
+
+function explainEdges(bound: BoundPlan, component: PlanComponent, learned: Layouts): readonly ExplainedEdge[] {
   const binding = bound.bindings[component.index];
   return (binding?.reads ?? []).map((read): ExplainedEdge => {
     const edge = { componentName: component.name, read: read.name, columns: read.spec.columns };
     if (read.spec.kind === 'keys') return { ...edge, how: 'text', why: 'keys are compared and sent as text' };
     if (read.program === null || read.spec.kind !== 'tensor') return { ...edge, how: 'column', why: 'read cell by cell or as a whole' };
-    const how = read.program.describe();
-    return { ...edge, how, why: how === 'copy' ? '' : whyNotCopy(bound, read.spec.columns, read.spec.type) };
+    const atFirst = read.program.describe();
+    const how = read.program.describe(learned.target, learned.slate);
+    const until = how === atFirst ? '' : `once an answer has told how long the vectors are, ${atFirst} until then`;
+    if (how === 'copy') return { ...edge, how, why: until };
+    const why = whyNotCopy(bound, read.spec.columns, read.spec.type, learned);
+    return { ...edge, how, why: until === '' ? why : `${why}; ${until}` };
   });
 }
 
 /** What keeps a tensor from being one copy of a block. */
-function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string): string {
+function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string, learned: Layouts): string {
   const reasons: string[] = [];
   const blocks = new Set<number>();
   const fromRequest: string[] = [];
@@ -117,7 +144,7 @@ function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string
   for (const name of columns) {
     const source = bound.resolver.target(name) ?? bound.resolver.slate(name);
     const ref = source?.first ?? NONE;
-    const slot = bound.resolver.targetLayout.shapes[refBlock(ref)]?.slots[refSlot(ref)];
+    const slot = learned.target.shapes[refBlock(ref)]?.slots[refSlot(ref)];
     if (slot === undefined) {
       nowhere.push(name);
       continue;

@@ -18,6 +18,19 @@ describe('planBlock', () => {
     expect([...shape.offsets]).toEqual([0, 4, 8, 12, 20]);
   });
 
+  it('gives vectors of unknown length their place in that order', () => {
+    const { shape } = planBlock(
+      [fp32('a'), { name: 'v', type: DataType.FP32Vector }, { name: 't', type: DataType.String }, fp32('b'), fp32('c')],
+      [
+        { columns: ['b', 'v', 'c'], type: 'FP32' },
+        { columns: ['a', 'b', 'c'], type: 'FP32' },
+        { columns: ['t'], type: 'BYTES' },
+      ],
+    );
+    expect(shape.slots.map(({ name }) => name)).toEqual(['b', 'v', 'c', 'a', 't']);
+    expect([...shape.offsets]).toEqual([0, 4, 12, 16, 20]);
+  });
+
   it('without a reader: wide columns first, variable ones last', () => {
     const { shape } = planBlock(
       [{ name: 't', type: DataType.String }, fp32('a'), { name: 'n', type: DataType.Int64, width: 8 }, fp32('b')],

@@ -14,9 +14,13 @@ export interface PlannedBlock {
   readonly slotOf: readonly number[];
 }
 
+// Of a vector whose length only answers tell.
+const guessedElements = 16;
+
 /**
  * Lays out the block of one writer: first the columns of its largest reader among the tensors that need no conversion, in that
- * tensor's order, so that building the tensor is one copy; then fixed columns by falling width; then variable ones.
+ * tensor's order, so that building the tensor is one copy; then fixed columns by falling width; then variable ones. Vectors keep their
+ * place in that order although their cells stand in the heap until answers have told how long they are.
  */
 export function planBlock(slots: readonly SlotSpec[], tensors: readonly TensorColumns[]): PlannedBlock {
   const order = favouriteOrder(slots, tensors);
@@ -45,10 +49,13 @@ function favouriteOrder(slots: readonly SlotSpec[], tensors: readonly TensorColu
       const index = indexOf.get(column);
       if (index === undefined || seen.has(index)) continue;
       const slot = slots[index] as SlotSpec;
-      if (slot.width === undefined || dataTypeInfo(dataTypeInfo(slot.type).elementType).v2Name !== tensor.type) continue;
+      const { elementType, elementBytes, isVector } = dataTypeInfo(slot.type);
+      if (dataTypeInfo(elementType).v2Name !== tensor.type) continue;
+      const width = slot.width ?? (isVector ? elementBytes * guessedElements : 0);
+      if (width === 0) continue;
       seen.add(index);
       order.push(index);
-      bytes += slot.width;
+      bytes += width;
     }
     if (bytes > bestBytes) {
       best = order;

@@ -112,11 +112,9 @@ export class GatherPlan {
     this.blocks = blocksOf(spec.sources);
   }
 
-  /** The declared shapes, for `describe` before any request. */
-  declared(): Variant {
-    return this.variant(
-      this.blocks.map(({ block, isSlate }) => (isSlate ? this.spec.slateLayout : this.spec.layout)?.shapes[block] ?? null),
-    );
+  /** The declared shapes, or those of other layouts of the same columns: for `describe` before any request. */
+  declared(layout: Layout = this.spec.layout, slateLayout: Layout | null = this.spec.slateLayout ?? null): Variant {
+    return this.variant(this.blocks.map(({ block, isSlate }) => (isSlate ? slateLayout : layout)?.shapes[block] ?? null));
   }
 
   /** The steps for these shapes, compiled on first use. */
@@ -124,7 +122,7 @@ export class GatherPlan {
     const known = this.#variants.find((variant) => variant.shapes.every((shape, index) => shape === shapes[index]));
     if (known !== undefined) return known;
     const compiled = this.#compile([...shapes]);
-    if (this.#variants.length < maxVariants) this.#variants.push(compiled);
+    if (this.#variants.push(compiled) > maxVariants) this.#variants.shift();
     return compiled;
   }
 

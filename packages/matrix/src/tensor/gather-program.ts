@@ -4,6 +4,7 @@ import { CellStatus } from '../cell-status.js';
 import { type ConvertJob, createConvertJob } from '../convert/convert-job.js';
 import { copyRows } from '../convert/resolve-conversion.js';
 import { MatrixError } from '../errors.js';
+import type { Layout } from '../layout.js';
 import type { Matrix } from '../matrix.js';
 import type { RowSet } from '../row-set.js';
 import { DefaultedRow } from './defaulted-row.js';
@@ -68,9 +69,12 @@ export class GatherProgram {
     });
   }
 
-  /** How the rows are made, in words: `copy`, `gather 3 runs`, `convert 2 columns`, `text`, … */
-  describe(): string {
-    return describeVariant(this.#plan, this.#plan.declared());
+  /**
+   * How the rows are made, in words: `copy`, `gather 3 runs`, `convert 2 columns`, `text`, …: from blocks as they were declared, or as
+   * other layouts of the same columns lay them out.
+   */
+  describe(layout?: Layout, slateLayout?: Layout | null): string {
+    return describeVariant(this.#plan, this.#plan.declared(layout, slateLayout));
   }
 
   /** Looks at the blocks of this run; returns how many inputs (row × feature) are filled by default. */

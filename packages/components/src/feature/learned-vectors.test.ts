@@ -1,0 +1,208 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { FeatureComponentConfig } from '@inferflow/config';
+import { CellStatus, DataType } from '@inferflow/matrix';
+import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createFeatureCache } from '../cache/feature-cache.js';
+import { createTestBackend, type ManualCall, ManualUpstream, TestBench, type TestOptions } from '../testing/index.js';
+import { featureDefinition } from './feature-component.js';
+
+const names = ['v', 'x', 'text', 'w'] as const;
+const types = { v: DataType.FP32Vector, x: DataType.FP32, text: DataType.String, w: DataType.Int8Vector };
+
+const config: FeatureComponentConfig = {
+  kind: 'feature',
+  componentName: 'fs',
+  onFailure: 'default',
+  componentId: '',
+  compositeId: false,
+  keys: [{ schema: 'id', column: 'item' }],
+  entityLabel: 'item',
+  groups: names.map((name) => ({ label: name, dataType: types[name], dataTypeText: '', features: [name] })),
+  columnPrefix: '',
+  columnLabel: 'item',
+  cache: { enabled: true, requested: true, ttlSeconds: 60, ownTtlSeconds: 0, staleIfErrorSeconds: 0 },
+  columns: names.map((name, group) => ({
+    name: `item:${name}:${name}`,
+    requestLabel: name,
+    group,
+    dataType: types[name],
+    groupDataType: types[name],
+  })),
+  flattenResponseKeys: [],
+};
+
+/** Bytes of a key's four cells; of two requests for a key the later may get other lengths. */
+type Cells = readonly [v: number, x: number, text: number, w: number];
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+const bytesOf = (key: string, column: number, length: number) =>
+  Uint8Array.from({ length }, (_, index) => key.charCodeAt(key.length - 1) * 7 + column * 31 + index);
+const keysOf = (call: ManualCall) => fromBinary(RetrieveQuerySchema, call.message).keys.map(({ cols }) => cols[0] as string);
+
+function answer(call: ManualCall, cellsOf: (key: string) => Cells): void {
+  const rows = keysOf(call).map((key) => ({ keys: [key], columns: cellsOf(key).map((length, column) => bytesOf(key, column, length)) }));
+  call.answer(toBinary(RetrieveResultSchema, create(RetrieveResultSchema, { rows })));
+}
+
+function world({ batchSize = 0, ...options }: Partial<TestOptions> & { batchSize?: number } = {}) {
+  const upstream = new ManualUpstream();
+  const bench = new TestBench(featureDefinition, {
+    config,
+    columns: { item: ['k0'] },
+    backends: { featureStore: createTestBackend(upstream, { batchSize }) },
+    maxParallelBatches: 64,
+    ...options,
+  });
+  const start = (keys: readonly string[]) => {
+    const request = bench.createRequest({ columns: { item: keys } });
+    const state = bench.createState();
+    request.begin(state);
+    const block = () => {
+      if (state.written === null) throw new Error('nothing was written');
+      return state.written;
+    };
+    /** Per row and column: the bytes, or the status of a cell without a value. */
+    const cells = () =>
+      keys.map((_, row) =>
+        names.map((_name, slot) => {
+          const at = block().blockRowOf(row);
+          const status = block().status(at, slot);
+          if (status >= 8) return status;
+          const from = block().cellStart(at, slot);
+          return [
+            ...block()
+              .cellSource(slot)
+              .subarray(from, from + block().cellLength(at, slot)),
+          ];
+        }),
+      );
+    return { request, state, keys, cells, block };
+  };
+  return { upstream, bench, start };
+}
+
+const right = (key: string, cells: Cells) =>
+  cells.map((length, column) => {
+    if (length === 0) return CellStatus.missing;
+    if (column === 1 && length !== 4) return CellStatus.failed;
+    return [...bytesOf(key, column, length)];
+  });
+
+async function fetchOne(made: ReturnType<typeof world>, keys: readonly string[], cellsOf: (key: string) => Cells) {
+  const before = made.upstream.calls.length;
+  const started = made.start(keys);
+  await turn();
+  for (const call of made.upstream.calls.slice(before)) answer(call, cellsOf);
+  return started;
+}
+
+describe('vectors', () => {
+  it('stand in the row of the block once an answer has told their lengths', async () => {
+    const made = world();
+    const first = await fetchOne(made, ['a', 'b'], () => [12, 4, 3, 5]);
+    expect(first.block().shape.stride).toBe(8 + 4 + 8 + 8);
+    const second = await fetchOne(made, ['c', 'd'], () => [12, 4, 2, 5]);
+    expect([...second.block().shape.widths]).toEqual([12, 4, 8, 5]);
+    expect(second.block().shape.slots.map(({ isVariable }) => isVariable)).toEqual([false, false, true, false]);
+    expect(second.cells()).toEqual(['c', 'd'].map((key) => right(key, [12, 4, 2, 5])));
+    const third = await fetchOne(made, ['e', 'f'], (key) => (key === 'e' ? [0, 0, 0, 0] : [12, 4, 2, 5]));
+    expect(third.block().shape).toBe(second.block().shape);
+    expect(third.cells()).toEqual([right('e', [0, 0, 0, 0]), right('f', [12, 4, 2, 5])]);
+  });
+
+  it('of another length turn the block back, with the rows that are in it, and tell later ones theirs', async () => {
+    const made = world({ batchSize: 1 });
+    await fetchOne(made, ['a'], () => [8, 4, 1, 2]);
+    const { block, cells, request } = made.start(['b', 'c', 'd', 'b']);
+    await turn();
+    const [, b, c, d] = made.upstream.calls as [ManualCall, ManualCall, ManualCall, ManualCall];
+    answer(b, () => [8, 4, 3, 2]);
+    expect(block().shape.widths[0]).toBe(8);
+    expect(block().shape.slots[0]?.isVariable).toBe(false);
+    answer(c, () => [16, 4, 1, 2]);
+    expect(block().shape.slots[0]?.isVariable).toBe(true);
+    // Asked for while the lengths were believed; fits them, but the block has turned.
+    answer(d, () => [8, 0, 1, 2]);
+    expect(request.failure).toBeNull();
+    expect(cells()).toEqual([right('b', [8, 4, 3, 2]), right('c', [16, 4, 1, 2]), right('d', [8, 0, 1, 2]), right('b', [8, 4, 3, 2])]);
+    expect(made.start(['e']).block().shape.widths[0]).toBe(16);
+  });
+
+  it('whose length differs from row to row, that most rows lack, or that no such type has, stay where they are', async () => {
+    const lengths: [string, (key: string) => Cells][] = [
+      ['differs', (key) => [key === 'a' ? 4 : 8, 4, 1, 0]],
+      ['lacks', (key) => [key === 'a' ? 4 : 0, 4, 1, 0]],
+      ['no FP32', () => [6, 4, 1, 0]],
+    ];
+    for (const [what, cellsOf] of lengths) {
+      const made = world();
+      await fetchOne(made, ['a', 'b', 'c'], cellsOf);
+      const { block } = await fetchOne(made, ['d'], cellsOf);
+      expect(block().shape.slots[0]?.isVariable, what).toBe(true);
+    }
+  });
+
+  it('are learned again when their length settles', async () => {
+    const made = world();
+    await fetchOne(made, ['a'], () => [4, 4, 1, 2]);
+    await fetchOne(made, ['b'], () => [8, 4, 1, 2]);
+    for (const key of 'cdefgh') await fetchOne(made, [key], () => [8, 4, 1, 2]);
+    const { block, cells } = await fetchOne(made, ['i'], () => [8, 4, 1, 2]);
+    expect(block().shape.widths[0]).toBe(8);
+    expect(block().shape.slots[0]?.isVariable).toBe(false);
+    expect(cells()).toEqual([right('i', [8, 4, 1, 2])]);
+  });
+
+  const cells = fc.tuple(
+    fc.oneof({ arbitrary: fc.constant(8), weight: 12 }, fc.constantFrom(0, 4, 6, 200)),
+    fc.constantFrom(4, 4, 4, 4, 0, 3),
+    fc.nat(5),
+    fc.oneof({ arbitrary: fc.constant(3), weight: 12 }, fc.constantFrom(0, 1, 130)),
+  );
+  const run = fc.record({
+    store: fc.array(cells, { minLength: 16, maxLength: 16 }),
+    requests: fc.array(
+      fc.record({ keys: fc.array(fc.nat(15), { minLength: 1, maxLength: 6 }), startsAt: fc.nat(5), isCancelled: fc.boolean() }),
+      {
+        minLength: 2,
+        maxLength: 9,
+      },
+    ),
+    batchSize: fc.integer({ min: 1, max: 4 }),
+    order: fc.array(fc.nat(), { minLength: 50, maxLength: 50 }),
+    wasm: fc.boolean(),
+    cached: fc.boolean(),
+  });
+
+  it('of any lengths in any order of answers give every row what the store has for it', async () => {
+    await fc.assert(
+      fc.asyncProperty(run, async ({ store, requests, batchSize, order, wasm, cached }) => {
+        const made = world({ batchSize, wasm, ...(cached && { cache: createFeatureCache({ maxBytes: 1 << 16 }) }) });
+        const cellsOf = (key: string) => store[key.charCodeAt(0) - 97] as Cells;
+        const started: { made: ReturnType<typeof made.start>; isCancelled: boolean }[] = [];
+        let ended = 0;
+        for (let step = 0; step < 6 || made.upstream.open.length > 0; step++) {
+          for (const { keys, startsAt, isCancelled } of requests) {
+            if (startsAt !== step) continue;
+            started.push({ made: made.start(keys.map((key) => String.fromCharCode(97 + key))), isCancelled });
+          }
+          await turn();
+          for (const each of started) if (each.isCancelled && each.made.request.ends === 0) each.made.request.cancel(each.made.state);
+          const { open } = made.upstream;
+          if (open.length > 0) answer(open[(order[ended++ % order.length] as number) % open.length] as ManualCall, cellsOf);
+        }
+        for (const { made: request, isCancelled } of started) {
+          expect(request.request.ends).toBe(1);
+          if (!isCancelled || request.request.failure === null)
+            expect(request.cells()).toEqual(request.keys.map((key) => right(key, cellsOf(key))));
+          request.state.end();
+          request.request.release();
+        }
+        expect(made.bench.pool.outstandingBytes).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
