@@ -10,15 +10,16 @@ import {
   type Histogram,
   HistogramChild,
   type Labels,
-  type TimingSink,
+  type TimingOptions,
 } from './metric-child.js';
 import type { MetricKind } from './metric-definition.js';
 import { MetricFamily } from './metric-family.js';
 import { type MetricDefinition, type MetricName, metricTable } from './metric-table.js';
 import { counterSamples, gaugeSamples, histogramSamples, PrometheusMetric } from './prometheus-metric.js';
-import { countLine, gaugeLine, globalTag, tagText, timingLine } from './statsd-line.js';
+import { countLine, gaugeLine, globalTag, tagText } from './statsd-line.js';
 import { StatsdSocket } from './statsd-socket.js';
 import type { Telemetry } from './telemetry.js';
+import { TimingLine } from './timing-line.js';
 
 /** Where and how to send DogStatsD. */
 export interface StatsdOptions {
@@ -128,8 +129,7 @@ class BoundTelemetry implements Telemetry {
     if (family === undefined) {
       const definition = definitionOf(metric, 'histogram');
       const bounds = Float64Array.from(definition.bucketsMs);
-      const timing = this.#timingOf(definition);
-      family = this.#familyOf(definition, (kept) => new HistogramChild(kept, this.#tags(definition, kept), bounds, timing));
+      family = this.#familyOf(definition, (kept) => new HistogramChild(kept, bounds, this.#timingOf(definition, kept)));
       this.#histograms.set(metric, family);
       this.#register(definition, histogramSamples, family);
     }
@@ -226,10 +226,11 @@ class BoundTelemetry implements Telemetry {
     return this.#isSent(definition) ? tagText(definition.statsd!, labels, this.#globalTags) : '';
   }
 
-  #timingOf(definition: MetricDefinition) {
-    if (!this.#isSent(definition)) return null;
-    const sink: TimingSink = { writeTimings: (child) => this.#writeTimings(definition, child) };
-    return { sink, samplingRate: this.#statsd!.samplingRate, random: this.#random };
+  #timingOf(definition: MetricDefinition, labels: Labels): TimingOptions | null {
+    if (this.#socket === null || !this.#isSent(definition)) return null;
+    const { samplingRate } = this.#statsd!;
+    const line = new TimingLine(definition.statsd!.name, samplingRate, this.#tags(definition, labels));
+    return { sink: this.#socket, line, samplingRate, random: this.#random };
   }
 
   #writeFamily(family: MetricFamily<CounterChild | GaugeChild | HistogramChild>): void {
@@ -238,7 +239,7 @@ class BoundTelemetry implements Telemetry {
     const { name } = definition.statsd!;
     for (const child of family.children()) {
       if (child instanceof HistogramChild) {
-        this.#writeTimings(definition, child);
+        child.flushTimings();
       } else if (child instanceof CounterChild) {
         const increase = child.takeIncrease();
         if (increase !== undefined) this.#socket!.write(countLine(name, increase, child.statsdTags));
@@ -247,12 +248,6 @@ class BoundTelemetry implements Telemetry {
         if (value !== undefined) this.#socket!.write(gaugeLine(name, value, child.statsdTags));
       }
     }
-  }
-
-  #writeTimings(definition: MetricDefinition, child: HistogramChild): void {
-    const { name } = definition.statsd!;
-    const rate = this.#statsd!.samplingRate;
-    child.takeTimings((milliseconds) => this.#socket!.write(timingLine(name, milliseconds, rate, child.statsdTags)));
   }
 
   /** A hook that throws is counted and spoils neither the scrape nor the other hooks. */

@@ -1,3 +1,5 @@
+import type { TimingLine } from './timing-line.js';
+
 /** Goes up. */
 export interface Counter {
   /** Adds a value, 0 or more; anything else is ignored. */
@@ -19,9 +21,9 @@ export interface Gauge {
 /** Label values by label name. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Where timings go when a child's buffer is full. */
+/** Where a child's timings go: the first `count` values, which it must not keep. */
 export interface TimingSink {
-  writeTimings(child: HistogramChild): void;
+  writeTimings(line: TimingLine, milliseconds: Float64Array, count: number): void;
 }
 
 // The numbers live in typed arrays: adding to a plain number field may allocate a heap number each time.
@@ -96,6 +98,7 @@ const TIMINGS_KEPT = 256;
 /** How a histogram's timings reach the DogStatsD wire. */
 export interface TimingOptions {
   readonly sink: TimingSink;
+  readonly line: TimingLine;
   /** Share of observations that are sent, 0 … 1. */
   readonly samplingRate: number;
   readonly random: () => number;
@@ -104,7 +107,6 @@ export interface TimingOptions {
 /** A histogram with one set of label values. */
 export class HistogramChild implements Histogram {
   readonly labels: Labels;
-  readonly statsdTags: string;
   readonly #bounds: Float64Array;
   /** Observations per bucket, the last one without an upper bound; then the sum in milliseconds. */
   readonly #cells: Float64Array;
@@ -112,9 +114,8 @@ export class HistogramChild implements Histogram {
   readonly #timings: Float64Array | null;
   #timingCount = 0;
 
-  constructor(labels: Labels, statsdTags: string, bounds: Float64Array, timing: TimingOptions | null) {
+  constructor(labels: Labels, bounds: Float64Array, timing: TimingOptions | null) {
     this.labels = labels;
-    this.statsdTags = statsdTags;
     this.#bounds = bounds;
     this.#cells = new Float64Array(bounds.length + 2);
     this.#timing = timing;
@@ -138,19 +139,20 @@ export class HistogramChild implements Histogram {
     while (index < bounds.length && milliseconds > bounds[index]!) index++;
     cells[index]! += 1;
     cells[bounds.length + 1]! += milliseconds;
-    if (this.#timings !== null) this.#keepTiming(milliseconds, this.#timings, this.#timing!);
+    if (this.#timing !== null) this.#keepTiming(milliseconds, this.#timing, this.#timings!);
   }
 
-  #keepTiming(milliseconds: number, timings: Float64Array, timing: TimingOptions): void {
+  /** Hands over the timings kept since the last time, in order. */
+  flushTimings(): void {
+    const count = this.#timingCount;
+    if (count === 0 || this.#timing === null) return;
+    this.#timingCount = 0;
+    this.#timing.sink.writeTimings(this.#timing.line, this.#timings!, count);
+  }
+
+  #keepTiming(milliseconds: number, timing: TimingOptions, timings: Float64Array): void {
     if (timing.samplingRate < 1 && timing.random() >= timing.samplingRate) return;
     timings[this.#timingCount++] = milliseconds;
-    if (this.#timingCount === TIMINGS_KEPT) timing.sink.writeTimings(this);
-  }
-
-  /** Hands over the timings kept since the last call, in order. */
-  takeTimings(take: (milliseconds: number) => void): void {
-    const count = this.#timingCount;
-    this.#timingCount = 0;
-    for (let index = 0; index < count; index++) take(this.#timings![index]!);
+    if (this.#timingCount === TIMINGS_KEPT) this.flushTimings();
   }
 }

@@ -24,12 +24,6 @@ export function gaugeLine(name: string, value: number, tags: string): string {
   return `${name}:${plainDecimal(value)}|g${tags}`;
 }
 
-/** `name:1.250000|ms|@0.1|#…`: milliseconds with six places, the rate where it is below 1. */
-export function timingLine(name: string, milliseconds: number, samplingRate: number, tags: string): string {
-  const rate = samplingRate < 1 ? `|@${plainDecimal(samplingRate)}` : '';
-  return `${name}:${milliseconds.toFixed(6)}|ms${rate}${tags}`;
-}
-
 function toTags(tag: StatsdTag, labels: Labels, clean: (value: string) => string): string[] {
   if (tag.form === 'constant') return [tag.text];
   const value = labels[tag.label];
@@ -49,7 +43,7 @@ function replaceOdd(value: string): string {
 }
 
 /** JavaScript writes very small and very large numbers with an exponent, which agents need not understand. */
-function plainDecimal(value: number): string {
+export function plainDecimal(value: number): string {
   const text = String(value);
   if (!text.includes('e')) return text;
   return Math.abs(value) < 1 ? value.toFixed(20).replace(/\.?0+$/, '') : BigInt(Math.round(value)).toString();

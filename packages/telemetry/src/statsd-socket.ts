@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
+import type { TimingLine } from './timing-line.js';
 
 /** Fits an Ethernet frame with IPv6 and some room, as agents expect. */
 const MAX_PACKET_BYTES = 1432;
@@ -8,6 +9,7 @@ const MAX_PACKET_BYTES = 1432;
 const MAX_LOCAL_PACKET_BYTES = 8192;
 /** Packets kept while the address is not known yet. */
 const MAX_WAITING = 256;
+const LINE_END = 0x0a;
 const LOOKUP_AGAIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 1000;
 
@@ -25,7 +27,7 @@ export interface StatsdSocketOptions {
  */
 export class StatsdSocket {
   readonly #options: StatsdSocketOptions;
-  #packet = '';
+  #packet: Buffer | null = null;
   #packetBytes = 0;
   #maxPacketBytes = MAX_PACKET_BYTES;
   #waiting: Buffer[] = [];
@@ -50,18 +52,26 @@ export class StatsdSocket {
 
   /** Adds a line; full packets leave at once. */
   write(line: string): void {
-    const bytes = Buffer.byteLength(line);
-    if (this.#packetBytes > 0 && this.#packetBytes + 1 + bytes > this.#maxPacketBytes) this.flush();
-    this.#packet = this.#packetBytes === 0 ? line : `${this.#packet}\n${line}`;
-    this.#packetBytes += this.#packetBytes === 0 ? bytes : bytes + 1;
+    const byteLength = Buffer.byteLength(line);
+    const packet = this.#room(byteLength);
+    this.#packetBytes += packet.write(line, this.#packetBytes);
+  }
+
+  /** Adds lines of timings, which differ in nothing but the value. */
+  writeTimings(line: TimingLine, milliseconds: Float64Array, count: number): void {
+    for (let index = 0; index < count; index++) {
+      const packet = this.#room(line.maxBytes);
+      this.#packetBytes = line.write(milliseconds[index] as number, packet, this.#packetBytes);
+    }
   }
 
   /** Sends the packet begun. */
   flush(): void {
     this.#refreshAddress();
-    if (this.#packetBytes === 0) return;
-    const packet = Buffer.from(this.#packet);
-    this.#packet = '';
+    const buffer = this.#packet;
+    if (buffer === null || this.#packetBytes === 0) return;
+    const packet = buffer.subarray(0, this.#packetBytes);
+    this.#packet = null;
     this.#packetBytes = 0;
     if (this.#address !== undefined) {
       this.#send(packet);
@@ -71,6 +81,14 @@ export class StatsdSocket {
     if (this.#waiting.length <= MAX_WAITING) return;
     this.#waiting.shift();
     this.#options.onFailure('statsd_send');
+  }
+
+  /** The packet with room for a line, the line end in front of it written. A line longer than a packet has one to itself. */
+  #room(lineBytes: number): Buffer {
+    if (this.#packet !== null && this.#packetBytes + 1 + lineBytes > this.#packet.length) this.flush();
+    if (this.#packet === null) this.#packet = Buffer.allocUnsafe(Math.max(this.#maxPacketBytes, lineBytes));
+    else this.#packet[this.#packetBytes++] = LINE_END;
+    return this.#packet;
   }
 
   /** Sends what is left, waits for it within a second, and closes. */
