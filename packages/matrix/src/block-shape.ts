@@ -27,6 +27,8 @@ export interface BlockShape {
   readonly offsets: Uint32Array;
   /** Bytes of the cell within the row, per slot; 8 for a variable one. */
   readonly widths: Uint32Array;
+  /** How many slots are variable. */
+  readonly variableSlots: number;
   /** Bytes of a row. */
   readonly stride: number;
   /** Offsets, widths and stride all divide by 4. */
@@ -87,6 +89,7 @@ function buildShape(slots: readonly SlotSpec[], key: string): BlockShape {
     slots: Object.freeze(slots.map((slot) => Object.freeze({ name: slot.name, type: slot.type, isVariable: slot.width === undefined }))),
     offsets,
     widths,
+    variableSlots: slots.filter((slot) => slot.width === undefined).length,
     // A row of nothing still has a place, so that rows can be told apart by position.
     stride: stride === 0 ? 4 : stride,
     isWordAligned,

@@ -61,7 +61,7 @@ export class Block {
     const statusAt = (rowCount + 1) * shape.stride;
     const mapAt = align4(statusAt + cells + slotCount);
     const heapAt = mapAt + rowMapRows * 4;
-    const heapBytes = externalHeap !== null ? 0 : (options?.heapBytes ?? defaultHeapBytes(shape, rowCount));
+    const heapBytes = externalHeap !== null ? 0 : (options?.heapBytes ?? shape.variableSlots * rowCount * heapBytesPerCell);
     const memory = pool.acquire(heapAt + heapBytes);
     this.#pool = pool;
     this.#externalHeap = externalHeap;
@@ -362,11 +362,8 @@ function align4(position: number): number {
   return (position + 3) & ~3;
 }
 
-function defaultHeapBytes(shape: BlockShape, rowCount: number): number {
-  let variable = 0;
-  for (const slot of shape.slots) if (slot.isVariable) variable++;
-  return variable * rowCount * 64;
-}
+/** First size of the heap. */
+const heapBytesPerCell = 64;
 
 // Cells are short: a loop beats making a view for set() up to about this length.
 const loopLimit = 48;
