@@ -73,9 +73,10 @@ function planText(plan: Plan): string {
     })
     .join('');
   const edges = plan.edges
-    .map(({ componentName, read, how, why, columns }) => {
+    .map(({ componentName, read, how, why, atFirst, columns }) => {
       const what = `  ${componentName}.${read} (${countColumns(columns.length)}): ${how}\n`;
-      return why === '' ? what : `${what}      because: ${why}\n`;
+      const because = why === '' ? '' : `      because: ${why}\n`;
+      return what + because + (atFirst === '' ? '' : `      until an answer has told how long the vectors are: ${atFirst}\n`);
     })
     .join('');
   return `${plan.modelConfigId} (${plan.configHash.slice(0, 12)})\ncomponents by level\n${levels}blocks, one per writer\n${blocks}reads\n${edges}`;

@@ -9,12 +9,14 @@ import { type ModelPlan, type PlanComponent, TargetBlock } from './model-plan.js
 /** How one component's read gets its bytes. */
 export interface ExplainedEdge {
   readonly componentName: string;
-  /** The read's name in the component, such as a tensor or a column. */
+  /** What is read: a model input by its configured name, else the read's name in the component. */
   readonly read: string;
   /** `copy`, `gather n runs`, `convert k columns`, `text`, … */
   readonly how: string;
-  /** Why it is not `copy`, or since when it is one; ''. */
+  /** Why it is not `copy`, or ''. */
   readonly why: string;
+  /** How it is done until an answer has told how long vectors are; '' when there are none, or it makes no difference. */
+  readonly atFirst: string;
   readonly columns: readonly string[];
 }
 
@@ -121,16 +123,19 @@ function learnedLayouts(plan: ModelPlan, { resolver }: BoundPlan): Layouts {
 function explainEdges(bound: BoundPlan, component: PlanComponent, learned: Layouts): readonly ExplainedEdge[] {
   const binding = bound.bindings[component.index];
   return (binding?.reads ?? []).map((read): ExplainedEdge => {
-    const edge = { componentName: component.name, read: read.name, columns: read.spec.columns };
+    const edge = { componentName: component.name, read: nameOf(component, read.name), columns: read.spec.columns, atFirst: '' };
     if (read.spec.kind === 'keys') return { ...edge, how: 'text', why: 'keys are compared and sent as text' };
     if (read.program === null || read.spec.kind !== 'tensor') return { ...edge, how: 'column', why: 'read cell by cell or as a whole' };
     const atFirst = read.program.describe();
     const how = read.program.describe(learned.target, learned.slate);
-    const until = how === atFirst ? '' : `once an answer has told how long the vectors are, ${atFirst} until then`;
-    if (how === 'copy') return { ...edge, how, why: until };
-    const why = whyNotCopy(bound, read.spec.columns, read.spec.type, learned);
-    return { ...edge, how, why: until === '' ? why : `${why}; ${until}` };
+    const why = how === 'copy' ? '' : whyNotCopy(bound, read.spec.columns, read.spec.type, learned);
+    return { ...edge, how, why, atFirst: atFirst === how ? '' : atFirst };
   });
+}
+
+function nameOf({ config }: PlanComponent, read: string): string {
+  const input = config.kind === 'predator' ? /^input(\d+)$/.exec(read)?.[1] : undefined;
+  return (config.kind === 'predator' && config.inputs[Number(input)]?.name) || read;
 }
 
 /** What keeps a tensor from being one copy of a block. */
@@ -141,6 +146,7 @@ function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string
   const converted: string[] = [];
   const variable: string[] = [];
   const nowhere: string[] = [];
+  const slots: number[] = [];
   for (const name of columns) {
     const source = bound.resolver.target(name) ?? bound.resolver.slate(name);
     const ref = source?.first ?? NONE;
@@ -150,6 +156,7 @@ function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string
       continue;
     }
     blocks.add(refBlock(ref));
+    slots.push(refSlot(ref));
     if (refBlock(ref) < TargetBlock.firstComponent) fromRequest.push(name);
     else if (dataTypeInfo(dataTypeInfo(slot.type).elementType).v2Name !== v2Type)
       converted.push(`${name} (${dataTypeInfo(slot.type).name} → ${v2Type})`);
@@ -160,7 +167,14 @@ function whyNotCopy(bound: BoundPlan, columns: readonly string[], v2Type: string
   if (variable.length > 0) reasons.push(`vectors whose length the configuration does not state: ${variable.join(', ')}`);
   if (nowhere.length > 0) reasons.push(`not in the target matrix: ${nowhere.join(', ')}`);
   if (blocks.size > 1) reasons.push(`columns of ${blocks.size} blocks`);
-  if (reasons.length === 0)
-    reasons.push(v2Type === 'BYTES' ? 'texts are written with their lengths' : 'the block has other columns too, or another order');
+  if (reasons.length === 0) reasons.push(v2Type === 'BYTES' ? 'texts are written with their lengths' : whyRuns(slots));
   return reasons.join('; ');
+}
+
+/** Why columns of one block, all of the tensor's type, are no copy of it. */
+function whyRuns(slots: readonly number[]): string {
+  if (new Set(slots).size < slots.length) return 'a column is named more than once';
+  if (slots.some((slot, index) => index > 0 && slot < (slots[index - 1] as number)))
+    return 'the block is laid out for a reader that wants another order';
+  return 'the block has other columns too';
 }
