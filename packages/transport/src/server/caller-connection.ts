@@ -20,6 +20,7 @@ import { ServerSession, type ServerSessionHost, type SessionRefusal } from '../h
 import type { ServerStream } from '../http2/server-stream.js';
 import { refusalOf } from './admission.js';
 import type { HotCallHost } from './hot-call.js';
+import { IdleWatch } from './idle-watch.js';
 import { LeanCall } from './lean-call.js';
 import { OtherRequest } from './other-request.js';
 
@@ -72,6 +73,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
   #leaveTimer: NodeJS.Timeout | null = null;
   /** Bounds the wait for the caller's greeting, later for the rest of a header block. */
   #waitTimer: NodeJS.Timeout | null = null;
+  #idleWatch: IdleWatch | null = null;
   #isLeaving = false;
   #hasLastWord = false;
   #isBroken = false;
@@ -88,9 +90,13 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
     socket.once('end', () => socket.destroy());
     socket.once('close', () => this.#closed());
     if (options.idleTimeoutMs > 0)
-      socket.setTimeout(options.idleTimeoutMs, () => {
-        if (this.session.streams.size === 0) this.leave();
-      });
+      this.#idleWatch = new IdleWatch(
+        () => socket.bytesRead + socket.bytesWritten,
+        options.idleTimeoutMs,
+        () => {
+          if (this.session.streams.size === 0) this.leave();
+        },
+      );
     if (options.maxConnectionAgeMs > 0) {
       this.#ageTimer = setTimeout(() => this.#aged(), options.maxConnectionAgeMs * (0.9 + Math.random() * 0.2));
       this.#ageTimer.unref();
@@ -284,6 +290,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
   }
 
   #closed(): void {
+    this.#idleWatch?.close();
     this.#isBroken = true;
     for (const timer of [this.#ageTimer, this.#leaveTimer]) if (timer !== null) clearTimeout(timer);
     this.#stopWaiting();

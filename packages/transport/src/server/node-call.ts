@@ -7,7 +7,8 @@ import { HotCall, type HotCallHost } from './hot-call.js';
 import type { HotMethod } from './server-call.js';
 import { SessionGuard } from './session-guard.js';
 
-const pooledFrom = 16 * 1024;
+/** Below, Node cuts frames from a slab of its own. */
+const pooledFrom = 1024;
 const nghttp2NoError = 0;
 const nghttp2Cancel = 8;
 

@@ -1,4 +1,5 @@
 import type { ServerHttp2Session } from 'node:http2';
+import { IdleWatch } from './idle-watch.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 
 const lingerMs = 1000;
@@ -33,6 +34,7 @@ export class SessionGuard {
   #ageTimer: NodeJS.Timeout | null = null;
   #leaveTimer: NodeJS.Timeout | null = null;
   #quietTimer: NodeJS.Timeout | null = null;
+  #idleWatch: IdleWatch | null = null;
   #isLeaving = false;
 
   constructor(session: ServerHttp2Session, options: ResolvedOnePortOptions) {
@@ -43,9 +45,13 @@ export class SessionGuard {
     session.on('error', (error) => options.onSession?.({ kind: 'error', message: error.message }));
     session.once('close', () => this.#closed());
     if (options.idleTimeoutMs > 0)
-      session.setTimeout(options.idleTimeoutMs, () => {
-        if (this.openStreams === 0) this.leave();
-      });
+      this.#idleWatch = new IdleWatch(
+        () => trafficOf(session),
+        options.idleTimeoutMs,
+        () => {
+          if (this.openStreams === 0) this.leave();
+        },
+      );
     if (options.maxConnectionAgeMs > 0) {
       this.#ageTimer = setTimeout(() => this.#aged(), options.maxConnectionAgeMs * (0.9 + Math.random() * 0.2));
       this.#ageTimer.unref();
@@ -119,10 +125,16 @@ export class SessionGuard {
   }
 
   #closed(): void {
+    this.#idleWatch?.close();
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
     if (this.#quietTimer !== null) clearTimeout(this.#quietTimer);
     if (this.resets >= resetBurst && !hasConfigurableResetLimit) this.#options.onSession?.({ kind: 'reset-limit', resets: this.resets });
     this.#options.onSession?.({ kind: 'closed', protocol: 'h2' });
   }
+}
+
+/** A session that is over has no socket, and throws when it is asked for it. */
+function trafficOf(session: ServerHttp2Session): number {
+  return session.destroyed ? 0 : session.socket.bytesRead + session.socket.bytesWritten;
 }
