@@ -50,8 +50,32 @@ export function parseGrpcStatus(value: unknown): number {
   return code <= 16 ? code : 2;
 }
 
+/**
+ * A status that is sent many times over, as to callers of an overloaded server: what goes onto the wire is made once. The fields are those
+ * of {@link GrpcStatus}.
+ */
+export class SharedStatus implements GrpcStatus {
+  readonly code: number;
+  readonly message: string;
+  readonly details?: Uint8Array;
+  readonly retryAfterMs?: number;
+  /** What {@link statusTrailers} returns. */
+  readonly trailers: Readonly<Record<string, string>>;
+  /** Anything else that a sender has made of it, by a name of the sender's. */
+  readonly made: Map<string, unknown> = new Map();
+
+  constructor(status: GrpcStatus) {
+    this.code = status.code;
+    this.message = status.message;
+    if (status.details !== undefined) this.details = status.details;
+    if (status.retryAfterMs !== undefined) this.retryAfterMs = status.retryAfterMs;
+    this.trailers = Object.freeze(statusTrailers(status));
+  }
+}
+
 /** The trailers of a status. */
-export function statusTrailers(status: GrpcStatus): Record<string, string> {
+export function statusTrailers(status: GrpcStatus): Readonly<Record<string, string>> {
+  if (status instanceof SharedStatus) return status.trailers;
   const trailers: Record<string, string> = { 'grpc-status': String(status.code) };
   if (status.message !== '') trailers['grpc-message'] = encodeGrpcMessage(status.message);
   const details = status.details;

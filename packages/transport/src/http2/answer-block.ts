@@ -4,7 +4,7 @@
 //   10 0b grpc-status 01 30
 //
 // No field is ever added to the peer's dynamic table: its state can neither grow nor get out of step.
-import { type GrpcStatus, statusTrailers } from '../grpc-status.js';
+import { type GrpcStatus, SharedStatus, statusTrailers } from '../grpc-status.js';
 import { literal } from './literal-field.js';
 import { StaticIndex } from './static-table.js';
 
@@ -20,9 +20,17 @@ export function answerBlock(httpStatus: number, headers: Readonly<Record<string,
 export const okTrailers: Uint8Array = new Uint8Array(literal(0, 'grpc-status', '0'));
 
 /** The one block of an answer that is a status alone. */
-export function statusBlock(contentType: string, status: GrpcStatus, more: Readonly<Record<string, string>> = {}): Uint8Array {
-  return answerBlock(200, { 'content-type': contentType, ...statusTrailers(status), ...more });
+export function statusBlock(contentType: string, status: GrpcStatus, more: Readonly<Record<string, string>> = nothingMore): Uint8Array {
+  if (!(status instanceof SharedStatus) || more !== nothingMore)
+    return answerBlock(200, { 'content-type': contentType, ...statusTrailers(status), ...more });
+  const made = status.made.get(contentType);
+  if (made instanceof Uint8Array) return made;
+  const block = answerBlock(200, { 'content-type': contentType, ...status.trailers });
+  status.made.set(contentType, block);
+  return block;
 }
+
+const nothingMore = Object.freeze({});
 
 function fieldsOf(headers: Readonly<Record<string, string>>): Uint8Array[] {
   return Object.entries(headers).map(([name, value]) => literal(name === 'content-type' ? StaticIndex.CONTENT_TYPE : 0, name, value));

@@ -26,6 +26,22 @@ function decode(hpack: HpackDecoder<List>, hex: string): Record<string, string> 
 }
 
 describe('HpackDecoder: RFC 7541 appendix C', () => {
+  it('reads integers (C.1)', () => {
+    // As table sizes, with a prefix of 5 bits: 10, which has room for no field, and 1337, which has room for one of 1337 bytes exactly.
+    const field = (valueBytes: string, length: number) => `40 01 61 ${valueBytes} ${'62'.repeat(length)}`;
+    const small = decoder();
+    expect(decode(small, `2a ${field('01', 1)}`)).toEqual({ a: 'b' });
+    expect(small.dynamicCount).toBe(0);
+    const exact = decoder();
+    expect(decode(exact, `3f 9a 0a ${field('7f 99 09', 1304)}`)).toEqual({ a: 'b'.repeat(1304) });
+    expect(exact).toMatchObject({ dynamicCount: 1, dynamicBytes: 1337 });
+    const above = decoder();
+    expect(decode(above, `3f 9a 0a ${field('7f 9a 09', 1305)}`)).toEqual({ a: 'b'.repeat(1305) });
+    expect(above.dynamicCount).toBe(0);
+    // 42 in whole octets, here as the length of a string.
+    expect(decode(decoder(), field('2a', 42))).toEqual({ a: 'b'.repeat(42) });
+  });
+
   it('reads literals and indexed fields (C.2)', () => {
     const added = decoder();
     expect(decode(added, '400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572')).toEqual({ 'custom-key': 'custom-header' });

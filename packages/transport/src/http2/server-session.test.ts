@@ -303,6 +303,17 @@ describe('ServerSession: floods', () => {
     bench.close();
   });
 
+  it('ends a connection that floods with empty DATA of a stream that was cut off', () => {
+    const { bench, sent } = flood(
+      h2Frame(0, 0, 1),
+      40_000,
+      Buffer.concat([open(1), windowFrame(1, 0), dataFrames(1, Buffer.from('x'), false)]),
+    );
+    expect(bench.broken).toBe('too many control frames');
+    expect(sent).toBeGreaterThanOrEqual(9_000);
+    bench.close();
+  });
+
   it.each([
     ['the caller resets', stamp(open(1), resetFrame(1, 8))],
     ['the caller makes us reset', stamp(open(1), windowFrame(1, 0))],

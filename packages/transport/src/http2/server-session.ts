@@ -3,17 +3,18 @@
 //   read ─► preface ─► FrameReader ─┬─ DATA ──────────► flow control ─► StreamRequest.dataArrived ─┐
 //                                   ├─ HEADERS, CONT. ► BlockCollector ─► HpackDecoder ────────────┼─► ServerSessionHost, StreamRequest
 //                                   ├─ RST_STREAM ─────────────────────────────────────────────────┘
-//                                   └─ SETTINGS, PING, WINDOW_UPDATE ─► settings, answers, SendWindows.pump
+//                                   └─ SETTINGS, PING, WINDOW_UPDATE, PRIORITY ─► CallerControls ─► SendWindows.pump
 //
-// What a caller may make us do is bounded: streams at once, header lists, frames of a header block, frame sizes, resets and control frames
-// (FrameBudget), answers it does not read. What one frame may cost is bounded by its size, or paid for from a budget.
+// What a caller may make us do is bounded: streams at once, header lists, frames of a header block, frame sizes, and the rest in
+// CallerLimits. What one frame may cost is bounded by its size, or paid for from there.
 import type { BufferPool } from '../buffer-pool.js';
 import type { BodyWriter } from '../client/unary-call.js';
 import { type AnswerSink, AnswerWriter } from './answer-writer.js';
 import { BlockCollector, BlockState, largestBlock } from './block-collector.js';
+import { CallerControls, type ControlledSession } from './caller-controls.js';
+import { CallerLimits, type LimitsOwner } from './caller-limits.js';
 import { ClosedStreams } from './closed-streams.js';
-import { putGoaway, putPing, putPingAck, putReset, putSettings, putSettingsAck, putWindowUpdate } from './control-frames.js';
-import { FrameBudget } from './frame-budget.js';
+import { putGoaway, putPing, putReset, putSettings, putWindowUpdate } from './control-frames.js';
 import { FrameReader, type FrameSink } from './frame-reader.js';
 import { frameFault } from './frame-rules.js';
 import {
@@ -29,24 +30,15 @@ import {
 } from './frames.js';
 import { HpackDecoder } from './hpack-decoder.js';
 import type { OutSlab } from './out-slab.js';
-import { PeerSettings } from './peer-settings.js';
 import { digestRequestHead, type RequestHead } from './request-head.js';
 import { ServerStream } from './server-stream.js';
 import { StreamTable } from './stream-table.js';
-import { mostFrameBytes, ReceiveWindow, type SendWindows } from './windows.js';
+import { ReceiveWindow, type SendWindows } from './windows.js';
 
 const streamWindow = 1024 * 1024;
 const connectionWindow = 16 * 1024 * 1024;
 const hpackLimits = { maxTableBytes: 4096, maxListBytes: 65_536 };
-/** A caller that leaves more than this unread of what it made us answer is cut off. */
-const mostBacklogBytes = 8 * 1024 * 1024;
 const lastUsableStream = 0x7000_0000;
-/** Callers cancel at their deadlines, so resets are many in honest traffic; the same figures hold for `node:http2`. */
-const resetBudget = { burst: 20_000, perSecond: 2000 };
-/** PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames of closed streams and of unknown types. */
-const controlBudget = { burst: 10_000, perSecond: 1000 };
-/** Control frames that go with a call at most, in honest traffic. */
-const controlsPerCall = 20;
 const leavePing = 0x6c65_6176;
 
 /** Why a session ends a connection, or a stream is not taken. */
@@ -71,20 +63,19 @@ export interface ServerSessionHost {
 }
 
 /** See the top of the file. */
-export class ServerSession implements FrameSink, AnswerSink {
+export class ServerSession implements FrameSink, AnswerSink, LimitsOwner, ControlledSession {
   isGreeted = false;
   readonly streams: StreamTable<ServerStream> = new StreamTable();
   readonly #answers: AnswerWriter;
+  readonly #limits: CallerLimits;
+  readonly #controls: CallerControls;
   readonly #host: ServerSessionHost;
   readonly #out: OutSlab;
   readonly #maxStreams: number;
-  readonly #settings: PeerSettings = new PeerSettings(true);
   readonly #reader: FrameReader = new FrameReader(this, defaultMaxFrame);
   readonly #hpack: HpackDecoder<RequestHead> = new HpackDecoder(hpackLimits, digestRequestHead);
   readonly #blocks: BlockCollector = new BlockCollector();
   readonly #received: ReceiveWindow = new ReceiveWindow(connectionWindow);
-  readonly #resets = new FrameBudget(resetBudget.burst, resetBudget.perSecond);
-  readonly #controls = new FrameBudget(controlBudget.burst, controlBudget.perSecond);
   readonly #ended = new ClosedStreams();
   #prefaceAt = 0;
   /** The last stream the caller opened. */
@@ -95,8 +86,6 @@ export class ServerSession implements FrameSink, AnswerSink {
   #dataStream: ServerStream | null = null;
   #isDataEmpty = true;
   #dependsOnItself = false;
-  /** Table size the caller believes that we use at most. */
-  #toldTableBytes = 4096;
 
   /** @param maxStreams how many streams a caller may have open at once */
   constructor(host: ServerSessionHost, out: OutSlab, pool: BufferPool, maxStreams: number) {
@@ -104,6 +93,8 @@ export class ServerSession implements FrameSink, AnswerSink {
     this.#out = out;
     this.#maxStreams = maxStreams;
     this.#answers = new AnswerWriter(this, out, pool);
+    this.#limits = new CallerLimits(this, out);
+    this.#controls = new CallerControls(this, this.#limits, out, this.#answers);
   }
 
   /** What callers let us send, and the answers that wait for it. */
@@ -186,15 +177,15 @@ export class ServerSession implements FrameSink, AnswerSink {
 
   dataBegan(streamId: number, length: number): void {
     this.#dataStream = null;
+    this.#isDataEmpty = true;
     if (!this.#mayCome(FrameType.DATA, streamId)) return;
-    if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'DATA of no stream');
+    if (this.isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'DATA of no stream');
     const back = this.#received.take(length);
     if (back > 0) putWindowUpdate(this.#out, 0, back);
     const stream = this.streams.get(streamId);
     if (stream === null) return this.#strayArrived(streamId);
-    if (stream.hasEnded) return this.#refuse(stream, Http2Code.STREAM_CLOSED);
+    if (stream.hasEnded) return this.refuse(stream, Http2Code.STREAM_CLOSED);
     this.#dataStream = stream;
-    this.#isDataEmpty = true;
     stream.receiveWindow -= length;
     // As with the connection: half of it is left, so no caller can exceed it.
     if (stream.receiveWindow > streamWindow / 2) return;
@@ -204,10 +195,10 @@ export class ServerSession implements FrameSink, AnswerSink {
 
   dataArrived(bytes: Buffer, from: number, to: number): void {
     const stream = this.#dataStream;
-    if (stream === null || stream.isClosed) return;
     this.#isDataEmpty = false;
+    if (stream === null || stream.isClosed) return;
     stream.receivedBytes += to - from;
-    if (stream.announcedBytes >= 0 && stream.receivedBytes > stream.announcedBytes) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    if (stream.announcedBytes >= 0 && stream.receivedBytes > stream.announcedBytes) this.refuse(stream, Http2Code.PROTOCOL_ERROR);
     else stream.request?.dataArrived(bytes.subarray(from, to));
   }
 
@@ -216,7 +207,7 @@ export class ServerSession implements FrameSink, AnswerSink {
     this.#dataStream = null;
     if (isLast) {
       if (stream !== null && !stream.isClosed) this.#requestEnded(stream);
-    } else if (this.#isDataEmpty) this.#spend(1);
+    } else if (this.#isDataEmpty) this.#limits.spend(1);
   }
 
   frameArrived(type: number, flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
@@ -234,25 +225,52 @@ export class ServerSession implements FrameSink, AnswerSink {
       case FrameType.RST_STREAM:
         return this.#resetArrived(streamId);
       case FrameType.SETTINGS:
-        return this.#settingsArrived(flags, bytes, from, to);
+        return this.#controls.settingsArrived(flags, bytes, from, to);
       case FrameType.PING:
-        return this.#pingArrived(flags, bytes, from);
+        return this.#controls.pingArrived(flags, bytes, from);
       case FrameType.GOAWAY:
         break;
       case FrameType.WINDOW_UPDATE:
-        return this.#windowOpened(streamId, bytes, from);
+        return this.#controls.windowOpened(streamId, bytes, from);
       case FrameType.PUSH_PROMISE:
         return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'PUSH_PROMISE of a client');
       case FrameType.PRIORITY:
-        return this.#priorityArrived(streamId, bytes, from);
+        return this.#controls.priorityArrived(streamId, bytes, from);
     }
-    this.#spend(1);
+    this.#limits.spend(1);
   }
 
   framingBroken(code: Http2Code, problem: string): void {
     this.stop();
     putGoaway(this.#out, code, Math.min(this.#lastStream, this.#goawayStream), problem.replace(/[^\x20-\x7e]/g, '?'));
     this.#host.sessionBroken(problem);
+  }
+
+  greetingArrived(): void {
+    this.isGreeted = true;
+    this.#host.greeted();
+  }
+
+  pingAnswered(): void {
+    this.#host.leaveAnswered();
+  }
+
+  limitPassed(reason: 'flood' | 'slow-reader', problem: string): void {
+    if (this.#reader.isStopped) return;
+    this.#host.refused(reason);
+    this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, problem);
+  }
+
+  /** Also true of stream 0 and of streams that only a server may open. */
+  isIdle(streamId: number): boolean {
+    return (streamId & 1) === 0 || streamId > this.#lastStream;
+  }
+
+  /** The caller broke the rules of one stream. That we reset it costs the caller what a reset of its own does. */
+  refuse(stream: ServerStream, code: Http2Code): void {
+    this.#host.refused('malformed');
+    this.reset(stream, code);
+    this.#limits.spendReset();
   }
 
   /** SETTINGS come first, and nothing comes between the frames of a header block. */
@@ -262,11 +280,6 @@ export class ServerSession implements FrameSink, AnswerSink {
       this.framingBroken(Http2Code.PROTOCOL_ERROR, 'another frame within a header block');
     else return true;
     return false;
-  }
-
-  /** Also true of stream 0 and of streams that only a server may open. */
-  #isIdle(streamId: number): boolean {
-    return (streamId & 1) === 0 || streamId > this.#lastStream;
   }
 
   #blockWent(state: BlockState, streamId: number): void {
@@ -283,7 +296,7 @@ export class ServerSession implements FrameSink, AnswerSink {
     const stream = this.streams.get(streamId);
     if (stream !== null) this.#trailersArrived(stream, head, blocks.isLast);
     else if (streamId > this.#lastStream) this.#headArrived(streamId, head, blocks.isLast);
-    else if (this.#ended.wasCutOff(streamId)) this.#spend(1);
+    else if (this.#ended.wasCutOff(streamId)) this.#limits.spend(1);
     else if (this.#ended.hasEnded(streamId)) this.framingBroken(Http2Code.STREAM_CLOSED, 'HEADERS of a stream that has ended');
     else this.framingBroken(Http2Code.PROTOCOL_ERROR, 'a stream below the last one');
   }
@@ -292,10 +305,10 @@ export class ServerSession implements FrameSink, AnswerSink {
     this.#lastStream = streamId;
     if (streamId > this.#goawayStream) {
       this.#ended.add(streamId, true);
-      this.#spend(1);
+      this.#limits.spend(1);
       return;
     }
-    if (!this.#mayAnswer()) return;
+    if (!this.#limits.mayAnswer()) return;
     if (this.streams.size >= this.#maxStreams) return this.#turnAway(streamId, isLast, Http2Code.REFUSED_STREAM);
     if (head.isTooLong) {
       this.#host.refused('headers');
@@ -314,15 +327,15 @@ export class ServerSession implements FrameSink, AnswerSink {
   }
 
   #trailersArrived(stream: ServerStream, head: RequestHead, isLast: boolean): void {
-    if (stream.hasEnded) return this.#refuse(stream, Http2Code.STREAM_CLOSED);
+    if (stream.hasEnded) return this.refuse(stream, Http2Code.STREAM_CLOSED);
     if (head.isTooLong) this.#host.refused('headers');
-    if (head.isTooLong || head.trailersProblem !== '' || !isLast) return this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    if (head.isTooLong || head.trailersProblem !== '' || !isLast) return this.refuse(stream, Http2Code.PROTOCOL_ERROR);
     this.#requestEnded(stream);
   }
 
   #requestEnded(stream: ServerStream): void {
     stream.hasEnded = true;
-    if (stream.announcedBytes >= 0 && stream.receivedBytes !== stream.announcedBytes) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
+    if (stream.announcedBytes >= 0 && stream.receivedBytes !== stream.announcedBytes) this.refuse(stream, Http2Code.PROTOCOL_ERROR);
     else stream.request?.requestEnded();
   }
 
@@ -330,121 +343,30 @@ export class ServerSession implements FrameSink, AnswerSink {
   #turnAway(streamId: number, isLast: boolean, code: Http2Code): void {
     putReset(this.#out, streamId, code);
     this.#ended.add(streamId, !isLast);
-    this.#spendReset();
-  }
-
-  /** The caller broke the rules of one stream. That we reset it costs the caller what a reset of its own does. */
-  #refuse(stream: ServerStream, code: Http2Code): void {
-    this.#host.refused('malformed');
-    this.reset(stream, code);
-    this.#spendReset();
+    this.#limits.spendReset();
   }
 
   /** DATA of a stream that has ended. */
   #strayArrived(streamId: number): void {
     if (this.#ended.wasCutOff(streamId)) return;
     putReset(this.#out, streamId, Http2Code.STREAM_CLOSED);
-    this.#spend(1);
+    this.#limits.spend(1);
   }
 
   #resetArrived(streamId: number): void {
-    if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream');
+    if (this.isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream');
     const stream = this.streams.get(streamId);
     if (stream !== null) {
       stream.hasEnded = true;
       this.#forget(stream, false);
       this.#tellClosed(stream);
     }
-    this.#spendReset();
-  }
-
-  #settingsArrived(flags: number, bytes: Buffer, from: number, to: number): void {
-    const isAck = (flags & FrameFlag.ACK) !== 0;
-    if (isAck && !this.isGreeted) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
-    // Every open stream is looked at when windows change.
-    if (!this.#spend(isAck ? 1 : 1 + (this.streams.size >>> 3)) || isAck) return;
-    const settings = this.#settings;
-    const { windows } = this;
-    const before = settings.initialWindow;
-    const code = settings.apply(bytes, from, to);
-    if (code !== Http2Code.NO_ERROR) return this.framingBroken(code, settings.problem);
-    if (!this.#mayAnswer()) return;
-    putSettingsAck(this.#out);
-    windows.maxFrame = Math.min(settings.maxFrame, mostFrameBytes);
-    if (settings.headerTableBytes < this.#toldTableBytes) {
-      this.#toldTableBytes = 0;
-      this.#answers.tellTable();
-    }
-    const change = settings.initialWindow - before;
-    windows.initial = settings.initialWindow;
-    if (change !== 0)
-      for (const stream of this.streams.list())
-        if (!windows.openStream(stream, change)) return this.framingBroken(Http2Code.FLOW_CONTROL_ERROR, 'a window above 2^31 - 1');
-    windows.pump();
-    if (this.isGreeted) return;
-    this.isGreeted = true;
-    this.#host.greeted();
-  }
-
-  #pingArrived(flags: number, bytes: Buffer, from: number): void {
-    if (!this.#spend(1)) return;
-    if ((flags & FrameFlag.ACK) !== 0) this.#host.leaveAnswered();
-    else if (this.#mayAnswer()) putPingAck(this.#out, bytes, from);
-  }
-
-  #priorityArrived(streamId: number, bytes: Buffer, from: number): void {
-    if (!this.#spend(1) || readUint31(bytes, from) !== streamId) return;
-    const stream = this.streams.get(streamId);
-    if (stream !== null) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
-    else this.framingBroken(Http2Code.PROTOCOL_ERROR, 'a stream that depends on itself');
-  }
-
-  #windowOpened(streamId: number, bytes: Buffer, from: number): void {
-    if (!this.#spend(1)) return;
-    const increment = readUint31(bytes, from);
-    const { windows } = this;
-    if (streamId === 0) {
-      if (increment === 0) this.framingBroken(Http2Code.PROTOCOL_ERROR, 'WINDOW_UPDATE by 0');
-      else if (!windows.openConnection(increment)) this.framingBroken(Http2Code.FLOW_CONTROL_ERROR, 'a window above 2^31 - 1');
-      return;
-    }
-    if (this.#isIdle(streamId)) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'WINDOW_UPDATE of no stream');
-    const stream = this.streams.get(streamId);
-    if (stream === null) return;
-    if (increment === 0) this.#refuse(stream, Http2Code.PROTOCOL_ERROR);
-    else if (windows.openStream(stream, increment)) windows.pump();
-    else this.#refuse(stream, Http2Code.FLOW_CONTROL_ERROR);
-  }
-
-  /** A caller that asks without reading our answers must not fill our memory. */
-  #mayAnswer(): boolean {
-    if (this.#out.backlog <= mostBacklogBytes) return true;
-    this.#host.refused('slow-reader');
-    this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, 'it asks more than it reads');
-    return false;
-  }
-
-  #spend(count: number): boolean {
-    if (this.#controls.spend(count)) return true;
-    this.#flooded('too many control frames');
-    return false;
-  }
-
-  #spendReset(): void {
-    if (!this.#resets.spend(1)) this.#flooded('too many resets');
-    // Resets of ours are frames, too.
-    else this.#mayAnswer();
-  }
-
-  #flooded(problem: string): void {
-    if (this.#reader.isStopped) return;
-    this.#host.refused('flood');
-    this.framingBroken(Http2Code.ENHANCE_YOUR_CALM, problem);
+    this.#limits.spendReset();
   }
 
   /** For {@link AnswerWriter}. A caller that goes on sending is told that it need not. */
   answerEnded(stream: ServerStream, isLater: boolean): void {
-    this.#controls.earn(controlsPerCall);
+    this.#limits.earn();
     if (!stream.hasEnded) putReset(this.#out, stream.id, Http2Code.NO_ERROR);
     this.#forget(stream, true);
     if (isLater) this.#tellClosed(stream);

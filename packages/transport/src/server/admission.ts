@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GrpcCode } from '../grpc-code.js';
-import type { GrpcStatus } from '../grpc-status.js';
+import { type GrpcStatus, SharedStatus } from '../grpc-status.js';
 import { badTimeout } from '../request-frame.js';
 import type { HotCallHost } from './hot-call.js';
 import type { RefusalReason } from './one-port-options.js';
@@ -41,22 +41,36 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
       },
     };
   if (load.hotInFlight >= options.maxInFlight)
-    return {
-      reason: 'in-flight',
-      status: retryLater(GrpcCode.RESOURCE_EXHAUSTED, `the server works on ${options.maxInFlight} calls, the most it takes`, busyRetryMs),
-    };
+    return inFlightRefusal(options.maxInFlight);
   if (load.heldBytes >= options.maxHeldBytes)
-    return {
-      reason: 'held-bytes',
-      status: retryLater(GrpcCode.RESOURCE_EXHAUSTED, 'the server holds as many request and answer bytes as it may', busyRetryMs),
-    };
-  if (timeoutMs <= load.lagMs(now))
-    return {
-      reason: 'deadline',
-      status: {
-        code: GrpcCode.DEADLINE_EXCEEDED,
-        message: 'the deadline of the call is shorter than the time until it could be looked at',
-      },
-    };
+    return heldBytesRefusal;
+  if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
   return null;
+}
+
+// These are sent when there is least time for them, so they are made once.
+
+const heldBytesRefusal: Refusal = {
+  reason: 'held-bytes',
+  status: retryLater(GrpcCode.RESOURCE_EXHAUSTED, 'the server holds as many request and answer bytes as it may', busyRetryMs),
+};
+
+const deadlineRefusal: Refusal = {
+  reason: 'deadline',
+  status: new SharedStatus({
+    code: GrpcCode.DEADLINE_EXCEEDED,
+    message: 'the deadline of the call is shorter than the time until it could be looked at',
+  }),
+};
+
+const inFlightRefusals = new Map<number, Refusal>();
+
+function inFlightRefusal(most: number): Refusal {
+  let refusal = inFlightRefusals.get(most);
+  if (refusal === undefined) {
+    const status = retryLater(GrpcCode.RESOURCE_EXHAUSTED, `the server works on ${most} calls, the most it takes`, busyRetryMs);
+    refusal = { reason: 'in-flight', status };
+    inFlightRefusals.set(most, refusal);
+  }
+  return refusal;
 }

@@ -102,6 +102,8 @@ describe('lean listener: floods', () => {
     ['empty DATA', h2Frame(0, 0, 1)],
     ['PRIORITY', h2Frame(2, 0, 99, uint32(0, 0).subarray(0, 5))],
     ['WINDOW_UPDATE', windowFrame(1, 1)],
+    ['GOAWAY', h2Frame(7, 0, 0, Buffer.alloc(8))],
+    ['unknown frame', h2Frame(99, 0, 0)],
   ])('ends a %s flood while others are served', async (_what, bytes) => {
     const port = await serve();
     const caller = attack(port);
@@ -120,6 +122,36 @@ describe('lean listener: floods', () => {
     expect(await caller.flood(h2Frame(9, 0, 1, Buffer.from([0, 1, 97, 1, 98])), 5000)).toBe(true);
     expect(refusals).toEqual(['headers']);
     await othersAreServed(port);
+  });
+
+  it('refuses header bombs one by one, in little memory', async () => {
+    const port = await serve();
+    const caller = attack(port);
+    // One entry of 4 KB in the table, then blocks of 16 KB that name it 16 000 times: 64 MB each.
+    const entry = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0xa1, 0x1e]), Buffer.alloc(4000, 0x61)]);
+    caller.write(headerFrames(1, Buffer.concat([callHead, entry]), false));
+    const bomb = Buffer.concat([callHead, Buffer.alloc(16_000, 0xbe)]);
+    const before = process.memoryUsage().rss;
+    for (let id = 3; id < 500; id += 2) caller.write(headerFrames(id, bomb, true));
+    await until(() => refusals.length >= 249, 'refused requests');
+    await othersAreServed(port);
+    expect(new Set(refusals)).toEqual(new Set(['headers']));
+    expect(process.memoryUsage().rss - before).toBeLessThan(150_000_000);
+    const resets = caller.frames.filter(({ type }) => type === 3).map(({ payload }) => payload.readUInt32BE(0));
+    expect(new Set(resets)).toEqual(new Set([Http2Code.ENHANCE_YOUR_CALM]));
+  });
+
+  it('ends a caller that plays with windows while many answers wait', async () => {
+    const port = await serve();
+    const caller = attack(port, [4, 0]);
+    caller.write(...Array.from({ length: 200 }, (_, i) => call(2 * i + 1, 'large 5000')));
+    await until(() => messages.length === 200, 'calls');
+    const flips = Buffer.concat(Array.from({ length: 100 }, (_, i) => settingsFrame([4, i % 2])));
+    const flood = caller.flood(flips, 500);
+    await othersAreServed(port);
+    expect(await flood).toBe(true);
+    expect(caller.goaway).toBe(Http2Code.ENHANCE_YOUR_CALM);
+    expect(refusals).toContain('flood');
   });
 
   it('ends a header block that never ends', async () => {

@@ -1,7 +1,7 @@
-import type { ServerHttp2Stream } from 'node:http2';
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { messageBuffers } from '../buffer-pool.js';
 import type { BodyWriter } from '../client/unary-call.js';
-import { type GrpcStatus, statusTrailers } from '../grpc-status.js';
+import { type GrpcStatus, SharedStatus, statusTrailers } from '../grpc-status.js';
 import { plainView } from '../plain-view.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
 import type { HotMethod } from './server-call.js';
@@ -18,6 +18,9 @@ const okTrailers = Object.freeze({ 'grpc-status': '0' });
 const withTrailers = Object.freeze({ waitForTrailers: true, sendDate: false });
 const withoutBody = Object.freeze({ endStream: true, sendDate: false });
 
+/** Name of what is made of a {@link SharedStatus} here. */
+const nodeHead = 'node';
+
 const callOf: unique symbol = Symbol('inferflow.server-call');
 
 interface CallStream extends ServerHttp2Stream {
@@ -33,9 +36,18 @@ interface CallStream extends ServerHttp2Stream {
  */
 export function refuseStream(stream: ServerHttp2Stream, status: GrpcStatus): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;
-  stream.respond({ ...okHead, ...statusTrailers(status) }, withoutBody);
+  stream.respond(headOf(status), withoutBody);
   stream.resume();
   if (!stream.readableEnded) setImmediate(stopReceiving, stream);
+}
+
+function headOf(status: GrpcStatus): OutgoingHttpHeaders {
+  if (!(status instanceof SharedStatus)) return { ...okHead, ...statusTrailers(status) };
+  const made = status.made.get(nodeHead);
+  if (made !== undefined) return made as OutgoingHttpHeaders;
+  const head = Object.freeze({ ...okHead, ...status.trailers });
+  status.made.set(nodeHead, head);
+  return head;
 }
 
 function stopReceiving(stream: ServerHttp2Stream): void {

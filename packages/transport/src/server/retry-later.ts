@@ -1,9 +1,12 @@
-import type { GrpcStatus } from '../grpc-status.js';
+import { SharedStatus } from '../grpc-status.js';
 
 const retryInfoUrl = 'type.googleapis.com/google.rpc.RetryInfo';
 
-/** A refusal that tells when to come again, as a trailer and as `google.rpc.RetryInfo`. `ms` below 1 000. */
-export function retryLater(code: number, message: string, ms: number): GrpcStatus {
+/**
+ * A refusal that tells when to come again, as a trailer and as `google.rpc.RetryInfo`. `ms` below 1 000. Keep it: it
+ * is made to be sent again.
+ */
+export function retryLater(code: number, message: string, ms: number): SharedStatus {
   // RetryInfo { retry_delay = 1: Duration { nanos = 2 } }
   const retryInfo = field(1, Buffer.concat([Buffer.from([2 << 3]), varint(ms * 1_000_000)]));
   const details = Buffer.concat([
@@ -11,7 +14,7 @@ export function retryLater(code: number, message: string, ms: number): GrpcStatu
     field(2, Buffer.from(message)),
     field(3, Buffer.concat([field(1, Buffer.from(retryInfoUrl)), field(2, retryInfo)])),
   ]);
-  return { code, message, details, retryAfterMs: ms };
+  return new SharedStatus({ code, message, details, retryAfterMs: ms });
 }
 
 function field(number: number, bytes: Buffer): Buffer {

@@ -85,14 +85,14 @@ export class RawPeer {
   };
   #server: net.Server | null = null;
 
-  async start(tlsOptions: tls.TlsOptions | null = null): Promise<this> {
+  async start(tlsOptions: tls.TlsOptions | null = null, port = 0): Promise<this> {
     const accept = (socket: net.Socket) => {
       socket.on('error', () => {});
       this.connections.push(new PeerSocket(this, socket, this.connections.length));
     };
     const server = tlsOptions === null ? net.createServer(accept) : tls.createServer({ ALPNProtocols: ['h2'], ...tlsOptions }, accept);
     this.#server = server;
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     const address = server.address();
     this.port = address !== null && typeof address === 'object' ? address.port : 0;
     return this;
