@@ -11,7 +11,7 @@ export { GrpcError, TransportError, type TransportErrorCode } from './errors.js'
 export { type CallFailure, createFailure, type FailureReason, failureReasonOf } from './failure.js';
 export { GrpcCode, grpcCodeName, grpcCodeOfHttpStatus } from './grpc-code.js';
 export { type CallHead, type CallHeadOptions, createCallHead, formatGrpcTimeout, parseGrpcTimeout } from './grpc-head.js';
-export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus } from './grpc-status.js';
+export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus, SharedStatus } from './grpc-status.js';
 export { type Flushable, TurnEnd, turnEnd } from './http2/turn-end.js';
 export { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from './request-frame.js';
 export { createOnePort } from './server/one-port.js';

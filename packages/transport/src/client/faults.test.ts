@@ -183,7 +183,7 @@ world.describeLean('a difficult peer', () => {
   });
 
   it('fails calls whose connection is lost in the middle of a TLS handshake, and connects again', async () => {
-    const { port } = peer;
+    const { port } = world.peer;
     await world.peer.stop();
     world.peer = await new RawPeer().start({ cert: pem('server.pem'), key: pem('server.key') }, port);
     let losses = 3;

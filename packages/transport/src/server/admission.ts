@@ -40,17 +40,16 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
         message: `the request has ${contentLength} bytes, the limit of ${method.path} is ${method.maxMessageBytes}`,
       },
     };
-  if (load.hotInFlight >= options.maxInFlight)
-    return inFlightRefusal(options.maxInFlight);
-  if (load.heldBytes >= options.maxHeldBytes)
-    return heldBytesRefusal;
+  if (load.hotInFlight >= options.maxInFlight) return inFlightRefusal(options.maxInFlight);
+  if (load.heldBytes >= options.maxHeldBytes) return heldBytesRefusal;
   if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
   return null;
 }
 
 // These are sent when there is least time for them, so they are made once.
 
-const heldBytesRefusal: Refusal = {
+/** The server holds too much already. */
+export const heldBytesRefusal: Refusal = {
   reason: 'held-bytes',
   status: retryLater(GrpcCode.RESOURCE_EXHAUSTED, 'the server holds as many request and answer bytes as it may', busyRetryMs),
 };

@@ -5,6 +5,7 @@ import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
 import { MessageReader, ReadState } from '../message-reader.js';
 import { incompleteRequest, RequestProblem, tooLargeRequest, unnamedCompression } from '../request-frame.js';
+import { heldBytesRefusal } from './admission.js';
 import type { RefusalReason } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { HotMethod, ServerCall } from './server-call.js';
@@ -149,8 +150,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.#heldBytes += byteLength;
     load.heldBytes += byteLength;
     if (load.heldBytes <= options.maxHeldBytes) return true;
-    this.refused('held-bytes');
-    this.fail({ code: GrpcCode.RESOURCE_EXHAUSTED, message: 'the server holds as many request and answer bytes as it may' });
+    this.refused(heldBytesRefusal.reason);
+    this.fail(heldBytesRefusal.status);
     return false;
   }
 
