@@ -2,6 +2,18 @@ import { readEnd, readLength, readTag, skipField } from '../wire/read.js';
 import { putUtf8, utf8Size } from '../wire/utf8.js';
 import { lengthFieldSize, putBytes, putLength, varintSize } from '../wire/write.js';
 
+/*
+ * The two messages of numerix.Numerix/Compute, tags in hex; «…» may repeat.
+ *
+ *   NumerixRequestProto    0a data: «0a column name» | «12 row» | 1a compute_id | 22 data_type
+ *                             └──── schema ────┘              └─────── tail ────────┘        constant, in the template
+ *   NumerixResponseProto   0a data: «0a column name» | «12 row»        or  12 error: 0a message
+ *
+ *   row                    12 bytes: «0a value»  (answers of texts: 0a texts: «0a value»)
+ *
+ * The first value of a row is its id, in both directions; in a request the operands of the expression follow, in an answer its result.
+ */
+
 /** The method that evaluates an expression. */
 export const COMPUTE_PATH = '/numerix.Numerix/Compute';
 

@@ -2,7 +2,8 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '../index.js';
-import { findFeatureRows, readFeatureSchema, TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
+import { TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
+import { findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
 import { encodeFeatureQueryHead, keyPartSize, putKeyHead, putKeyPart } from './feature-query.js';
 import { compileWalk, type WalkSpec } from './walk-spec.js';
 

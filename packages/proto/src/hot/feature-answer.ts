@@ -1,118 +1,28 @@
-import { readEnd, readLength, readSigned32, readTag, skipField } from '../wire/read.js';
-import { isValidUtf8, readUtf8 } from '../wire/utf8.js';
+import { readEnd, readLength, readTag, skipField } from '../wire/read.js';
 import { UNSURE, type WasmWalk } from './feature-answer-wasm.js';
 import { WalkKind, type WalkSpec } from './walk-spec.js';
+
+/*
+ * retrieve.Result on the wire. A field is its tag (field × 8 + wire type, here in hex), for wire type 2 a length, and its bytes;
+ * «…» may repeat.
+ *
+ *   0a entity_label | «12 key schema» | «1a feature schema» | «22 row»
+ *   └── the head: equal for equal queries, so it is compared as a whole ──┘
+ *
+ *   feature schema   0a group label | «12 feature: 0a label | 10 column_idx»
+ *   row              «0a key part» | «12 bytes of the feature whose column_idx is 0, 1, …»; no bytes = the store has no value
+ *
+ * A row of three FP32 features, and where the walk puts it (see walk-spec.ts for what it knows beforehand):
+ *
+ *   22 1c | 0a 08 'i' 't' 'e' 'm' '-' '0' '0' '7' | 12 04 w w w w | 12 04 x x x x | 12 04 y y y y
+ *           └ scratch.keys[2 × row]: start, and end ┘
+ *   scratch.rows    row × stride + offsets[slot] ...  bytes of a fixed slot; start and length in the message of a variable one
+ *   scratch.status  row × slotCount + slot .........  present, missing, failed
+ */
 
 const ROW_TAG = 0x22;
 const KEY_TAG = 0x0a;
 const COLUMN_TAG = 0x12;
-
-/** One feature that an answer says it holds. */
-export interface AnsweredFeature {
-  readonly group: string;
-  readonly feature: string;
-  /** Position of its cell in every row. */
-  readonly column: number;
-}
-
-/**
- * Where the rows of a `retrieve.Result` begin: everything before is its head, equal for equal queries. The message's end when there
- * are no rows; −1 if malformed.
- */
-export function findFeatureRows(message: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && message[at] !== ROW_TAG) {
-    const tag = readTag(message, at, end);
-    if (tag < 0) return -1;
-    // A row whose tag is written in more bytes than needed.
-    if (tag === ROW_TAG) return at;
-    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
-    if (at < 0) return -1;
-  }
-  return at;
-}
-
-/** Groups, and features, of a schema: one with more is malformed. An entry can be two bytes, and an answer many megabytes. */
-const mostSchemaEntries = 1 << 14;
-
-/** Reads the schema of an answer: all its `feature_schemas`, wherever they stand. null if malformed. For cold code. */
-export function readFeatureSchema(message: Uint8Array, start: number, end: number): AnsweredFeature[] | null {
-  const features: AnsweredFeature[] = [];
-  let groups = 0;
-  let at = start;
-  while (at < end) {
-    const tag = readTag(message, at, end);
-    if (tag < 0) return null;
-    if (tag === 0x1a) {
-      const length = readLength(message, readEnd, end);
-      if (length < 0) return null;
-      at = readEnd + length;
-      if (++groups > mostSchemaEntries || !readGroup(message, readEnd, at, features)) return null;
-      continue;
-    }
-    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
-    if (at < 0) return null;
-  }
-  return features;
-}
-
-function readGroup(message: Uint8Array, start: number, end: number, features: AnsweredFeature[]): boolean {
-  let group = '';
-  const first = features.length;
-  const added: { feature: string; column: number }[] = [];
-  let at = start;
-  while (at < end) {
-    const tag = readTag(message, at, end);
-    if (tag < 0) return false;
-    if (tag === 0x0a || tag === 0x12) {
-      const length = readLength(message, readEnd, end);
-      if (length < 0) return false;
-      const from = readEnd;
-      at = from + length;
-      if (tag === 0x0a) {
-        if (!isValidUtf8(message, from, at)) return false;
-        group = readUtf8(message, from, at);
-      } else {
-        const feature = readFeature(message, from, at);
-        if (feature === null || first + added.length === mostSchemaEntries) return false;
-        added.push(feature);
-      }
-      continue;
-    }
-    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
-    if (at < 0) return false;
-  }
-  added.forEach((entry, index) => {
-    features[first + index] = { group, feature: entry.feature, column: entry.column };
-  });
-  return true;
-}
-
-function readFeature(message: Uint8Array, start: number, end: number): { feature: string; column: number } | null {
-  let feature = '';
-  let column = 0;
-  let at = start;
-  while (at < end) {
-    const tag = readTag(message, at, end);
-    if (tag < 0) return null;
-    if (tag === 0x0a) {
-      const length = readLength(message, readEnd, end);
-      if (length < 0) return null;
-      const from = readEnd;
-      at = from + length;
-      if (!isValidUtf8(message, from, at)) return null;
-      feature = readUtf8(message, from, at);
-    } else if (tag === 0x10) {
-      column = readSigned32(message, readEnd, end);
-      at = readEnd;
-      if (at < 0) return null;
-    } else {
-      at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
-      if (at < 0) return null;
-    }
-  }
-  return { feature, column };
-}
 
 /**
  * What a walk leaves behind: decoded rows and a status per cell. Shared by all walks of a process, so it is good until the next one.
@@ -178,7 +88,7 @@ function grown(needed: number): number {
 export const TOO_MANY_ROWS = -2;
 
 /**
- * Decodes the rows of a `retrieve.Result` from `start` (see {@link findFeatureRows}) into scratch memory. Returns their number, −1 if
+ * Decodes the rows of a `retrieve.Result` from `start` (see `findFeatureRows`) into scratch memory. Returns their number, −1 if
  * the message is malformed, {@link TOO_MANY_ROWS} if there are more than `rowLimit`.
  */
 export function walkFeatureRows(

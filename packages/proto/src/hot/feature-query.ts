@@ -1,6 +1,15 @@
 import { putUtf8, utf8Size } from '../wire/utf8.js';
 import { lengthFieldSize, putBytes, putLength, varintSize } from '../wire/write.js';
 
+/*
+ * retrieve.Query as it is written, tags in hex.
+ *
+ *   0a entity_label | «12 feature group: 0a label | «12 feature»» | «1a key schema» | «22 key: «0a part»»
+ *   └─────────── constant: encodeFeatureQueryHead, once per component ──────────┘   └─ putKeyHead, putKeyPart ─┘
+ *
+ * The parts of a key are copied out of the request into the bytes of a batch, in this form; the cache keeps and compares them so, too.
+ */
+
 /** The method that answers a feature query. */
 export const RETRIEVE_FEATURES_PATH = '/retrieve.FeatureService/RetrieveFeatures';
 

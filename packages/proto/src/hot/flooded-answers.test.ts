@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ComputeAnswer } from './compute.js';
-import { readFeatureSchema } from './feature-answer.js';
+import { readFeatureSchema } from './feature-answer-head.js';
 import { InferAnswer, MAX_OUTPUTS } from './infer-response.js';
 
 /** `count` empty entries of a length-delimited field. */

@@ -37,7 +37,8 @@ export {
   putComputeRow,
   putComputeTail,
 } from './compute.js';
-export { type AnsweredFeature, findFeatureRows, readFeatureSchema, TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
+export { TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
+export { type AnsweredFeature, findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
 export { WasmWalk } from './feature-answer-wasm.js';
 export {
   encodeFeatureQueryHead,

@@ -1,6 +1,16 @@
 import { putUtf8, utf8Size } from '../wire/utf8.js';
 import { lengthFieldSize, putBytes, putLength, putVarint, varintSize } from '../wire/write.js';
 
+/*
+ * inference.ModelInferRequest as it is written, tags in hex.
+ *
+ *   0a model_name | 12 model_version | «2a input: 0a name | 12 datatype | 1a dimensions, packed» | «32 output: 0a name» | «3a raw input»
+ *   └────────── names ─────────────┘   └──────── inputHeads ────────┘                             └──── outputs ────┘
+ *
+ * The parts with a name below are constant and belong to the template. Raw inputs are written by whoever has the tensor (a gather program),
+ * straight into the buffer of the connection.
+ */
+
 /** The method that runs a model. */
 export const MODEL_INFER_PATH = '/inference.GRPCInferenceService/ModelInfer';
 

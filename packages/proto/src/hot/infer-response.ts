@@ -1,5 +1,14 @@
 import { readEnd, readLength, readSigned64, readTag, skipField } from '../wire/read.js';
 
+/*
+ * inference.ModelInferResponse on the wire, tags in hex; «…» may repeat. Fields may stand in any order.
+ *
+ *   0a model_name | 12 model_version | «2a output» | «32 raw contents of output 0, 1, …»
+ *   output   0a name | 12 datatype | 1a dimensions, packed (or «18 dimension») | 2a typed contents (see typed-contents.ts)
+ *
+ * Kept per output: where name, datatype and typed contents lie (six numbers in #ranges), and the dimensions.
+ */
+
 /** Dimensions kept per output; a tensor with more is malformed. */
 export const MAX_RANK = 16;
 

@@ -3,6 +3,18 @@ import { isValidUtf8 } from '../wire/utf8.js';
 import { PositionList } from './position-list.js';
 import { REQUEST_OPTIONS_FIELD, RequestOptionFlags, setPlacedCells } from './predict-request.js';
 
+/*
+ * InferflowRequestProto on the wire. A field is its tag (field × 8 + wire type, here in hex), for wire type 2 a length, and its bytes;
+ * «…» may repeat. Fields may stand in any order.
+ *
+ *   message   «0a entity» | 12 model_config_id | 1a tracking_id | a2 06 options (as in predict-request.ts)
+ *   entity    0a name | «12 id» | «1a feature»
+ *   feature   0a name | «12 value, as text»
+ *
+ * Read in three steps: `InferflowRequestScan` finds the entities, `NamedTextsScan` name and size of an entity or a feature, `placeTexts`
+ * where its texts lie. No text is copied: what is kept of it is where it starts in the message and how long it is.
+ */
+
 /**
  * Where the parts of an `InferflowRequestProto` lie. One object serves many requests, one after the other.
  */
@@ -115,7 +127,7 @@ export function placeTexts(
     const tag = readTag(message, position, end);
     if (tag < 0) return -1;
     position = readEnd;
-    if (tag !== 18) {
+    if (tag !== 0x12) {
       position = skipField(message, position, end, tag & 7, tag >>> 3);
       if (position < 0) return -1;
       continue;

@@ -3,6 +3,15 @@ import { lengthFieldSize, putBytes, putLength, putTag, putVarint, tagSize, varin
 import { QUALITY_FIELD } from './predict-response.js';
 import { measureScoreRows, putScoreRows, ScoreTable } from './score-table.js';
 
+/*
+ * InferflowResponseProto as it is written, tags in hex.
+ *
+ *   0a the column names: «0a name»                     encoded once, see encodeHeaderRow
+ *   «0a row: «0a text of column 0, 1, …»»              see score-table.ts
+ *   a2 06 quality                                      see quality.ts
+ *   «aa 06 row error: 08 row (0 left out) | 12 text»
+ */
+
 const ROW_ERRORS_FIELD = 101;
 
 /** An `InferflowResponseProto` that is about to be written. Reused from answer to answer. */

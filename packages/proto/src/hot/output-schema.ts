@@ -2,6 +2,14 @@ import { putUtf8, utf8Size } from '../wire/utf8.js';
 import { lengthFieldSize, putLength, putTag, putVarint, tagSize, varintSize } from '../wire/write.js';
 import { PredictKind } from './predict-request.js';
 
+/*
+ * Output columns in an answer, encoded once per plan and request schema.
+ *
+ *   PointWiseResponse     «0a column»
+ *   PairWise-, SlateWise  «1a column of targets» | «22 column of pairs or slates»
+ *   column                0a name | 10 data_type | a0 06 width (where the configuration states one)
+ */
+
 /** One column of an answer. */
 export interface OutputColumn {
   readonly name: string;

@@ -2,6 +2,25 @@ import { readEnd, readLength, readSigned32, readTag, readVarint, skipField } fro
 import { isValidUtf8 } from '../wire/utf8.js';
 import { PositionList } from './position-list.js';
 
+/*
+ * The three scoring requests on the wire. A field is its tag (field × 8 + wire type, here in hex), for wire type 2 a length, and its
+ * bytes; «…» may repeat. Fields may stand in any order.
+ *
+ *   all of them          0a model_config_id | 12 tracking_id | «1a context feature» | «22 target column» | …
+ *   PointWiseRequest     … | «2a target» | 32 tenant_id | a2 06 options
+ *   PairWise-, SlateWise … | «2a column of pairs or slates» | «32 pair or slate» | «3a target» | 42 tenant_id | a2 06 options
+ *
+ *   context feature      0a name | 12 value | 18 data_type | 20 vector_dim
+ *   column               0a name | 10 data_type | 18 vector_dim
+ *   target               0a id | «12 value of column 0, 1, …»
+ *   pair                 08 first target | 10 second target | «1a value of column 0, 1, …»
+ *   slate                0a target indices, packed (or «08 target index») | «12 value of column 0, 1, …»
+ *   options              08 omit_quality | 10 include_config_hash
+ *
+ * Read in two steps: `scan` finds where the sub-messages lie, then `FeatureScan` and the `place…` functions read one at a time. A value
+ * is never copied: what is kept of it is where it starts in the message and how long it is.
+ */
+
 /** Which of the three typed scoring requests a message is. */
 export const PredictKind = { pointWise: 0, pairWise: 1, slateWise: 2 } as const;
 export type PredictKind = (typeof PredictKind)[keyof typeof PredictKind];
@@ -26,11 +45,11 @@ export class RequestOptionFlags {
       const tag = readTag(message, at, end);
       if (tag < 0) return false;
       at = readEnd;
-      if (tag === 1 << 3 || tag === 2 << 3) {
+      if (tag === 0x08 || tag === 0x10) {
         const value = readVarint(message, at, end);
         if (value < 0) return false;
         at = readEnd;
-        if (tag === 1 << 3) this.omitQuality = value !== 0;
+        if (tag === 0x08) this.omitQuality = value !== 0;
         else this.includeConfigHash = value !== 0;
       } else {
         at = skipField(message, at, end, tag & 7, tag >>> 3);
@@ -234,7 +253,7 @@ export function placeTarget(
     const tag = readTag(message, position, end);
     if (tag < 0) return -1;
     position = readEnd;
-    if (tag !== 10 && tag !== 18) {
+    if (tag !== 0x0a && tag !== 0x12) {
       position = skipField(message, position, end, tag & 7, tag >>> 3);
       if (position < 0) return -1;
       continue;
@@ -243,7 +262,7 @@ export function placeTarget(
     if (length < 0) return -1;
     const from = readEnd;
     position = from + length;
-    if (tag === 10) {
+    if (tag === 0x0a) {
       idStart = from;
       idEnd = position;
       continue;
@@ -281,7 +300,7 @@ export function placeSlate(
   valueWords: Int32Array,
 ): number {
   const isPair = kind === PredictKind.pairWise;
-  const valueTag = isPair ? 26 : 18;
+  const valueTag = isPair ? 0x1a : 0x12;
   let first = 0;
   let second = 0;
   let values = 0;
@@ -302,14 +321,14 @@ export function placeSlate(
         words[at + word + 1] = length;
         placed++;
       }
-    } else if (isPair ? tag === 8 || tag === 16 : tag === 8) {
+    } else if (isPair ? tag === 0x08 || tag === 0x10 : tag === 0x08) {
       const index = readSigned32(message, position, end);
       if (readEnd < 0) return -1;
       position = readEnd;
       if (!isPair) indices.add(index);
-      else if (tag === 8) first = index;
+      else if (tag === 0x08) first = index;
       else second = index;
-    } else if (!isPair && tag === 10) {
+    } else if (!isPair && tag === 0x0a) {
       position = addPacked(message, position, end, indices);
       if (position < 0) return -1;
     } else {

@@ -2,6 +2,18 @@ import { lengthFieldSize, putBytes, putLength } from '../wire/write.js';
 import { PredictKind } from './predict-request.js';
 import { measureScoreRows, putScoreRows, ScoreTable } from './score-table.js';
 
+/*
+ * The three scoring answers as they are written; «…» repeats, tags in hex.
+ *
+ *   PointWiseResponse     «0a output column» | «12 target score» | a2 06 quality
+ *   PairWise-, SlateWise  «0a pair or slate score» | «12 target score»
+ *                         | «1a output column of targets» | «22 output column of pairs or slates» | a2 06 quality
+ *
+ *   score                 0a error | «12 value of output column 0, 1, …»        see score-table.ts
+ *   output column         see output-schema.ts: constant per plan and request schema
+ *   quality               see quality.ts
+ */
+
 /** Every scoring answer carries its quality in this field. */
 export const QUALITY_FIELD = 100;
 

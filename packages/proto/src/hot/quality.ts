@@ -1,6 +1,16 @@
 import { putUtf8, utf8Size } from '../wire/utf8.js';
 import { lengthFieldSize, putBytes, putLength, putTag, putVarint, varintSize } from '../wire/write.js';
 
+/*
+ * inferflow.v1.Quality as it is written, tags in hex.
+ *
+ *   «0a component: 0a name | 10 status | 1a reason | 20 duration_us»
+ *   12 cells: 08 provided | 10 fresh | 18 cached | … in the order of `cellCountFields`, those that are 0 left out
+ *   «1a inputs_defaulted: 0a component | 10 count»
+ *   22 config_hash
+ *   «2a absent_columns: 0a component | «12 column»»        constant per bound plan
+ */
+
 /** `ComponentOutcome.Status`. */
 export const ComponentStatus = { ok: 1, failed: 2, skipped: 3, abandoned: 4, defaulted: 5 } as const;
 export type ComponentStatus = (typeof ComponentStatus)[keyof typeof ComponentStatus];

@@ -1,5 +1,14 @@
 import { lengthFieldSize, putBytes, putLength, varintSize } from '../wire/write.js';
 
+/*
+ * Rows of an answer: of `TargetScore`, `PairScore`, `SlateScore`, or of `ComponentData`, whose field numbers the caller gives.
+ *
+ *   tag of `field`, length of the row
+ *     | tag of `errorField`, length, text (where there is an error) | per column: tag of `cellField`, length, bytes
+ *
+ * Measured first, so that the lengths in front are known, then written in one go.
+ */
+
 /**
  * Rows of byte strings that leave as an answer: cell (row, column) is `sources[column]` from `ranges[2 × (row × columns + column)]`,
  * as long as the entry after it says. Filled by the engine, reused from answer to answer; the sources must stay as they are until

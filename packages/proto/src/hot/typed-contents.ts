@@ -1,5 +1,16 @@
 import { readEnd, readLength, readSigned32, readTag, readVarint, skipField } from '../wire/read.js';
 
+/*
+ * inference.InferTensorContents on the wire: one field per family of datatypes (see `forms`), packed or one element at a time:
+ *
+ *   0a bools | 12 int32s | 1a int64s | 22 uint32s | 2a uint64s      packed varints; one at a time 08, 10, 18, 20, 28
+ *   32 floats | 3a doubles                                          packed, 4 or 8 bytes each; one at a time 35, 39
+ *   «42 bytes»                                                      one field per element
+ *
+ * What comes out is what `raw_output_contents` would hold: elements of the datatype's own width one after the other, little-endian; of
+ * BYTES each behind its length (u32).
+ */
+
 /** How a datatype stands in `InferTensorContents`: its field, and how an element is stored in raw contents. */
 interface ContentsForm {
   readonly field: number;

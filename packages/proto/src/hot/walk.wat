@@ -5,7 +5,7 @@
 ;; Words of the parameters at address 0:
 ;;   0 start      first byte of the rows in this memory        36 slots per row
 ;;   4 end        behind the last byte                         40 keys: two words a row
-;;   8 columns    entries of 20 bytes, see walk-table.ts       44 odd cells: four words each
+;;   8 columns    entries of 20 bytes, see walk-spec.ts       44 odd cells: four words each
 ;;  12 column count                                            48 room for so many odd cells
 ;;  16 absent     entries of 12 bytes: slot, offset, width     52 most rows
 ;;  20 absent count                                            56 what to add to an address to get a position in the message
