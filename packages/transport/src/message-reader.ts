@@ -1,3 +1,9 @@
+// The one message of a unary body, out of the chunks in which DATA comes:
+//
+//   | flag u8: 1 = compressed | length u32 | message … |
+//
+//   within one chunk     a view of it, nothing is copied
+//   spread over chunks   copied once, into a buffer that grows with what arrives
 import type { BufferPool } from './buffer-pool.js';
 
 /** What {@link MessageReader.push} found. */

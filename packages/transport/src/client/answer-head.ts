@@ -1,3 +1,9 @@
+// The header blocks of an answer:
+//
+//   HEADERS  :status content-type [grpc-encoding] metadata …                            then DATA, then the trailers:
+//   HEADERS  grpc-status [grpc-message] [grpc-status-details-bin] metadata …   END_STREAM
+//
+//   HEADERS  :status content-type grpc-status …                                END_STREAM, both in one: an answer of trailers only
 import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';

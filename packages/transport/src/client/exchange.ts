@@ -1,3 +1,8 @@
+// A call on a stream of `node:http2`:
+//
+//   →  headers, one buffer   | flag u8 | length u32 | message |
+//   ←  headers, DATA chunks  | flag u8 | length u32 | message |   message-reader.ts
+//      trailers              grpc-status [grpc-message]
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { gunzip } from 'node:zlib';
 import { messageBuffers } from '../buffer-pool.js';

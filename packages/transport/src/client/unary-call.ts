@@ -1,3 +1,9 @@
+// A call and its bytes, from its owner's memory and back:
+//
+//   write(target, at)    puts byteLength bytes where they leave:  | 9 HEADERS block | 9 DATA | flag u8 | length u32 | message |   (a slab)
+//   succeeded(message)   a view of what was read, or of a pooled buffer when reads cut the message in pieces
+//
+// and its life:  NEW ─ start ─► WAITING ─► OPEN ─► ENDED      OPEN ─ not processed by the peer ─► WAITING or, for a while, PAUSED
 import type { ScopeEnd, ScopeLink } from '../call-scope.js';
 import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { type CallFailure, createFailure } from '../failure.js';

@@ -1,3 +1,4 @@
+// Frames that are neither headers nor data; their bytes are drawn in frames.ts.
 import {
   clientPreface,
   defaultWindow,

@@ -1,3 +1,6 @@
+// A field as we write it (RFC 7541 §6.2.3), so that nobody on the way indexes it, and plain:
+//
+//   | 0001 index of the name, 0: it follows | [0 length | name] | 0 length | value |
 /** A literal field that is never indexed; the name is used when its index is 0. */
 export function literal(nameIndex: number, name: string, value: string): Uint8Array {
   const parts = [number(nameIndex, 0x10, 4)];

@@ -1,3 +1,4 @@
+// The payload of a SETTINGS frame: | id u16 | value u32 |, as often as it has room; the last one of an id counts.
 import { defaultMaxFrame, Http2Code, largestMaxFrame, largestUint31, readUint32, SettingId } from './frames.js';
 
 const settingBytes = 6;

@@ -1,3 +1,8 @@
+// The fields of a request, as HPACK gives them: name, value, name, value …
+//
+//   :method :scheme :path [:authority]                                    pseudo-headers: first, once each, no others
+//   content-type [grpc-timeout] [grpc-encoding] [te] [content-length]     looked at
+//   metadata …                                                            kept, and looked at when somebody asks
 import type { IncomingHttpHeaders } from 'node:http';
 import { parseGrpcTimeout } from '../grpc-head.js';
 import { connectionHeaders, forbiddenInValue, namePattern } from './header-rules.js';

@@ -1,3 +1,8 @@
+// A request on its way out. Whole into the slab where it fits and the windows are open, which is the usual case:
+//
+//   | 9 HEADERS | [20] block | 9 DATA | flag u8 | length u32 | message |      20: says that our table is empty, where that has to be said
+//
+// else the headers alone, with CONTINUATION where they are long, and the framed message in a buffer of the pool, which SendWindows sends.
 import type { BufferPool } from '../buffer-pool.js';
 import type { UnaryCall } from '../client/unary-call.js';
 import { defaultMaxFrame, FrameFlag, FrameType, frameHeadBytes, putFrameHead } from './frames.js';

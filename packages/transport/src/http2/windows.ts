@@ -1,3 +1,7 @@
+// Flow control. A message that waits:
+//
+//   body   | left already | may leave now | waits for WINDOW_UPDATE …  |
+//          0              bodyAt          bodyAt + the smaller window  bodyEnd
 import type { BufferPool } from '../buffer-pool.js';
 import { defaultMaxFrame, defaultWindow, FrameFlag, FrameType, frameHeadBytes, largestUint31, putFrameHead } from './frames.js';
 import type { OutSlab } from './out-slab.js';

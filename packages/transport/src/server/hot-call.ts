@@ -1,3 +1,8 @@
+// The bytes of a hot call:
+//
+//   ←  DATA …    | flag u8 | length u32 | message |     message-reader.ts; counted as held until there is an answer
+//   →  HEADERS, DATA | flag u8 | length u32 | message |, HEADERS with grpc-status: `respond`
+//      HEADERS with grpc-status: `fail`                 what the caller does not take at once is counted as unsent until it has
 import { CallScope, type ScopeEnd, type ScopeLink } from '../call-scope.js';
 import type { BodyWriter } from '../client/unary-call.js';
 import { type DeadlineEntry, deadlines } from '../deadline-queue.js';

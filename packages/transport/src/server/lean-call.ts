@@ -1,3 +1,4 @@
+// A hot call on a stream of our own HTTP/2. How its bytes lie on the wire: caller-connection.ts.
 import type { BodyWriter } from '../client/unary-call.js';
 import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';

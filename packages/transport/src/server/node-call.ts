@@ -1,3 +1,6 @@
+// The answer of a hot call on `node:http2`: headers, one buffer, trailers.
+//
+//   | flag u8 | length u32 | message |      from the pool unless it is short, and given back when the stream has closed
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { messageBuffers } from '../buffer-pool.js';
 import type { BodyWriter } from '../client/unary-call.js';
