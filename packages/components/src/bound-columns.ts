@@ -196,8 +196,8 @@ class BoundKeys implements KeySet {
   get parts(): readonly TextColumn[] {
     if (this.#hasParts) return this.#parts;
     const matrix = this.#matrix ?? ended();
-    this.#parts.length = 0;
-    for (const source of this.#sources) this.#parts.push(matrix.text(source, this.#compat ? 'compat-key' : 'key'));
+    for (let part = 0; part < this.#sources.length; part++)
+      this.#parts[part] = matrix.text(this.#sources[part] as Source, this.#compat ? 'compat-key' : 'key');
     this.#hasParts = true;
     return this.#parts;
   }
@@ -212,7 +212,8 @@ class BoundKeys implements KeySet {
   unbind(): void {
     this.#matrix = null;
     this.#rows = null;
-    this.#parts.length = 0;
+    // Emptying the list would have the next request make room again.
+    for (let part = 0; part < this.#parts.length; part++) this.#parts[part] = noText;
     this.#table.clear();
     this.#isBuilt = false;
     this.#hasParts = false;
@@ -252,3 +253,11 @@ class BoundColumnsWriter implements ColumnsWriter {
 function ended(): never {
   throw new ComponentError('INFERFLOW_COMPONENTS_RUN_ENDED', 'a column of a run is used after the component ended, or before it began');
 }
+
+const noText: TextColumn = Object.freeze({
+  bytes: new Uint8Array(0),
+  view: new DataView(new ArrayBuffer(0)),
+  ranges: new Int32Array(0),
+  rowCount: 0,
+  textAt: ended,
+});

@@ -147,9 +147,9 @@ export class ComponentRunState implements ComponentRun {
     return this.#openBlock(rowCount, options, options?.shape);
   }
 
-  callDeadline(deadlineMs: number): number {
+  callDeadline(deadlineMs: number, now = performance.now()): number {
     if (deadlineMs > this.#calledForMs) this.#calledForMs = deadlineMs;
-    return Math.min(performance.now() + deadlineMs, this.scope.deadline - this.request.reserveMs);
+    return Math.min(now + deadlineMs, this.scope.deadline - this.request.reserveMs);
   }
 
   done(): void {

@@ -54,8 +54,12 @@ export interface ComponentRun<R extends Reads = Reads, W extends Writes = Writes
   createBlock(rowCount: number, options?: OwnBlockOptions): Block;
   /** For components that call a service: what the full record of the request will say about it. */
   readonly calls: ServiceCalls;
-  /** When a call that may take `deadlineMs` must be back: never later than the request's deadline less its reserve. `performance.now()` clock. */
-  callDeadline(deadlineMs: number): number;
+  /**
+   * When a call that may take `deadlineMs` must be back: never later than the request's deadline less its reserve. `performance.now()` clock.
+   *
+   * @param now what the clock said a moment ago, for components that have looked
+   */
+  callDeadline(deadlineMs: number, now?: number): number;
   /** After {@link PENDING}: the component is finished. Later ends are ignored and counted. */
   done(): void;
   /** After {@link PENDING}: the component failed as a whole; cells not written become `failed`. */

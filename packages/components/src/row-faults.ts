@@ -78,7 +78,7 @@ export class RowFaultList implements RowFaults {
   clear(): void {
     this.count = 0;
     this.defaultedCells = 0;
-    this.#failures.length = 0;
+    if (this.#failures.length > 0) this.#failures.length = 0;
     this.#hasMarks = false;
   }
 }

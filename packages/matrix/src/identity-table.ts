@@ -2,6 +2,8 @@ import { MatrixError } from './errors.js';
 import type { RowSet } from './row-set.js';
 import type { TextColumn } from './text-column.js';
 
+const noColumns: readonly TextColumn[] = [];
+
 /**
  * Keys → unique identities. A row's key is one text per column; two rows have the same identity only if all parts are equal, whatever
  * characters they hold, because parts are compared one by one and written with their lengths. Rows with an empty part get −1.
@@ -17,7 +19,7 @@ export class IdentityTable {
   hashes: Int32Array = new Int32Array(0);
   #rowHashes = new Int32Array(0);
   #slots = new Int32Array(0);
-  #columns: readonly TextColumn[] = [];
+  #columns: readonly TextColumn[] = noColumns;
   #rows: Int32Array | null = null;
 
   /** Finds the identities of all rows, numbered in the order of their first rows. The columns must live as long as parts are read. */
@@ -92,7 +94,7 @@ export class IdentityTable {
 
   /** Lets go of the columns at the end of a run. */
   clear(): void {
-    this.#columns = [];
+    this.#columns = noColumns;
     this.#rows = null;
     this.uniqueCount = 0;
   }

@@ -60,10 +60,10 @@ export class CallScope implements DeadlineEntry {
   }
 
   /** Lets the process-wide queue end this scope with `deadline` when its time is up. Does nothing without a deadline or after the end. */
-  armDeadline(queue: DeadlineQueue = deadlines): void {
+  armDeadline(queue: DeadlineQueue = deadlines, now?: number): void {
     if (this.#deadline === Number.POSITIVE_INFINITY || this.#ended !== null || this.#queue !== null) return;
     this.#queue = queue;
-    queue.add(this, this.#deadline);
+    queue.add(this, this.#deadline, now);
   }
 
   /** For the deadline queue. */

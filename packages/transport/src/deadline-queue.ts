@@ -75,13 +75,17 @@ export class DeadlineQueue {
     return this.#count;
   }
 
-  /** Queues an entry (moves it when it is queued already). `Infinity` and a closed queue only remove it. A time that has passed is acted on at the end of this turn. */
-  add(entry: DeadlineEntry, at: number): void {
+  /**
+   * Queues an entry (moves it when it is queued already). `Infinity` and a closed queue only remove it. A time that has passed is acted on at the end of this turn.
+   *
+   * @param now what the clock said a moment ago, for callers that have looked
+   */
+  add(entry: DeadlineEntry, at: number, now?: number): void {
     if (entry.deadlineSlot >= 0) this.remove(entry);
     if (this.#closed || at === Number.POSITIVE_INFINITY || Number.isNaN(at)) return;
     entry.deadlineAt = at;
     const tick = Math.ceil(at);
-    if (tick <= this.#sweptTick || at <= this.#clock.now()) {
+    if (tick <= this.#sweptTick || at <= (now ?? this.#clock.now())) {
       this.#push(entry, dueSlot);
       this.#count++;
       this.#askTurnEnd();

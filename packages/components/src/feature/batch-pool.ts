@@ -22,16 +22,17 @@ export class BatchPool {
   take(): FeatureBatch {
     const batch = this.#idle.pop();
     if (batch === undefined) return new FeatureBatch();
-    this.#idleBytes -= batch.heldBytes;
+    this.#idleBytes -= batch.idleBytes;
     return batch;
   }
 
   /** Takes back a batch that nobody waits for any more. */
   give(batch: FeatureBatch): void {
     batch.clear();
-    const { heldBytes } = batch;
-    if (this.#idle.length >= maxIdle || this.#idleBytes + heldBytes > maxIdleBytes) return;
-    this.#idleBytes += heldBytes;
+    const bytes = batch.heldBytes;
+    if (this.#idle.length >= maxIdle || this.#idleBytes + bytes > maxIdleBytes) return;
+    batch.idleBytes = bytes;
+    this.#idleBytes += bytes;
     this.#idle.push(batch);
   }
 }

@@ -15,6 +15,8 @@ export class FeatureBatch {
   /** Place in the list of batches under way; −1 = nobody else finds it. */
   place = -1;
   startedAt = 0;
+  /** For the pool: what it counts it as. */
+  idleBytes = 0;
   isFailed = false;
   keyCount = 0;
   /** The keys as fields of the query, ready to be sent. */
@@ -117,7 +119,7 @@ export class FeatureBatch {
     return latest;
   }
 
-  /** Bytes that a batch holds while it is idle. */
+  /** Bytes that it holds, also while it is idle. */
   get heldBytes(): number {
     const { bytes, keyRanges, hashes, waits, rowOf } = this;
     return bytes.byteLength + keyRanges.byteLength + hashes.byteLength + waits.byteLength + rowOf.byteLength + this.#byHash.byteLength;

@@ -60,7 +60,8 @@ export class FeatureLookup implements DeadlineEntry {
     this.#table = table;
     this.block = block;
     this.layout = source.layouts.of(block.shape, run.writes.features.slots);
-    this.deadline = run.callDeadline(source.deadlineMs);
+    const now = performance.now();
+    this.deadline = run.callDeadline(source.deadlineMs, now);
     this.#queueNext = 0;
     this.#queueEnd = 0;
     this.#isExcused = false;
@@ -82,7 +83,7 @@ export class FeatureLookup implements DeadlineEntry {
       if (misses < count) metrics.cacheHits.add(count - misses);
     }
     if (shared > 0) metrics.sharedFetches.add(shared);
-    this.#pump(false);
+    this.#pump(now, false);
   }
 
   /** An answer does not fit the shape its block has: the block turns to that of another layout, with all that is in it. */
@@ -104,10 +105,10 @@ export class FeatureLookup implements DeadlineEntry {
   }
 
   /** All rows of a batch have been placed or failed. */
-  batchEnded(batch: FeatureBatch): void {
+  batchEnded(batch: FeatureBatch, now: number): void {
     if (!this.#forget(batch)) return;
-    this.#run?.calls.note(this.#source.backend.description, performance.now() - batch.startedAt, batch.isFailed);
-    this.#pump();
+    this.#run?.calls.note(this.#source.backend.description, now - batch.startedAt, batch.isFailed);
+    this.#pump(now);
   }
 
   /** A call that others wait for, too, may last longer than this lookup may. */
@@ -118,21 +119,22 @@ export class FeatureLookup implements DeadlineEntry {
   /** What others still wait for goes on without this lookup. Its own calls end by themselves. */
   deadlinePassed(): void {
     const source = this.#source;
+    const now = performance.now();
     const ownMs = this.#isExcused ? 0 : this.#ownMs();
     this.#isExcused = true;
     if (ownMs > 0) {
-      deadlines.add(this, performance.now() + ownMs);
+      deadlines.add(this, now + ownMs);
       return;
     }
     const failure = deadlinePassed(source.backend.description, source.deps.componentName);
     for (let index = this.#open - 1; index >= 0; index--) {
       const batch = this.#batches[index] as FeatureBatch;
       if (!batch.isShared) continue;
-      this.#run?.calls.note(source.backend.description, performance.now() - batch.startedAt, true);
+      this.#run?.calls.note(source.backend.description, now - batch.startedAt, true);
       source.expire(this, batch, failure);
       this.#forget(batch);
     }
-    this.#pump();
+    this.#pump(now);
   }
 
   /** Asks again for an identity that waited for another request's call in vain. */
@@ -192,11 +194,11 @@ export class FeatureLookup implements DeadlineEntry {
   }
 
   /** So many batches of keys, at most, are under way for one lookup. */
-  #pump(isLater = true): void {
+  #pump(now: number, isLater = true): void {
     const source = this.#source;
     const table = this.#table as IdentityTable;
     const { shareFetches, maxParallelBatches } = source.deps.features;
-    if (this.#queueNext < this.#queueEnd && this.deadline <= performance.now()) {
+    if (this.#queueNext < this.#queueEnd && this.deadline <= now) {
       const failure = outOfTime(source.backend.description, source.deps.componentName);
       while (this.#queueNext < this.#queueEnd) this.failUnique(this.#queue[this.#queueNext++] as number, failure, true);
     }

@@ -1,7 +1,7 @@
 import type { FeatureComponentConfig } from '@inferflow/config';
 import type { BlockShape, IdentityTable } from '@inferflow/matrix';
 import { encodeFeatureQueryHead, RETRIEVE_FEATURES_PATH, WalkScratch, WasmWalk } from '@inferflow/proto/hot';
-import { type CallFailure, createFailure as createCallFailure, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
+import { type CallFailure, createFailure as createCallFailure, deliveredAt, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
 import type { ServiceBackend } from '../backends.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall } from '../failure.js';
@@ -168,7 +168,8 @@ export class FeatureSource implements Flushable {
   /** The answer of a call. */
   answered(batch: FeatureBatch, message: Uint8Array): void {
     const layout = batch.layout as FeatureLayout;
-    this.deps.metrics.externalLatency.observeMs(performance.now() - batch.startedAt);
+    const now = deliveredAt();
+    this.deps.metrics.externalLatency.observeMs(now - batch.startedAt);
     let failure: CallFailure | null;
     try {
       failure = this.#place(batch, layout, message);
@@ -177,14 +178,15 @@ export class FeatureSource implements Flushable {
       const text = error instanceof Error ? error.message : 'the answer could not be placed';
       failure = createCallFailure('exception', GrpcCode.INTERNAL, text);
     }
-    if (failure === null) this.#tell(batch);
-    else this.#fail(batch, failure);
+    if (failure === null) this.#tell(batch, now);
+    else this.#fail(batch, failure, now);
   }
 
   /** The failure of a call. */
   batchFailed(batch: FeatureBatch, failure: CallFailure): void {
-    this.deps.metrics.externalLatency.observeMs(performance.now() - batch.startedAt);
-    this.#fail(batch, failure);
+    const now = deliveredAt();
+    this.deps.metrics.externalLatency.observeMs(now - batch.startedAt);
+    this.#fail(batch, failure, now);
   }
 
   /** Places an answer into the rows of everyone who waits, and into the cache. */
@@ -249,7 +251,7 @@ export class FeatureSource implements Flushable {
   }
 
   /** Who was alone has the failure; where several waited, each tries once for itself. */
-  #fail(batch: FeatureBatch, failure: CallFailure): void {
+  #fail(batch: FeatureBatch, failure: CallFailure, now: number): void {
     const reason = failureOfCall(failure, this.backend.description, this.deps.componentName);
     batch.isFailed = true;
     for (let wait = 0; wait < batch.waitCount; wait++) {
@@ -259,13 +261,13 @@ export class FeatureSource implements Flushable {
       if (batch.isShared) member.retry(unique);
       else member.failUnique(unique, reason, true);
     }
-    this.#tell(batch);
+    this.#tell(batch, now);
   }
 
-  #tell(batch: FeatureBatch): void {
+  #tell(batch: FeatureBatch, now: number): void {
     batch.call = null;
     this.#underWay.remove(batch);
-    for (let member = 0; member < batch.joined; member++) batch.members[member]?.batchEnded(batch);
+    for (let member = 0; member < batch.joined; member++) batch.members[member]?.batchEnded(batch, now);
     featureBatches.give(batch);
   }
 
@@ -314,7 +316,6 @@ export class FeatureSource implements Flushable {
     const { metrics, limits } = this.deps;
     metrics.externalCalls.add(1);
     metrics.externalRows.add(batch.keyCount);
-    batch.startedAt = performance.now();
     const deadline = batch.latestDeadline();
     const call = new FeatureBatchCall(this.backend.head(RETRIEVE_FEATURES_PATH), deadline, limits.maxAnswerBytes, this, batch);
     batch.call = call;
@@ -323,5 +324,6 @@ export class FeatureSource implements Flushable {
       if (member !== null && member !== undefined && member.deadline < deadline) member.keepOwnDeadline();
     }
     this.backend.upstream.start(call);
+    batch.startedAt = call.startedAt;
   }
 }

@@ -32,7 +32,6 @@ export interface ComputeCallOwner {
 /** One call to the compute service. */
 export class ComputeCall extends UnaryCall {
   readonly chunk: Chunk;
-  readonly startedAt: number;
   readonly #owner: ComputeCallOwner;
   readonly #template: ComputeRequestTemplate;
   readonly #input: ComputeRows;
@@ -49,7 +48,6 @@ export class ComputeCall extends UnaryCall {
   ) {
     super(head, deadline, maxAnswerBytes);
     this.chunk = chunk;
-    this.startedAt = performance.now();
     this.#owner = owner;
     this.#template = template;
     this.#input = input;

@@ -1,5 +1,5 @@
 import { COMPUTE_PATH, ComputeAnswer, type ComputeRequestTemplate, readUtf8 } from '@inferflow/proto/hot';
-import { type CallFailure, GrpcCode } from '@inferflow/transport';
+import { type CallFailure, deliveredAt, GrpcCode } from '@inferflow/transport';
 import type { ServiceBackend } from '../backends.js';
 import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentDeps } from '../define-component.js';
@@ -119,8 +119,9 @@ export class RemoteRun implements ComputeCallOwner {
 
   #send(chunk: Chunk): void {
     const { deps, backend, template, deadlineMs } = this.#plan;
-    const deadline = (this.#run as NumerixRun).callDeadline(deadlineMs);
-    if (deadline <= performance.now()) {
+    const now = performance.now();
+    const deadline = (this.#run as NumerixRun).callDeadline(deadlineMs, now);
+    if (deadline <= now) {
       this.#failChunk(chunk, outOfTime(backend.description, deps.componentName));
       return;
     }
@@ -135,7 +136,7 @@ export class RemoteRun implements ComputeCallOwner {
   #ended(call: ComputeCall, code: number): void {
     this.#calls.remove(call);
     const { metrics } = this.#plan.deps;
-    const durationMs = performance.now() - call.startedAt;
+    const durationMs = deliveredAt() - call.startedAt;
     this.#run?.calls.note(this.#plan.backend.description, durationMs, code !== GrpcCode.OK);
     metrics.externalLatency.observeMs(durationMs);
     metrics.callsByStatus[code]?.add(1);

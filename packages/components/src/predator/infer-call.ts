@@ -12,7 +12,6 @@ export interface InferCallOwner {
 /** One `ModelInfer` call: the compiled request, and the chunk's rows written straight from the blocks. */
 export class InferCall extends UnaryCall {
   readonly chunk: Chunk;
-  readonly startedAt: number;
   readonly #owner: InferCallOwner;
   readonly #template: InferRequestTemplate;
   readonly #tensors: readonly TensorInput[];
@@ -33,7 +32,6 @@ export class InferCall extends UnaryCall {
   ) {
     super(head, deadline, maxAnswerBytes);
     this.chunk = chunk;
-    this.startedAt = performance.now();
     this.#owner = owner;
     this.#template = template;
     this.#tensors = tensors;

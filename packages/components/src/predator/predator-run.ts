@@ -1,5 +1,5 @@
 import { MODEL_INFER_PATH } from '@inferflow/proto/hot';
-import { type CallFailure, GrpcCode } from '@inferflow/transport';
+import { type CallFailure, deliveredAt, GrpcCode } from '@inferflow/transport';
 import type { ServiceBackend } from '../backends.js';
 import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentRun } from '../component-run.js';
@@ -85,10 +85,11 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     }
     metrics.conversions.add(conversions);
     if (defaulted > 0) metrics.defaultedInputs.add(defaulted);
-    metrics.assemblyLatency.observeMs(performance.now() - this.#startedAt);
+    const now = performance.now();
+    metrics.assemblyLatency.observeMs(now - this.#startedAt);
     this.#chunks.start(run.rows.count, run.slate);
     this.#next = this.#chunks.next();
-    this.#pump();
+    this.#pump(now);
   }
 
   /** The request is over: ends the calls. */
@@ -100,21 +101,21 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   }
 
   answered(call: InferCall, message: Uint8Array): void {
-    this.#ended(call, GrpcCode.OK);
+    const now = this.#ended(call, GrpcCode.OK);
     this.#place(call.chunk, message, 0);
-    this.#pump();
+    this.#pump(now);
   }
 
   callFailed(call: InferCall, failure: CallFailure): void {
-    this.#ended(call, failure.code);
+    const now = this.#ended(call, failure.code);
     this.#failChunk(call.chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
-    this.#pump();
+    this.#pump(now);
   }
 
   sharedAlone({ chunk, deadline }: SharedRows): void {
     this.#shared--;
-    this.#call(chunk, deadline);
-    this.#pump();
+    this.#call(chunk, deadline, performance.now());
+    this.#pump(performance.now());
   }
 
   sharedSplit(): void {
@@ -125,38 +126,39 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, false);
     this.#place(chunk, message, firstRow);
-    this.#pump();
+    this.#pump(performance.now());
   }
 
   sharedFailure({ chunk, deadline }: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, true);
-    if (mayRetry) this.#call(chunk, deadline);
+    if (mayRetry) this.#call(chunk, deadline, performance.now());
     else this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
-    this.#pump();
+    this.#pump(performance.now());
   }
 
-  #pump(): void {
+  /** `now` is what the clock said a moment ago. */
+  #pump(now: number): void {
     const { source } = this.#route as ModelRoute;
     const most = Math.max(1, this.#plan.deps.limits.maxParallelCalls);
     while (this.#next !== null && this.#calls.count + this.#shared < most) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
-      if (source === null) this.#call(chunk, this.#deadline());
-      else this.#share(chunk, source);
+      if (source === null) this.#call(chunk, this.#deadline(now), now);
+      else this.#share(chunk, source, now);
     }
     if (this.#calls.count + this.#shared === 0 && this.#next === null) this.#finish();
   }
 
-  #share(chunk: Chunk, source: ModelSource): void {
+  #share(chunk: Chunk, source: ModelSource, now: number): void {
     this.#shared++;
-    source.add(this, chunk, this.#deadline(), this.#tensors);
+    source.add(this, chunk, this.#deadline(now), this.#tensors);
   }
 
-  #call(chunk: Chunk, deadline: number): void {
+  #call(chunk: Chunk, deadline: number, now: number): void {
     const { deps } = this.#plan;
     const { backend, template } = this.#route as ModelRoute;
-    if (deadline <= performance.now()) {
+    if (deadline <= now) {
       this.#failChunk(chunk, outOfTime(this.#service, deps.componentName));
       return;
     }
@@ -170,17 +172,20 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     backend.upstream.start(call);
   }
 
-  #deadline(): number {
-    return (this.#run as ModelRun).callDeadline(this.#plan.deadlineMs ?? (this.#route as ModelRoute).backend.deadlineMs);
+  #deadline(now: number): number {
+    return (this.#run as ModelRun).callDeadline(this.#plan.deadlineMs ?? (this.#route as ModelRoute).backend.deadlineMs, now);
   }
 
-  #ended(call: InferCall, code: number): void {
+  /** Returns when it ended. */
+  #ended(call: InferCall, code: number): number {
     this.#calls.remove(call);
     const { metrics } = this.#plan.deps;
-    const durationMs = performance.now() - call.startedAt;
+    const now = deliveredAt();
+    const durationMs = now - call.startedAt;
     this.#run?.calls.note(this.#service, durationMs, code !== GrpcCode.OK);
     metrics.externalLatency.observeMs(durationMs);
     metrics.callsByStatus[code]?.add(1);
+    return now;
   }
 
   #place(chunk: Chunk, message: Uint8Array, firstRow: number): void {

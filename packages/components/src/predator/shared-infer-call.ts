@@ -13,7 +13,6 @@ export interface SharedCallOwner {
 
 /** One call with the rows of several runs, one after the other. It keeps a copy: the requests may be over before it is. */
 export class SharedInferCall extends UnaryCall {
-  readonly startedAt = performance.now();
   readonly #owner: SharedCallOwner;
   /** null = left, or told. */
   readonly #members: (SharedRows | null)[];

@@ -58,12 +58,13 @@ export class CallLedger {
     if (call.callState === CallState.ABANDONED) return false;
     if (call.callState !== CallState.NEW)
       throw new TransportError('INFERFLOW_TRANSPORT_CALL_IN_USE', `${call.head.path}: a call object can be started once, make a new one`);
+    const now = performance.now();
     call.upstream = this.#upstream;
+    call.startedAt = now;
     if (this.#closed) {
       this.failLater(call, createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#name} is closed`));
       return false;
     }
-    const now = performance.now();
     if (call.deadline <= now) {
       this.failLater(call, createFailure('deadline', GrpcCode.DEADLINE_EXCEEDED, 'the deadline had passed before the call was started'));
       return false;
@@ -75,12 +76,11 @@ export class CallLedger {
       return false;
     }
     call.heldBytes = byteLength;
-    call.admittedAt = now;
     call.idleAtStart = loopClock.idleMs(now);
     this.#heldBytes += byteLength;
     call.callState = CallState.WAITING;
     this.waiting.push(call);
-    deadlines.add(call, call.deadline);
+    deadlines.add(call, call.deadline, now);
     return true;
   }
 

@@ -7,6 +7,11 @@ import type { UnaryCall } from './unary-call.js';
  */
 export const delivery: { since: number } = { since: 0 };
 
+/** When what is being handed over began to be, else now: for the first look at the clock of who takes an answer. */
+export function deliveredAt(): number {
+  return delivery.since > 0 ? delivery.since : performance.now();
+}
+
 /** Hands an answer to the owner. A throw is the owner's mistake: it becomes a process warning and cannot disturb the connection. */
 export function deliverAnswer(call: UnaryCall, message: Uint8Array): void {
   delivery.since = performance.now();

@@ -86,8 +86,8 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   pendingFailure: CallFailure | null = null;
   /** @internal Request bytes counted against the upstream's bound. */
   heldBytes = 0;
-  /** @internal */
-  admittedAt = 0;
+  /** When it was given to its upstream, `performance.now()` clock; 0 before. */
+  startedAt = 0;
   /** @internal How long the loop had waited for events when the call was admitted. */
   idleAtStart = 0;
   /** @internal Its deadline was moved: that happens once. */
@@ -140,9 +140,9 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
    * it. 0 where it is little beside the time the peer had. Also for those who wait for the call with a deadline of their own.
    */
   ownMs(): number {
-    if (this.admittedAt === 0) return 0;
+    if (this.startedAt === 0) return 0;
     const now = performance.now();
-    const passedMs = now - this.admittedAt;
+    const passedMs = now - this.startedAt;
     const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);
     return ownMs > passedMs * leastOwnShare ? Math.min(ownMs, passedMs) : 0;
   }

@@ -83,7 +83,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
   start(call: UnaryCall): void {
     if (!this.#ledger.admit(call)) return;
     this.#budget.earn();
-    this.#use();
+    this.#use(call.startedAt);
     this.#dispatch(call, null);
   }
 
@@ -95,7 +95,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
 
   async ready(timeoutMs: number): Promise<boolean> {
     if (this.#isClosing) return false;
-    this.#use();
+    this.#use(performance.now());
     for (const address of this.#addresses) address.wake();
     if (this.addressesUp > 0) return true;
     return await new Promise<boolean>((resolve) => {
@@ -210,8 +210,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     return true;
   }
 
-  #use(): void {
-    const now = performance.now();
+  #use(now: number): void {
     const wasUsed = now - this.#usedAt < usedForMs;
     this.#usedAt = now;
     this.#resolver.refresh(now);

@@ -144,7 +144,7 @@ export class ClientSession implements FrameSink {
     this.#reader.feed(bytes, from, to);
     const inRead = this.#inRead;
     for (let i = 0; i < inRead.length; i++) if (inRead[i]!.phase !== StreamPhase.CLOSED) inRead[i]!.settle(this.#pool);
-    inRead.length = 0;
+    if (inRead.length > 0) inRead.length = 0;
   }
 
   /** Ignores everything that comes from now on. */

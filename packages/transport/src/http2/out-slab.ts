@@ -193,8 +193,10 @@ export class OutSlab implements Flushable {
 
   /** The kernel has everything that was handed over. */
   #recycle(): void {
-    for (const slab of this.#inFlight) this.#pool.give(slab);
-    this.#inFlight.length = 0;
+    if (this.#inFlight.length > 0) {
+      for (const slab of this.#inFlight) this.#pool.give(slab);
+      this.#inFlight.length = 0;
+    }
     if (this.#slab === null || this.at > this.#from) return;
     this.#pool.give(this.#slab);
     this.#slab = null;

@@ -51,8 +51,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.#reader = new MessageReader(method.maxMessageBytes, firstMessageBytes, null);
     this.scope = new CallScope(deadline);
     this.scope.attach(this);
-    this.scope.armDeadline();
-    deadlines.add(this, now + host.options.receiveTimeoutMs);
+    this.scope.armDeadline(deadlines, now);
+    deadlines.add(this, now + host.options.receiveTimeoutMs, now);
     host.load.hotInFlight++;
   }
 
@@ -212,7 +212,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.#unsentBytes = unsentBytes;
     load.heldBytes += unsentBytes;
     this.scope.end('done');
-    deadlines.add(this, performance.now() + options.sendTimeoutMs);
+    const now = performance.now();
+    deadlines.add(this, now + options.sendTimeoutMs, now);
     if (!this.answerPut(unsentBytes)) this.refused('slow-reader');
   }
 
