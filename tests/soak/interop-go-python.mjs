@@ -2,6 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findPythonGrpc } from './lib/python-grpc.mjs';
 import { startServer } from './lib/server-process.mjs';
 
 export const name = 'interop-go-python';
@@ -14,7 +15,6 @@ export const shortLimitMinutes = 8;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cache = join(root, 'node_modules/.cache/inferflow/interop');
 const grpcurlModule = 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4';
-const pythonPackages = ['grpcio==1.76.0', 'grpcio-tools==1.76.0', 'grpcio-reflection==1.76.0'];
 
 const sum = {
   dag_execution_config: { component_dependency: { sum: ['feature_initializer'] } },
@@ -114,17 +114,8 @@ async function withGo(run, server) {
 }
 
 async function withPython(run, server) {
-  const environment = join(cache, 'python');
-  const python = join(environment, 'bin/python');
-  if (!existsSync(join(environment, 'installed'))) {
-    if (!has('python3')) return skipped(run, 'Python grpcio', 'there is no Python');
-    rmSync(environment, { recursive: true, force: true });
-    const made = await tryRun('python3', ['-m', 'venv', environment]);
-    if (made.code !== 0) return skipped(run, 'Python grpcio', `no virtual environment: ${made.problems}`);
-    const { code, problems } = await tryRun(python, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...pythonPackages]);
-    if (code !== 0) return skipped(run, 'Python grpcio', `it could not be installed: ${problems}`);
-    mkdirSync(join(environment, 'installed'));
-  }
+  const { python, why } = await findPythonGrpc();
+  if (python === null) return skipped(run, 'Python grpcio', why);
   const generated = mkdtempSync(join(cache, 'generated-'));
   run.defer(() => rmSync(generated, { recursive: true, force: true }));
   const script = join(import.meta.dirname, 'lib/python_client.py');

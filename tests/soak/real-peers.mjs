@@ -5,11 +5,12 @@ import { delimiter, join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
 import { createCallHead, createOnePort, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
+import { findPythonGrpc } from './lib/python-grpc.mjs';
 import { until } from './lib/suite-run.mjs';
 
 export const name = 'real-peers';
 export const about =
-  'upstream calls to grpc-go, and through nginx with and without TLS; grpc-go calls the lean listener: needs go (and its modules) and nginx on the PATH; long form only';
+  'upstream calls to grpc-go, to gRPC C-core, and through nginx with and without TLS; grpc-go calls the lean listener: needs go (and its modules), Python and nginx on the PATH; long form only';
 export const short = (run) => run.note('long form only: it builds a Go program');
 export const long = (run) => suite(run, 120);
 
@@ -29,6 +30,8 @@ async function suite(run, rounds) {
   await tryCaller(run, 'grpc-go calls', binary, null, rounds * 50);
   await tryCaller(run, 'grpc-go calls over TLS', binary, { cert: testFile('server.pem'), key: testFile('server.key') }, rounds * 50);
 
+  await tryCore(run, rounds);
+
   const nginx = findTool(process.env.SOAK_NGINX ?? 'nginx');
   if (nginx === null) return run.note('nginx not tried: not on the PATH, and SOAK_NGINX names none');
   const [plain, secure] = [await freePort(), await freePort()];
@@ -37,6 +40,15 @@ async function suite(run, rounds) {
   await startProcess(run, nginx, ['-p', directory, '-c', join(directory, 'nginx.conf')], plain);
   await tryPeer(run, 'nginx', plain, null, rounds);
   await tryPeer(run, 'nginx over TLS', secure, { ca: testFile('ca.pem') }, rounds);
+}
+
+/** gRPC C-core, which serves Triton's models. */
+async function tryCore(run, rounds) {
+  const { python, why } = await findPythonGrpc();
+  if (python === null) return run.note(`!!!!! SKIPPED: gRPC C-core was not tried: ${why.trim().split('\n').at(-1)}`);
+  const port = await freePort();
+  await startProcess(run, python, [join(import.meta.dirname, 'lib/c_core_peer.py'), String(port)], port);
+  await tryPeer(run, 'gRPC C-core', port, null, rounds);
 }
 
 /** grpc-go against the lean listener, whose connections are asked to leave all the time. */

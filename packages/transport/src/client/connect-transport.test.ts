@@ -1,6 +1,6 @@
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
-import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import {
   connectNodeAdapter,
   createGrpcTransport,
@@ -15,6 +15,7 @@ import type { OnePort } from '../server/one-port-options.js';
 import { frame } from '../testing/fault-server.js';
 import { sleep } from '../testing/probe-call.js';
 import { createConnectTransport } from './connect-transport.js';
+import { createLocalUpstream } from './local-upstream.js';
 import { createUpstream, type GrpcUpstream } from './upstream.js';
 
 const { SERVING } = HealthCheckResponse_ServingStatus;
@@ -39,7 +40,8 @@ beforeAll(async () => {
           if (request.service === 'slow') await sleep(500);
           return { status: SERVING };
         },
-        async *watch() {
+        async *watch(_request, context) {
+          seen.push(context.requestHeader.get('x-caller'));
           yield { status: SERVING };
         },
       }),
@@ -101,20 +103,39 @@ describe('createConnectTransport', () => {
     await own.close(0);
   });
 
-  it('hands streaming methods to the transport for streams', async () => {
-    const streams = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
-    const client = createClient(Health, createConnectTransport(upstream, { authority: 'health', streams }));
-    const answers: number[] = [];
-    for await (const { status } of client.watch({})) answers.push(status);
-    expect(answers).toEqual([SERVING]);
+  it('hands streaming methods to connect-node, or to the transport it is given for them', async () => {
+    const own = createUpstream({ name: 'health', host: '127.0.0.1', port });
+    const read = async (transport: Transport) => {
+      const answers: number[] = [];
+      for await (const { status } of createClient(Health, transport).watch({})) answers.push(status);
+      return answers;
+    };
+    const transport = createConnectTransport(own, { authority: 'health', metadata: [['x-caller', 'a stream']] });
+    expect(await read(transport)).toEqual([SERVING]);
+    expect(seen.at(-1)).toBe('a stream');
+    let asked = 0;
+    const grpc = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
+    const streams: Transport = {
+      unary: grpc.unary.bind(grpc),
+      stream: (...args) => {
+        asked++;
+        return grpc.stream(...args);
+      },
+    };
+    expect(await read(createConnectTransport(own, { authority: 'health', streams }))).toEqual([SERVING]);
+    expect(asked).toBe(1);
+    await own.close(0);
+    await expect(read(transport)).rejects.toMatchObject({ code: Code.Unavailable });
   });
 
-  it('refuses streams clearly where there is none', async () => {
-    const client = createClient(Health, createConnectTransport(upstream, { authority: 'health' }));
+  it('refuses streams clearly where nothing carries them', async () => {
+    const local = createLocalUpstream('health', () => new Uint8Array(0));
+    const client = createClient(Health, createConnectTransport(local, { authority: 'health' }));
     const read = async () => {
       for await (const _ of client.watch({})) throw new Error('not reached');
     };
     await expect(read()).rejects.toMatchObject({ code: Code.Unimplemented });
+    await local.close(0);
   });
 });
 

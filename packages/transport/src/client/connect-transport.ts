@@ -14,17 +14,20 @@ export interface ConnectTransportOptions {
   authority: string;
   /** Headers of every call, names in lower case. */
   metadata?: readonly (readonly [string, string])[];
-  /** For calls that bring no `timeoutMs`. @default none */
+  /** For unary calls that bring no `timeoutMs`. @default none */
   defaultTimeoutMs?: number;
   /** Longer answers fail with RESOURCE_EXHAUSTED. @default 33554432 (32 MiB) */
   maxAnswerBytes?: number;
-  /** Carries the streaming methods, for example `createGrpcTransport` of `@connectrpc/connect-node`. Absent: they are refused with UNIMPLEMENTED. */
+  /**
+   * Carries the streaming methods instead of what the upstream has for them: connect-node, on a connection of its own to the same host and
+   * port. An upstream in this process has nothing, and refuses them with UNIMPLEMENTED.
+   */
   streams?: Transport;
 }
 
 /**
- * A Connect `Transport` over an upstream: any client generated for Connect, at the cost of a plain call. Streaming methods go to
- * `options.streams`. Headers, trailers and error details arrive as they do over connect-node. Answers are decoded from a copy, so `bytes`
+ * A Connect `Transport` over an upstream: any client generated for Connect, at the cost of a plain call. Streaming methods
+ * are carried by connect-node, see `options.streams`. Headers, trailers and error details arrive as they do over connect-node. Answers are decoded from a copy, so `bytes`
  * fields stay valid.
  */
 export function createConnectTransport(upstream: Upstream, options: ConnectTransportOptions): Transport {
@@ -73,12 +76,12 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
       input: AsyncIterable<MessageInitShape<I>>,
       contextValues?: Parameters<Transport['stream']>[5],
     ): Promise<StreamResponse<I, O>> {
-      if (streams === undefined)
-        throw new ConnectError(
-          'this transport carries unary calls only; give it one of @connectrpc/connect-node as `streams` for the others',
-          Code.Unimplemented,
-        );
-      return await streams.stream(method, signal, timeoutMs, header, input, contextValues);
+      const carrier = streams ?? (await upstream.streams?.());
+      if (carrier === undefined)
+        throw new ConnectError('this service is in the same process and carries unary calls only', Code.Unimplemented);
+      const headers = new Headers(header);
+      for (const [name, value] of metadata) headers.append(name, value);
+      return await carrier.stream(method, signal, timeoutMs, headers, input, contextValues);
     },
   };
 }

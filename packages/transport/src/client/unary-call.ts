@@ -4,6 +4,7 @@
 //   succeeded(message)   a view of what was read, or of a pooled buffer when reads cut the message in pieces
 //
 // and its life:  NEW ─ start ─► WAITING ─► OPEN ─► ENDED      OPEN ─ not processed by the peer ─► WAITING or, for a while, PAUSED
+import type { Transport } from '@connectrpc/connect';
 import type { ScopeEnd, ScopeLink } from '../call-scope.js';
 import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { type CallFailure, createFailure } from '../failure.js';
@@ -29,6 +30,8 @@ export interface Upstream {
   cancel(call: UnaryCall, why?: ScopeEnd): void;
   /** Refuses new calls, lets open ones end for `graceMs`, fails the rest with `unavailable`. */
   close(graceMs: number): Promise<void>;
+  /** What carries streaming methods to the same service; absent where there is nothing. Rejects once the upstream is closed. */
+  streams?(): Promise<Transport>;
   /** Connects and tells whether calls can be answered within the time given. */
   ready?(timeoutMs: number): Promise<boolean>;
 }

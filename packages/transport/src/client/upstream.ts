@@ -1,3 +1,4 @@
+import type { Transport } from '@connectrpc/connect';
 import type { ScopeEnd } from '../call-scope.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
@@ -9,6 +10,7 @@ import { openLeanConnection } from './lean-connection.js';
 import { openNodeConnection } from './node-connection.js';
 import { Resolver, type ResolverOwner } from './resolver.js';
 import { RetryBudget } from './retry-budget.js';
+import { StreamTransport } from './stream-transport.js';
 import type { UnaryCall, Upstream } from './unary-call.js';
 import { type ResolvedUpstreamOptions, resolveUpstreamOptions, type UpstreamOptions } from './upstream-options.js';
 
@@ -31,6 +33,7 @@ export interface GrpcUpstream extends Upstream {
   /** Addresses with a connection that takes calls. */
   readonly addressesUp: number;
   ready(timeoutMs: number): Promise<boolean>;
+  streams(): Promise<Transport>;
 }
 
 /** A remote gRPC service: pooled HTTP/2 connections to all its addresses. Connects on the first call or `ready`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
@@ -47,6 +50,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
   readonly #ledger: CallLedger;
   readonly #resolver: Resolver;
   readonly #budget: RetryBudget;
+  readonly #streams: StreamTransport;
   #addresses: Address[] = [];
   #retiring: Address[] = [];
   #cursor = 0;
@@ -64,6 +68,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     this.#ledger = new CallLedger(this, options.name, limits, onEvent === null ? null : () => onEvent({ kind: 'overloaded' }));
     this.#resolver = new Resolver(options.host, options.dnsRefreshMs, options.lookup, this);
     this.#budget = new RetryBudget(options.retryRatio);
+    this.#streams = new StreamTransport(options);
   }
 
   get inFlight(): number {
@@ -111,9 +116,14 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     });
   }
 
+  streams(): Promise<Transport> {
+    return this.#streams.open();
+  }
+
   async close(graceMs: number): Promise<void> {
     const isIdle = await this.#ledger.close(graceMs);
     this.#isClosing = true;
+    this.#streams.close();
     const failure = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name} was closed before it answered`);
     if (!isIdle)
       for (const queue of [this.#ledger.waiting, this.#ledger.paused, this.#ledger.open])
