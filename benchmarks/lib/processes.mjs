@@ -1,19 +1,55 @@
 // Child processes pinned to a core, their CPU time and memory.
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 
+if (!existsSync('/proc/self/stat')) {
+  console.error('The benchmarks read CPU time and memory of processes from /proc: they need Linux.');
+  process.exit(2);
+}
 const children = new Set();
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) endAll(child);
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 
-/** Starts a command on one core; `taskset` is used where it exists. */
+const hasTaskset =
+  process.platform === 'linux' &&
+  (process.env.PATH ?? '').split(':').some((folder) => folder !== '' && existsSync(join(folder, 'taskset')));
+const cores = coresOfThisProcess();
+const canPin = hasTaskset && cores.length > 1;
+
+/** The core of the servers, and that of load and fakes; null = wherever the system puts them. */
+export const serverCore = canPin ? cores[0] : null;
+export const loadCore = canPin ? cores[1] : null;
+
+/** What a reader of the figures must know about this machine; '' when everything is as it should be. */
+export function warning() {
+  if (cores.length === 1)
+    return 'this process may use one core only: servers, load and fakes share it; rates and latencies say little, ratios of CPU still do';
+  if (!hasTaskset)
+    return 'there is no taskset (package util-linux): servers are not pinned to a core, so CPU per request is not that of one core';
+  return '';
+}
+
+/** Cores that this process may run on, which a container or a caller may have narrowed. */
+function coresOfThisProcess() {
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
+/** Starts a command on one core. */
 export function start(core, command, args, options) {
-  const pinned = core !== null && hasTaskset;
-  const child = spawn(pinned ? 'taskset' : command, pinned ? ['-c', String(core), command, ...args] : args, options);
+  const child = spawn(core === null ? command : 'taskset', core === null ? args : ['-c', String(core), command, ...args], options);
   children.add(child);
+  child.once('error', (error) => {
+    children.delete(child);
+    child.ended = error.message;
+  });
   child.once('exit', (code, signal) => {
     children.delete(child);
     child.ended = code ?? signal;
@@ -21,22 +57,23 @@ export function start(core, command, args, options) {
   return child;
 }
 
-const hasTaskset =
-  process.platform === 'linux' &&
-  process.env.PATH.split(':').some((folder) => {
+/** Ends a child and what it has started, at once. */
+function endAll(child) {
+  for (const pid of processesOf(child.pid).reverse()) {
     try {
-      return readdirSync(folder).includes('taskset');
+      process.kill(pid, 'SIGKILL');
     } catch {
-      return false;
+      // It has gone.
     }
-  });
+  }
+}
 
 /** SIGTERM, and SIGKILL when that takes more than two seconds. */
 export async function stop(child) {
   if (child.ended !== undefined) return;
   child.kill('SIGTERM');
   for (let turn = 0; turn < 40 && child.ended === undefined; turn++) await sleep(50);
-  if (child.ended === undefined) child.kill('SIGKILL');
+  if (child.ended === undefined) endAll(child);
   while (child.ended === undefined) await sleep(20);
 }
 
@@ -68,29 +105,33 @@ export async function waitForPort(port, child, timeoutMs = 20_000) {
   throw new Error('nothing listens on the port');
 }
 
-/** CPU microseconds (all threads; `cpu` from nanosecond counters of the scheduler, `user` and `system` from ticks) and resident bytes of a process and its children. */
+/**
+ * CPU microseconds and resident bytes of a process and its children. `cpu` is from the nanosecond counters of their threads where the
+ * kernel has them, `user` and `system` are from ticks.
+ */
 export function usage(pid) {
-  let cpu = 0;
+  let nanoseconds = 0;
   let user = 0;
   let system = 0;
   let rss = 0;
-  for (const each of tree(pid)) {
+  for (const each of processesOf(pid)) {
     try {
       const stat = readFileSync(`/proc/${each}/stat`, 'latin1');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       user += Number(fields[11]) * 10_000;
       system += Number(fields[12]) * 10_000;
-      rss += Number(fields[21]) * 4096;
+      rss += Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'latin1'))?.[1] ?? 0) * 1024;
       for (const thread of readdirSync(`/proc/${each}/task`))
-        cpu += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'latin1').split(' ')[0]) / 1000;
+        nanoseconds += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
     } catch {
-      // The process ended meanwhile.
+      // The process ended meanwhile, or the kernel counts no nanoseconds.
     }
   }
-  return { cpu, user, system, rss };
+  return { cpu: nanoseconds > 0 ? nanoseconds / 1000 : user + system, user, system, rss };
 }
 
-function tree(root) {
+/** A process and those that it, and they, have started. */
+export function processesOf(root) {
   const childrenOf = new Map();
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;

@@ -77,21 +77,60 @@ export function ratiosOfRun(results) {
   return ratios;
 }
 
-/** Compares with the stored ratios; returns what is more than 15 % worse. */
-export function checkBaseline(file, ratios) {
-  const stored = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).ratios : {};
-  const worse = [];
+/** Samples of a second run of a workload are added to those of the first. */
+export function addSamples(first, second) {
+  for (const server of first.servers) {
+    const more = second.servers.find(({ name }) => name === server.name)?.samples ?? {};
+    for (const [key, samples] of Object.entries(more)) server.samples[key] = [...(server.samples[key] ?? []), ...samples];
+  }
+}
+
+/** What must never be: model inputs that are not those of the checked answers, and requests of ours that failed in a closed loop. */
+export function wrongOf(results) {
+  const problems = [];
+  for (const { workload, servers } of results) {
+    for (const { name, samples } of servers) {
+      for (const [key, loads] of Object.entries(samples)) {
+        const sum = (field) => loads.reduce((total, load) => total + load[field], 0);
+        const where = `${workload}, ${key}, ${name}`;
+        if (sum('wrongTensors') > 0) problems.push(`wrong model inputs: ${sum('wrongTensors')} (${where})`);
+        if (name.startsWith('inferflow') && !key.includes('open loop') && sum('failed') > 0)
+          problems.push(`failed requests: ${sum('failed')} (${where})`);
+      }
+    }
+  }
+  return problems;
+}
+
+/** The loads whose ratio is more than 15 % worse than the stored one. */
+export function worseThan(file, ratios) {
+  const stored = readBaseline(file).ratios;
+  return Object.entries(ratios).flatMap(([key, now]) => (stored[key] !== undefined && now < stored[key] * 0.85 ? [key] : []));
+}
+
+/** Prints the stored ratios and those of now, and what differs between the machines that they are of. */
+export function printBaseline(file, ratios, machine) {
+  const { conditions, ratios: stored } = readBaseline(file);
+  const worse = new Set(worseThan(file, ratios));
   console.log('\n### Against the baseline (times cheaper than connect)\n\n| load | baseline | now | |\n|---|--:|--:|---|');
   for (const [key, now] of Object.entries(ratios)) {
-    const before = stored[key];
-    const isWorse = before !== undefined && now < before * 0.85;
-    if (isWorse) worse.push(key);
-    console.log(`| ${key} | ${before ?? '–'} | ${now} | ${before === undefined ? 'new' : isWorse ? 'WORSE by more than 15 %' : 'ok'} |`);
+    const verdict = stored[key] === undefined ? 'new' : worse.has(key) ? 'WORSE by more than 15 %' : 'ok';
+    console.log(`| ${key} | ${stored[key] ?? '–'} | ${now} | ${verdict} |`);
   }
-  return worse;
+  const other = ['node', 'cpu'].filter((what) => conditions[what] !== undefined && conditions[what] !== machine[what]);
+  if (other.length > 0)
+    console.log(
+      `\nThe baseline is of another ${other.join(' and ')}: ${other.map((what) => conditions[what]).join(', ')}. --save-baseline stores one of this machine.`,
+    );
+}
+
+/** The stored ratios, and what they were measured under; empty when there is no such file. */
+export function readBaseline(file) {
+  if (!existsSync(file)) return { conditions: {}, ratios: {} };
+  const { conditions = {}, ratios = {} } = JSON.parse(readFileSync(file, 'utf8'));
+  return { conditions, ratios };
 }
 
 export function saveBaseline(file, ratios, conditions) {
-  const stored = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).ratios : {};
-  writeFileSync(file, `${JSON.stringify({ conditions, ratios: { ...stored, ...ratios } }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ conditions, ratios: { ...readBaseline(file).ratios, ...ratios } }, null, 2)}\n`);
 }

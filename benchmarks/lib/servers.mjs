@@ -1,16 +1,14 @@
 // Servers under test and the fakes they call: how they are started, asked, measured.
-import { execFile } from 'node:child_process';
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { connect, requestHead } from './h2net.mjs';
-import { freePort, sleep, start, stop, usage, waitForPort } from './processes.mjs';
+import { freePort, loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
 import { check, expected, PATHS, request } from './workloads.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
-const serverCore = cpus().length > 1 ? 0 : null;
-const loadCore = cpus().length > 1 ? 1 : null;
 const path = PATHS.predict;
 
 /** Feature store, model server, expression service, Kafka and StatsD in one process. */
@@ -84,42 +82,55 @@ export async function startServer(name, { command, env: extra = {} }, workload, 
 
 export const lastLines = (server) => readFileSync(server.log, 'utf8').slice(-2000);
 
+const answerWithinMs = 15_000;
+
 /** Asks and compares bit by bit; throws when anything is wrong. */
 export async function verify(server, workload, seeds) {
   const connection = await connect(server.port);
   for (const seed of seeds) {
-    const answer = await new Promise((resolve, reject) =>
+    let timer;
+    const answer = await new Promise((resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1000} s`)), answerWithinMs);
       connection.call(requestHead(path, `127.0.0.1:${server.port}`), request(workload, 'predict', seed), (error, bytes) =>
         error ? reject(error) : resolve(Buffer.from(bytes)),
-      ),
-    );
+      );
+    });
+    clearTimeout(timer);
     check(workload, 'predict', answer, expected(workload, seed), seed);
   }
 }
 
 /** Runs the load generator; see lib/load.mjs. */
-export function load(server, body, mode, amount, seconds) {
+export async function load(server, body, mode, amount, seconds) {
   const args = [join(here, 'lib/load.mjs'), String(server.port), path, body, mode, String(amount), String(seconds)];
-  const pinned = loadCore !== null;
-  return new Promise((resolve, reject) => {
-    execFile(
-      pinned ? 'taskset' : process.execPath,
-      pinned ? ['-c', String(loadCore), process.execPath, ...args] : args,
-      { timeout: 120_000 },
-      (error, output) => (error ? reject(error) : resolve(JSON.parse(output))),
-    );
-  });
+  const child = start(loadCore, process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  if (child.exitCode !== 0) throw new Error(`the load generator ended with ${child.ended}\n${errors}${lastLines(server)}`);
+  return JSON.parse(output);
 }
 
-/** Microseconds that garbage collection has paused the server so far; NaN when it is no Node process. */
+/** Microseconds that garbage collection has paused the processes of the server so far; NaN when none of them is Node. */
 async function gcPauses(server) {
-  rmSync(server.gcFile, { force: true });
-  process.kill(server.child.pid, 'SIGUSR2');
-  for (let turn = 0; turn < 25; turn++) {
+  const [folder, prefix] = [dirname(server.gcFile), `${basename(server.gcFile)}.`];
+  const alive = new Set(processesOf(server.child.pid));
+  let total = Number.NaN;
+  for (const name of readdirSync(folder)) {
+    const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
+    if (!alive.has(pid)) continue;
+    const paused = await gcPausesOf(pid, join(folder, name));
+    if (!Number.isNaN(paused)) total = (Number.isNaN(total) ? 0 : total) + paused;
+  }
+  return total;
+}
+
+async function gcPausesOf(pid, file) {
+  rmSync(file, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  for (let turn = 0; turn < 50; turn++) {
     await sleep(10);
     try {
-      const text = readFileSync(server.gcFile, 'utf8');
-      if (text !== '') return Number(text);
+      const paused = readFileSync(file, 'utf8');
+      if (paused !== '') return Number(paused);
     } catch {
       // Not written yet.
     }
@@ -129,12 +140,11 @@ async function gcPauses(server) {
 
 /** One short load with what it cost. */
 export async function measure(server, fakes, body, mode, amount, seconds) {
-  const gcBefore = server.hasGc === false ? Number.NaN : await gcPauses(server);
-  server.hasGc = !Number.isNaN(gcBefore);
+  const gcBefore = await gcPauses(server);
   const [before, countsBefore] = [usage(server.child.pid), await fakes.stats()];
   const result = await load(server, body, mode, amount, seconds);
   const [after, countsAfter] = [usage(server.child.pid), await fakes.stats()];
-  const gc = server.hasGc ? (await gcPauses(server)) - gcBefore : Number.NaN;
+  const gc = (await gcPauses(server)) - gcBefore;
   const cpu = after.cpu - before.cpu;
   return {
     ...result,
