@@ -95,7 +95,7 @@ function commandsFor(workload) {
     ...(options.prototypes && isSimple && { hybrid: { command: `${node} ${resolve(options.prototypes, 'proto-server.mjs')} hybrid` } }),
     ...Object.fromEntries(options.server.map((text, at) => named(text, at))),
     inferflow: { command: ours, env: { INFERFLOW_SHARE_FETCHES: 0 } },
-    ...(!options['no-sharing'] && { 'inferflow, sharing': { command: ours, env: { INFERFLOW_SHARE_FETCHES: 1 } } }),
+    ...(!options['no-sharing'] && { 'inferflow+sharing': { command: ours, env: { INFERFLOW_SHARE_FETCHES: 1 } } }),
   };
   const wanted = options.only?.split(',');
   return Object.entries(all).filter(([name]) => wanted === undefined || wanted.includes(name));
