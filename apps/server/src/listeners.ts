@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Engine } from '@inferflow/engine';
-import { Metric, type Telemetry } from '@inferflow/telemetry';
+import { type Counter, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort, type OnePortOptions } from '@inferflow/transport';
 import type { CallerCheck } from './auth.js';
 import type { Environment } from './env.js';
@@ -100,7 +100,15 @@ class ListenerSet implements Listeners {
 
 function commonOptions(parts: ListenerParts): OnePortOptions {
   const { environment, engine, readiness, telemetry, callerCheck, logger, limits } = parts;
-  const refused = (reason: string) => telemetry.counter(Metric.requestsRefused, { reason }).add(1);
+  const refusals = new Map<string, Counter>();
+  const refused = (reason: string) => {
+    let counter = refusals.get(reason);
+    if (counter === undefined) {
+      counter = telemetry.counter(Metric.requestsRefused, { reason });
+      refusals.set(reason, counter);
+    }
+    counter.add(1);
+  };
   const routes = createRoutes(engine, readiness, logger, callerCheck, {
     maxMessageBytes: limits.maxMessageBytes,
     onMalformed: () => refused('malformed'),

@@ -3,7 +3,7 @@ import { anyPack } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { EngineError } from '@inferflow/engine';
 import { type BadRequest, BadRequestSchema, type ErrorInfo, ErrorInfoSchema, RetryInfoSchema, RpcStatusSchema } from '@inferflow/proto';
-import type { GrpcStatus } from '@inferflow/transport';
+import { type GrpcStatus, SharedStatus } from '@inferflow/transport';
 
 /** The domain of our `google.rpc.ErrorInfo`; `reason` is the error's code. */
 const errorDomain = 'inferflow';
@@ -32,8 +32,20 @@ function grpcCodeOf(error: EngineError): Code {
   }
 }
 
-/** The fast path's form: code, message and the bytes of a `google.rpc.Status`. */
+const shared = new WeakMap<EngineError, GrpcStatus>();
+
+/** The fast path's form: code, message and the bytes of a `google.rpc.Status`. An overloaded engine refuses with few errors over and over. */
 export function toGrpcStatus(error: EngineError): GrpcStatus {
+  if (error.code !== 'INFERFLOW_ENGINE_OVERLOADED') return statusOf(error);
+  let status = shared.get(error);
+  if (status === undefined) {
+    status = new SharedStatus(statusOf(error));
+    shared.set(error, status);
+  }
+  return status;
+}
+
+function statusOf(error: EngineError): GrpcStatus {
   const code = grpcCodeOf(error);
   const message = publicMessage(error);
   const details = [anyPack(ErrorInfoSchema, errorInfo(error))];

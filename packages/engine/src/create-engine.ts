@@ -13,6 +13,7 @@ import {
   SlateWiseResponseSchema,
 } from '@inferflow/proto';
 import { createNoTelemetry, Metric } from '@inferflow/telemetry';
+import { LoopLoad } from './admission/loop-load.js';
 import { createCacheReport } from './cache-report.js';
 import { checkRankRequest } from './check-rank-request.js';
 import { explainPlan } from './compile/explain-plan.js';
@@ -56,6 +57,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     metrics,
     boundPlansPerModel: resolved.boundPlansPerModel,
     maxInFlight: resolved.limits.maxInFlight,
+    load: new LoopLoad(),
   });
   const memory = { pool, idleRuns: resolved.idleRunsPerPlan, idleBudget: new IdleBudget(resolved.idleRuns) };
   const door = new RequestDoor({

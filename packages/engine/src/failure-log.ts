@@ -86,17 +86,17 @@ export class FailureLog {
     }
   }
 
-  /** A request was refused; `run` null = before it began. */
-  requestFailed(method: EngineMethod, error: EngineError, run: RequestRun | null, caller: Caller | null): void {
+  /** A request was refused; `run` null = before it began, and then `percent` of them are drawn. */
+  requestFailed(method: EngineMethod, error: EngineError, run: RequestRun | null, caller: Caller | null, percent = DEFAULT_PERCENT): void {
     const level = levelOf[error.kind];
     if (level === null) return;
-    if (level !== 'error' && !(run === null ? Math.random() * 100 < DEFAULT_PERCENT : this.#isDrawn(run, null))) return;
+    if (level !== 'error' && !(run === null ? Math.random() * 100 < percent : this.#isDrawn(run, null))) return;
     if (!this.#mayWrite()) return;
     const modelConfigId = run?.modelConfigId ?? error.modelConfigId;
     const fields = {
       requestId: run?.requestId ?? requestIdOf(caller?.header('x-request-id'), ''),
       modelConfigId,
-      configHash: run?.bound.plan.config.hash ?? this.#configHashOf(modelConfigId ?? ''),
+      configHash: run?.bound.plan.config.hash ?? this.#configHashOf(modelConfigId),
       method,
       component: error.componentName,
       reason: error.code,

@@ -76,6 +76,7 @@ async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { lo
     metrics,
     boundPlansPerModel: resolved.boundPlansPerModel,
     maxInFlight: resolved.limits.maxInFlight,
+    load: null,
   });
   table.publish(
     await source.start(

@@ -1,23 +1,28 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Failure } from '@inferflow/components';
+import { Admission } from './admission/admission-gate.js';
 import type { Caller } from './caller.js';
 import { type BoundPlan, predictKindOf, type RunMemory } from './compile/bind-plan.js';
+import type { ModelPlan } from './compile/model-plan.js';
 import type { EngineMethod } from './engine.js';
 import type { EngineDefaults, EngineLogger } from './engine-options.js';
-import { createRequestError, type EngineError } from './errors.js';
+import { createRequestError, EngineError } from './errors.js';
 import { FailureLog } from './failure-log.js';
 import type { LogTap } from './log-tap.js';
 import { LoggedRun } from './logged-run.js';
 import type { EngineMetrics } from './metrics.js';
 import type { ModelTable } from './model-table.js';
+import { budgetOf } from './request/budget.js';
 import { checkMessageBytes } from './request/check-limits.js';
 import type { Limits } from './request/limits.js';
 import { InferflowOpener } from './request/open-inferflow.js';
 import { PredictOpener } from './request/open-predict.js';
+import type { OpenRequest } from './request/open-services.js';
 import { AnswerWriter } from './respond/answer-writer.js';
 import { RequestRun, type RunObserver } from './run/request-run.js';
-import { internalError } from './run/run-errors.js';
+import { cancelled, internalError } from './run/run-errors.js';
 import { isSampled } from './sampling.js';
+import { type WaitingHost, WaitingRequest } from './waiting-request.js';
 
 /** What the door needs. */
 export interface DoorServices {
@@ -39,16 +44,18 @@ const componentEnd = channel('inferflow:component:end');
  * The one door of the engine: every request, however it came, arrives here as message bytes, and every answer leaves from here.
  * No promise is made between the two.
  */
-export class RequestDoor implements RunObserver {
+export class RequestDoor implements RunObserver, WaitingHost {
   inFlight = 0;
   readonly #services: DoorServices;
   readonly #predict: PredictOpener;
   readonly #inferflow: InferflowOpener;
   readonly #writer = new AnswerWriter();
   readonly #failureLog: FailureLog | null;
-  readonly #open: RequestRun[] = [];
+  readonly #runs: RequestRun[] = [];
+  readonly #waiting = new Set<WaitingRequest>();
   readonly #whenIdle: (() => void)[] = [];
   #refusal: EngineError | null = null;
+  #full: EngineError | null = null;
 
   constructor(services: DoorServices) {
     this.#services = services;
@@ -64,45 +71,99 @@ export class RequestDoor implements RunObserver {
     const startedAt = performance.now();
     this.inFlight++;
     if (requestStart.hasSubscribers) requestStart.publish({ method, byteLength: message.length });
+    const error = this.#refusal ?? this.#overload() ?? checkMessageBytes(message.length, this.#services.limits);
+    const plan = error ?? this.#find(method, message);
+    if (plan instanceof EngineError) this.#refuse(method, plan, caller, startedAt);
+    else this.#admit(plan, method, caller, message, startedAt);
+  }
+
+  #find(method: EngineMethod, message: Uint8Array): ModelPlan | EngineError {
+    const kind = predictKindOf(method);
+    try {
+      return kind === null ? this.#inferflow.find(message) : this.#predict.find(method, kind, message);
+    } catch (error) {
+      return internalError(error);
+    }
+  }
+
+  /** Has a request begin or wait, or refuses it. */
+  #admit(plan: ModelPlan, method: EngineMethod, caller: Caller, message: Uint8Array, startedAt: number): void {
+    const { modelConfigId, gate } = plan;
+    const { deadlineMs, reserveMs } = this.#services.defaults;
+    const budget = budgetOf(startedAt, caller.scope.deadline, plan.config.deadlineMs, deadlineMs, reserveMs);
+    if (budget.deadline <= startedAt) {
+      const text = 'the deadline of the request had passed when it arrived';
+      this.#refuse(method, createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', text, { modelConfigId }), caller, startedAt);
+      return;
+    }
+    const request = { method, caller, message, startedAt, budget };
+    const admission = gate.ask(budget.deadline - budget.reserveMs, startedAt);
+    if (admission === Admission.begin) this.#begin(plan, request, true);
+    else if (admission === Admission.refuse) this.#turnAway(plan, request, gate.retryAfterMs);
+    else {
+      const waiting = new WaitingRequest(plan, request, this);
+      this.#waiting.add(waiting);
+      waiting.start();
+    }
+  }
+
+  #begin(plan: ModelPlan, request: OpenRequest, isScanned: boolean): void {
+    const kind = predictKindOf(request.method);
     let run: RequestRun | EngineError;
     try {
-      run =
-        this.#refusal ??
-        this.#overload() ??
-        checkMessageBytes(message.length, this.#services.limits) ??
-        this.#openRun(method, caller, message, startedAt);
+      run = kind === null ? this.#inferflow.open(plan, request, isScanned) : this.#predict.open(plan, kind, request, isScanned);
     } catch (error) {
       run = internalError(error);
     }
     if (!(run instanceof RequestRun)) {
-      this.#failureLog?.requestFailed(method, run, null, caller);
-      this.#ended(method, run, performance.now() - startedAt, caller);
+      this.#refuse(request.method, run, request.caller, request.startedAt);
       return;
     }
-    run.openIndex = this.#open.length;
-    this.#open.push(run);
+    run.openIndex = this.#runs.length;
+    this.#runs.push(run);
+    plan.gate.letIn(run, performance.now());
     run.start();
   }
 
-  #openRun(method: EngineMethod, caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
-    const kind = predictKindOf(method);
-    const run =
-      kind === null ? this.#inferflow.open(caller, message, startedAt) : this.#predict.open(method, kind, caller, message, startedAt);
-    if (run instanceof RequestRun && run.deadline <= startedAt) {
-      run.close();
-      return createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', 'the deadline of the request had passed when it arrived', {
-        modelConfigId: run.modelConfigId,
-      });
-    }
-    return run;
+  #turnAway(plan: ModelPlan, { method, caller, startedAt }: OpenRequest, retryAfterMs: number): void {
+    this.#services.metrics.turnedAway.add(1);
+    this.#refuse(method, plan.overloads.of(retryAfterMs), caller, startedAt, plan.config.errorLoggingPercent);
+  }
+
+  /** Ends a request that has no run. */
+  #refuse(method: EngineMethod, error: EngineError, caller: Caller, startedAt: number, logPercent?: number): void {
+    const durationMs = performance.now() - startedAt;
+    this.#failureLog?.requestFailed(method, error, null, caller, logPercent);
+    if (requestEnd.hasSubscribers)
+      requestEnd.publish({ method, modelConfigId: error.modelConfigId, rowCount: 0, faultyRows: 0, durationMs, code: error.code });
+    this.#ended(method, error, durationMs, caller);
+  }
+
+  // WaitingHost
+
+  waited(waiting: WaitingRequest): void {
+    this.#waiting.delete(waiting);
+    this.#begin(waiting.plan, waiting.request, false);
+  }
+
+  waitedTooLong(waiting: WaitingRequest, retryAfterMs: number): void {
+    this.#waiting.delete(waiting);
+    this.#turnAway(waiting.plan, waiting.request, retryAfterMs);
+  }
+
+  waitedInVain(waiting: WaitingRequest): void {
+    this.#waiting.delete(waiting);
+    const { plan, request } = waiting;
+    this.#services.metrics.cancelled.add(1);
+    this.#refuse(request.method, cancelled(plan.modelConfigId), request.caller, request.startedAt);
   }
 
   #overload(): EngineError | null {
     const { maxInFlight } = this.#services.limits;
     if (this.inFlight <= maxInFlight) return null;
-    return createRequestError('INFERFLOW_ENGINE_OVERLOADED', `${maxInFlight} requests are in flight, the most this engine takes`, {
-      retryAfterMs: 100,
-    });
+    const text = `${maxInFlight} requests are in flight, the most this engine takes`;
+    this.#full ??= createRequestError('INFERFLOW_ENGINE_OVERLOADED', text, { retryAfterMs: 100 });
+    return this.#full;
   }
 
   #takeRun(bound: BoundPlan): RequestRun {
@@ -156,9 +217,7 @@ export class RequestDoor implements RunObserver {
     const { metrics } = this.#services;
     if (error === null) metrics.cancelled.add(1);
     else if (error.kind === 'deadline_exceeded') bound.plan.metrics.budgetExceeded.add(1);
-    const reason =
-      error ?? createRequestError('INFERFLOW_ENGINE_CANCELLED', 'the caller cancelled the request', { modelConfigId: run.modelConfigId });
-    if (reason.code === 'INFERFLOW_ENGINE_OVERLOADED') metrics.turnedAway.add(1);
+    const reason = error ?? cancelled(run.modelConfigId);
     this.#failureLog?.requestFailed(method, reason, run, caller);
     if (requestEnd.hasSubscribers) {
       requestEnd.publish({
@@ -213,10 +272,10 @@ export class RequestDoor implements RunObserver {
   }
 
   #closeRun(run: RequestRun): void {
-    const last = this.#open.pop();
+    const last = this.#runs.pop();
     if (last !== undefined && last !== run && run.openIndex >= 0) {
       last.openIndex = run.openIndex;
-      this.#open[run.openIndex] = last;
+      this.#runs[run.openIndex] = last;
     }
     run.openIndex = -1;
     const { metrics } = run.bound.plan;
@@ -244,6 +303,11 @@ export class RequestDoor implements RunObserver {
       });
     }
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
-    for (const run of [...this.#open]) run.abort(aborted);
+    for (const waiting of [...this.#waiting]) {
+      waiting.stop();
+      this.#refuse(waiting.request.method, aborted, waiting.request.caller, waiting.request.startedAt);
+    }
+    this.#waiting.clear();
+    for (const run of [...this.#runs]) run.abort(aborted);
   }
 }

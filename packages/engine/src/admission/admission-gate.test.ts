@@ -1,52 +1,73 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Admission, AdmissionGate, type GateEntry, GateState } from './admission-gate.js';
+import { Admission, AdmissionGate, type GateGuest, type GateWaiter, outsideGate } from './admission-gate.js';
+import { LoopLoad } from './loop-load.js';
 
-class Entry implements GateEntry {
-  gatePrevious: GateEntry | null = null;
-  gateNext: GateEntry | null = null;
-  gateState: GateState = GateState.outside;
-  beganAt = 0;
+class Entry implements GateWaiter, GateGuest {
+  gatePrevious: GateWaiter | null = null;
+  gateNext: GateWaiter | null = null;
+  isWaiting = false;
+  beganAt = outsideGate;
   began = 0;
   retryAfterMs = 0;
   readonly answerBy: number;
+  readonly gate: AdmissionGate;
+  /** What happens when it has begun. */
   onBegin: () => void = () => {};
-  constructor(answerBy = Number.POSITIVE_INFINITY) {
+  now: () => number;
+  constructor(gate: AdmissionGate, now: () => number, answerBy = Number.POSITIVE_INFINITY) {
+    this.gate = gate;
+    this.now = now;
     this.answerBy = answerBy;
+  }
+  /** What a door does with the gate's answer. */
+  enter(): Admission {
+    const admission = this.gate.ask(this.answerBy, this.now());
+    if (admission === Admission.begin) this.begin();
+    else if (admission === Admission.wait) this.gate.wait(this);
+    return admission;
   }
   begin(): void {
     this.began++;
+    this.gate.letIn(this, this.now());
     this.onBegin();
   }
   turnedAway(retryAfterMs: number): void {
     this.retryAfterMs = retryAfterMs;
   }
+  leave(): void {
+    this.gate.giveUp(this);
+    this.gate.leave(this, this.now());
+  }
+  get isInside(): boolean {
+    return this.beganAt !== outsideGate;
+  }
 }
 
-function enter(gate: AdmissionGate, count: number, now: number, answerBy?: number): { entries: Entry[]; admissions: Admission[] } {
-  const entries = Array.from({ length: count }, () => new Entry(answerBy));
-  return { entries, admissions: entries.map((entry) => gate.enter(entry, now)) };
+function enter(gate: AdmissionGate, count: number, now: () => number, answerBy?: number): { entries: Entry[]; admissions: Admission[] } {
+  const entries = Array.from({ length: count }, () => new Entry(gate, now, answerBy));
+  return { entries, admissions: entries.map((entry) => entry.enter()) };
 }
 
 describe('AdmissionGate', () => {
   it('lets so many in, and the others when it is their turn, in the order they came', () => {
     const gate = new AdmissionGate(2);
-    const { entries, admissions } = enter(gate, 4, 0);
+    const { entries, admissions } = enter(gate, 4, () => 0);
     expect(admissions).toEqual([Admission.begin, Admission.begin, Admission.wait, Admission.wait]);
-    gate.leave(entries[0] as Entry, 1);
-    expect(entries.map(({ began }) => began)).toEqual([0, 0, 1, 0]);
-    gate.leave(entries[0] as Entry, 1);
-    gate.leave(entries[1] as Entry, 2);
-    expect(entries.map(({ began }) => began)).toEqual([0, 0, 1, 1]);
+    entries[0]?.leave();
+    expect(entries.map(({ began }) => began)).toEqual([1, 1, 1, 0]);
+    entries[0]?.leave();
+    entries[1]?.leave();
+    expect(entries.map(({ began }) => began)).toEqual([1, 1, 1, 1]);
     expect([gate.inside, gate.waiting]).toEqual([2, 0]);
   });
 
   it('forgets one that leaves while it waits', () => {
     const gate = new AdmissionGate(1);
-    const { entries } = enter(gate, 3, 0);
-    gate.leave(entries[1] as Entry, 1);
-    gate.leave(entries[0] as Entry, 2);
-    expect(entries.map(({ began }) => began)).toEqual([0, 0, 1]);
+    const { entries } = enter(gate, 3, () => 0);
+    entries[1]?.leave();
+    entries[0]?.leave();
+    expect(entries.map(({ began }) => began)).toEqual([1, 0, 1]);
     expect([gate.inside, gate.waiting]).toEqual([1, 0]);
   });
 
@@ -58,7 +79,8 @@ describe('AdmissionGate', () => {
     let refusedLate = 0;
     const queue: Entry[] = [];
     // One worker takes 2 ms for each that is inside, in order; three come in that time.
-    for (let now = 0; now < endMs; now += workMs) {
+    let now = 0;
+    for (; now < endMs; now += workMs) {
       const done = queue.shift();
       if (done !== undefined) {
         gate.called(done, 0, now - done.beganAt, 200, now);
@@ -66,11 +88,9 @@ describe('AdmissionGate', () => {
         gate.leave(done, now);
       }
       for (let at = 0; at < 3; at++) {
-        const entry = new Entry(now + deadlineMs);
+        const entry = new Entry(gate, () => now, now + deadlineMs);
         entry.onBegin = () => queue.push(entry);
-        const admission = gate.enter(entry, now);
-        if (admission === Admission.begin) entry.begin();
-        else if (admission === Admission.refuse) hints.push(gate.retryAfterMs);
+        if (entry.enter() === Admission.refuse) hints.push(gate.retryAfterMs);
       }
       refusedLate = Math.max(refusedLate, gate.waiting);
     }
@@ -84,12 +104,12 @@ describe('AdmissionGate', () => {
 
   it('turns away at its turn what has no time left for the work', () => {
     const gate = new AdmissionGate(1);
-    const [first, late, next] = [new Entry(), new Entry(60), new Entry()];
-    gate.enter(first, 0);
-    gate.enter(late, 0);
-    gate.enter(next, 0);
-    gate.leave(first, 50);
-    expect([late.began, late.gateState, next.began]).toEqual([0, GateState.outside, 1]);
+    let now = 0;
+    const [first, late, next] = [undefined, 60, undefined].map((answerBy) => new Entry(gate, () => now, answerBy)) as [Entry, Entry, Entry];
+    for (const entry of [first, late, next]) entry.enter();
+    now = 50;
+    first.leave();
+    expect([late.began, late.isWaiting, next.began]).toEqual([0, false, 1]);
     expect(late.retryAfterMs).toBeGreaterThan(0);
   });
 
@@ -98,11 +118,11 @@ describe('AdmissionGate', () => {
     let now = 0;
     const serve = (turns: number, tookMs: (inside: number) => number) => {
       for (let turn = 0; turn < turns; turn++) {
-        const { entries } = enter(gate, 300, now);
+        const { entries } = enter(gate, 300, () => now);
         while (gate.inside > 0) {
           const took = tookMs(gate.inside);
           now += took;
-          for (const entry of entries.filter(({ gateState }) => gateState === GateState.inside)) {
+          for (const entry of entries.filter(({ isInside }) => isInside)) {
             gate.called(entry, 0, took, 200, now);
             gate.leave(entry, now);
           }
@@ -110,7 +130,7 @@ describe('AdmissionGate', () => {
       }
     };
     for (let turn = 0; turn < 50; turn++) {
-      const { entries } = enter(gate, 1, now);
+      const { entries } = enter(gate, 1, () => now);
       gate.called(entries[0] as Entry, 0, 5, 200, now);
       gate.leave(entries[0] as Entry, now);
     }
@@ -128,10 +148,10 @@ describe('AdmissionGate', () => {
     const gate = new AdmissionGate(1000);
     let now = 0;
     for (let turn = 0; turn < 400; turn++) {
-      const { entries } = enter(gate, 100, now);
+      const { entries } = enter(gate, 100, () => now);
       while (gate.inside > 0) {
         now += 200;
-        for (const entry of entries.filter(({ gateState }) => gateState === GateState.inside)) {
+        for (const entry of entries.filter(({ isInside }) => isInside)) {
           gate.called(entry, 0, turn < 20 ? 5 : 200, 200, now);
           gate.leave(entry, now);
         }
@@ -140,27 +160,61 @@ describe('AdmissionGate', () => {
     expect(gate.limit).toBeGreaterThanOrEqual(100);
   });
 
+  it('works on no more at once, and slowly on fewer, while the process is busy all the time', () => {
+    let [now, idleShare, idleMs] = [0, 0, 0];
+    const gate = new AdmissionGate(1000, new LoopLoad(() => idleMs));
+    const serve = (turns: number) => {
+      for (let turn = 0; turn < turns; turn++) {
+        const { entries } = enter(gate, 300, () => now);
+        while (gate.inside > 0) {
+          now += 25;
+          idleMs += 25 * idleShare;
+          for (const entry of entries.filter(({ isInside }) => isInside)) gate.leave(entry, now);
+        }
+      }
+    };
+    serve(5);
+    expect(gate.limit).toBe(16);
+    idleShare = 0.5;
+    serve(1);
+    expect(gate.limit).toBeGreaterThan(16);
+  });
+
+  it('gives few different hints', () => {
+    const hints = new Set<number>();
+    let now = 0;
+    const gate = new AdmissionGate(1);
+    const { entries } = enter(gate, 3000, () => now);
+    for (const entry of entries) {
+      hints.add(gate.retryAfterMs);
+      now += 7;
+      gate.leave(entry, now);
+    }
+    expect(hints.size).toBeGreaterThan(5);
+    expect(hints.size).toBeLessThanOrEqual(10);
+    expect([Math.min(...hints), Math.max(...hints)]).toEqual([10, 5000]);
+  });
+
   it('loses and doubles nobody, whatever comes, goes and gives up', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 200 }), (most, moves) => {
         const gate = new AdmissionGate(most);
         const all: Entry[] = [];
-        moves.forEach((move, now) => {
+        let now = 0;
+        for (const move of moves) {
+          now++;
           if (move < 5) {
-            const entry = new Entry(move === 0 ? now + 2 : undefined);
+            const entry = new Entry(gate, () => now, move === 0 ? now + 2 : undefined);
             // Some end at once.
-            if (move === 1) entry.onBegin = () => gate.leave(entry, now);
+            if (move === 1) entry.onBegin = () => entry.leave();
             all.push(entry);
-            if (gate.enter(entry, now) === Admission.begin) entry.begin();
-          } else {
-            const entry = all[(move * 7 + now) % Math.max(all.length, 1)];
-            if (entry !== undefined) gate.leave(entry, now);
-          }
-          const inState = (state: GateState) => all.filter(({ gateState }) => gateState === state).length;
-          expect([gate.inside, gate.waiting]).toEqual([inState(GateState.inside), inState(GateState.waiting)]);
+            entry.enter();
+          } else all[(move * 7 + now) % Math.max(all.length, 1)]?.leave();
+          expect(gate.inside).toBe(all.filter(({ isInside }) => isInside).length);
+          expect(gate.waiting).toBe(all.filter(({ isWaiting }) => isWaiting).length);
           expect(gate.inside).toBeLessThanOrEqual(most);
           expect(gate.waiting === 0 || gate.inside === gate.limit).toBe(true);
-        });
+        }
         for (const { began } of all) expect(began).toBeLessThanOrEqual(1);
       }),
     );

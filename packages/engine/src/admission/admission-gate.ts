@@ -1,25 +1,29 @@
+import type { LoopLoad } from './loop-load.js';
 import { UpstreamPace } from './upstream-pace.js';
 
-/** What a gate lets in, one after the other. The link fields belong to the gate; start them as `null`, the state as {@link GateState.outside}. */
-export interface GateEntry {
-  gatePrevious: GateEntry | null;
-  gateNext: GateEntry | null;
-  gateState: GateState;
-  /** When it was let in, `performance.now()` clock. */
+/** What is worked on. */
+export interface GateGuest {
+  /** When it was let in, `performance.now()` clock; the gate's own, start it as {@link outsideGate}. */
   beganAt: number;
+}
+
+/** What waits for its turn. The link fields belong to the gate; start them as `null`, `isWaiting` as false. */
+export interface GateWaiter {
+  gatePrevious: GateWaiter | null;
+  gateNext: GateWaiter | null;
+  isWaiting: boolean;
   /** When its answer must leave at the latest, same clock. */
   readonly answerBy: number;
-  /** It may begin now. May end within. */
+  /** Its turn: it has left the queue and calls {@link AdmissionGate.letIn} if there is work to do. That may end before this returns. */
   begin(): void;
   /** It waited and can no longer be answered in time. */
   turnedAway(retryAfterMs: number): void;
 }
 
-/** Where an entry is. */
-export const GateState = { outside: 0, waiting: 1, inside: 2 } as const;
-export type GateState = (typeof GateState)[keyof typeof GateState];
+/** `beganAt` of what is not inside. */
+export const outsideGate = -1;
 
-/** What became of an entry at the door. */
+/** What becomes of a request at the door. */
 export const Admission = { begin: 0, wait: 1, refuse: 2 } as const;
 export type Admission = (typeof Admission)[keyof typeof Admission];
 
@@ -29,8 +33,11 @@ const leastLimit = 16;
 /** Per entry that leaves: a quarter more in the time that one takes, for what it costs is seen only then. */
 const growth = 0.25;
 const shrinkBy = 0.7;
+/** Per entry that leaves while the process itself is what everything waits for. */
+const easeBy = 0.99;
 /** Part of its time that an entry may spend waiting: the rest is for the work, which may take longer than it did lately. */
 const longestWaitShare = 0.5;
+const shortestHintMs = 10;
 const longestHintMs = 5_000;
 const newestServiceWeight = 0.1;
 /** Mean deviations above the mean that most answers keep within. */
@@ -39,8 +46,10 @@ const safeSpreads = 3;
 /**
  * How many requests of one model are worked on at once. Everything that is begun asks its upstreams at once and is then counted against
  * their deadlines; so what waits for a turn of ours, or in a queue that we caused, must wait before it begins, where no deadline but its
- * own runs. The limit grows while somebody waits and upstreams are quick, and shrinks when calls use up a good part of their deadlines
- * and take much longer than with few requests at once (see {@link UpstreamPace}). What cannot be answered in time is turned away early.
+ * own runs, and where it costs no more than its message. The limit grows while somebody waits, upstreams are quick and this process has
+ * time left; it shrinks when calls use up a good part of their deadlines and take much longer than with few requests at once (see
+ * {@link UpstreamPace}), and slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory.
+ * What cannot be answered in time is turned away early.
  */
 export class AdmissionGate {
   /** Entries that have begun and not left. */
@@ -49,18 +58,25 @@ export class AdmissionGate {
   waiting = 0;
   readonly #paces: UpstreamPace[] = [];
   readonly #most: number;
+  readonly #least: number;
+  readonly #load: LoopLoad | null;
   #limit = startLimit;
-  #first: GateEntry | null = null;
-  #last: GateEntry | null = null;
+  #first: GateWaiter | null = null;
+  #last: GateWaiter | null = null;
   #shrunkAt = Number.NEGATIVE_INFINITY;
   #isAdmitting = false;
   #serviceMs = 0;
   /** How far service times lie from their mean, on average. */
   #serviceSpreadMs = 0;
 
-  /** @param most highest limit */
-  constructor(most: number) {
+  /**
+   * @param most highest limit
+   * @param load of the process; null = it always has time left
+   */
+  constructor(most: number, load: LoopLoad | null = null) {
     this.#most = most;
+    this.#least = Math.min(leastLimit, most);
+    this.#load = load;
     this.#limit = Math.min(startLimit, most);
   }
 
@@ -69,17 +85,12 @@ export class AdmissionGate {
     return Math.floor(this.#limit);
   }
 
-  /** Lets an entry in, has it wait, or refuses it because its turn would come too late. The caller calls `begin` for the first. */
-  enter(entry: GateEntry, now: number): Admission {
-    if (this.waiting === 0 && this.inside < this.limit) {
-      this.#letIn(entry, now);
-      return Admission.begin;
-    }
+  /** What is to become of a request that comes now: {@link AdmissionGate.letIn} it, have it {@link AdmissionGate.wait}, or refuse it because its turn would come too late. */
+  ask(answerBy: number, now: number): Admission {
+    if (this.waiting === 0 && this.inside < this.limit) return Admission.begin;
     const { waitMs } = this;
-    const leftMs = entry.answerBy - now;
-    if (waitMs > leftMs * longestWaitShare || waitMs + this.#safeServiceMs > leftMs) return Admission.refuse;
-    this.#push(entry);
-    return Admission.wait;
+    const leftMs = answerBy - now;
+    return waitMs > leftMs * longestWaitShare || waitMs + this.#safeServiceMs > leftMs ? Admission.refuse : Admission.wait;
   }
 
   /** How long an entry that comes now is likely to wait: so many are inside at once, and each takes so long. 0 while nobody waits or it is not known. */
@@ -87,22 +98,43 @@ export class AdmissionGate {
     return this.waiting === 0 ? 0 : ((this.waiting + 1) * this.#serviceMs) / this.limit;
   }
 
-  /** What a caller is told that was refused: by then about half of those who wait have gone. */
+  /** What a caller is told that was refused: by then about half of those who wait have gone. One of few values: 10 ms doubled some times, at most 5 s. */
   get retryAfterMs(): number {
-    return Math.min(Math.max(Math.ceil(this.waitMs / 2), 10), longestHintMs);
+    const half = this.waitMs / 2;
+    let hint = shortestHintMs;
+    while (hint < half && hint < longestHintMs) hint *= 2;
+    return Math.min(hint, longestHintMs);
   }
 
-  /** An entry is over, wherever it was. Lets others in. */
-  leave(entry: GateEntry, now: number): void {
-    const state = entry.gateState;
-    if (state === GateState.outside) return;
-    if (state === GateState.waiting) {
-      this.#remove(entry);
-      return;
-    }
-    entry.gateState = GateState.outside;
+  /** A request begins. */
+  letIn(guest: GateGuest, now: number): void {
+    guest.beganAt = now;
+    this.inside++;
+  }
+
+  /** A request waits for its turn. */
+  wait(waiter: GateWaiter): void {
+    waiter.isWaiting = true;
+    waiter.gatePrevious = this.#last;
+    waiter.gateNext = null;
+    if (this.#last === null) this.#first = waiter;
+    else this.#last.gateNext = waiter;
+    this.#last = waiter;
+    this.waiting++;
+  }
+
+  /** One that waited is gone. */
+  giveUp(waiter: GateWaiter): void {
+    if (waiter.isWaiting) this.#remove(waiter);
+  }
+
+  /** One that was let in is over; others begin. One that was not is ignored. */
+  leave(guest: GateGuest, now: number): void {
+    const { beganAt } = guest;
+    if (beganAt === outsideGate) return;
+    guest.beganAt = outsideGate;
     this.inside--;
-    const tookMs = now - entry.beganAt;
+    const tookMs = now - beganAt;
     if (this.#serviceMs === 0) {
       this.#serviceMs = tookMs;
       this.#serviceSpreadMs = tookMs / 4;
@@ -110,16 +142,16 @@ export class AdmissionGate {
     this.#serviceSpreadMs += (Math.abs(tookMs - this.#serviceMs) - this.#serviceSpreadMs) * newestServiceWeight;
     this.#serviceMs += (tookMs - this.#serviceMs) * newestServiceWeight;
     if (this.waiting === 0) return;
-    this.#grow();
+    this.#adapt(now);
     this.#admit(now);
   }
 
   /** A component of an entry ended that had calls with this deadline. */
-  called(entry: GateEntry, component: number, tookMs: number, deadlineMs: number, now: number): void {
+  called(guest: GateGuest, component: number, tookMs: number, deadlineMs: number, now: number): void {
     const pace = this.#paceOf(component);
     pace.took(tookMs, deadlineMs, this.inside <= leastLimit);
-    if (!pace.isCongested || entry.beganAt < this.#shrunkAt) return;
-    this.#limit = Math.max(Math.min(leastLimit, this.#most), Math.min(this.#limit, this.inside) * shrinkBy);
+    if (!pace.isCongested || guest.beganAt < this.#shrunkAt) return;
+    this.#limit = Math.max(this.#least, Math.min(this.#limit, this.inside) * shrinkBy);
     this.#shrunkAt = now;
     pace.forgive(deadlineMs);
   }
@@ -129,24 +161,24 @@ export class AdmissionGate {
     return this.#paces[component] as UpstreamPace;
   }
 
-  #grow(): void {
+  #adapt(now: number): void {
+    if (this.#load?.isSaturated(now) === true) {
+      this.#limit = Math.max(this.#least, this.#limit * easeBy);
+      return;
+    }
     for (const pace of this.#paces) if (!pace.isQuick) return;
     this.#limit = Math.min(this.#limit + growth, this.#most);
   }
 
-  /** Entries may end inside `begin` and call `leave`: those only count, this loop goes on. */
+  /** Requests may end inside `begin` and call `leave`: those only count, this loop goes on. */
   #admit(now: number): void {
     if (this.#isAdmitting) return;
     this.#isAdmitting = true;
     try {
-      for (let entry = this.#first; entry !== null && this.inside < this.limit; entry = this.#first) {
-        this.#remove(entry);
-        if (now + this.#safeServiceMs > entry.answerBy) {
-          entry.turnedAway(this.retryAfterMs);
-          continue;
-        }
-        this.#letIn(entry, now);
-        entry.begin();
+      for (let waiter = this.#first; waiter !== null && this.inside < this.limit; waiter = this.#first) {
+        this.#remove(waiter);
+        if (now + this.#safeServiceMs > waiter.answerBy) waiter.turnedAway(this.retryAfterMs);
+        else waiter.begin();
       }
     } finally {
       this.#isAdmitting = false;
@@ -158,30 +190,14 @@ export class AdmissionGate {
     return this.#serviceMs + safeSpreads * this.#serviceSpreadMs;
   }
 
-  #letIn(entry: GateEntry, now: number): void {
-    entry.gateState = GateState.inside;
-    entry.beganAt = now;
-    this.inside++;
-  }
-
-  #push(entry: GateEntry): void {
-    entry.gateState = GateState.waiting;
-    entry.gatePrevious = this.#last;
-    entry.gateNext = null;
-    if (this.#last === null) this.#first = entry;
-    else this.#last.gateNext = entry;
-    this.#last = entry;
-    this.waiting++;
-  }
-
-  #remove(entry: GateEntry): void {
-    if (entry.gatePrevious === null) this.#first = entry.gateNext;
-    else entry.gatePrevious.gateNext = entry.gateNext;
-    if (entry.gateNext === null) this.#last = entry.gatePrevious;
-    else entry.gateNext.gatePrevious = entry.gatePrevious;
-    entry.gatePrevious = null;
-    entry.gateNext = null;
-    entry.gateState = GateState.outside;
+  #remove(waiter: GateWaiter): void {
+    if (waiter.gatePrevious === null) this.#first = waiter.gateNext;
+    else waiter.gatePrevious.gateNext = waiter.gateNext;
+    if (waiter.gateNext === null) this.#last = waiter.gatePrevious;
+    else waiter.gateNext.gatePrevious = waiter.gatePrevious;
+    waiter.gatePrevious = null;
+    waiter.gateNext = null;
+    waiter.isWaiting = false;
     this.waiting--;
   }
 }

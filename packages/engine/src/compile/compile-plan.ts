@@ -13,8 +13,10 @@ import { type ComponentDeclaration, compileTopology, findTopologyProblems, type 
 import type { MemoryPool } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
 import { AdmissionGate } from '../admission/admission-gate.js';
+import type { LoopLoad } from '../admission/loop-load.js';
 import type { ModelBackends } from '../embed/embedded-backends.js';
 import { createPlanMetrics, type EngineMetrics } from '../metrics.js';
+import { OverloadErrors } from '../run/run-errors.js';
 import { BoundPlans } from './bound-plans.js';
 import { compileColumnTypes } from './column-types.js';
 import { compileConstants } from './constants.js';
@@ -38,6 +40,8 @@ export interface PlanEnvironment {
   readonly boundPlansPerModel: number;
   /** Most requests of a model that are worked on at once. */
   readonly maxInFlight: number;
+  /** Of this process; null = never taken into account. */
+  readonly load: LoopLoad | null;
 }
 
 /** A plan, or why there is none. */
@@ -93,7 +97,8 @@ export function compilePlan(config: ModelConfig, environment: PlanEnvironment): 
     extendedFeatures: extendedFeatures(config),
     metrics,
     boundPlans: new BoundPlans(environment.boundPlansPerModel, metrics),
-    gate: new AdmissionGate(environment.maxInFlight),
+    gate: new AdmissionGate(environment.maxInFlight, environment.load),
+    overloads: new OverloadErrors(config.modelConfigId),
   };
   return { plan, problems };
 }

@@ -4,6 +4,7 @@ import type { Topology } from '@inferflow/dag';
 import type { BlockShape } from '@inferflow/matrix';
 import type { AdmissionGate } from '../admission/admission-gate.js';
 import type { PlanMetrics } from '../metrics.js';
+import type { OverloadErrors } from '../run/run-errors.js';
 import type { BoundPlans } from './bound-plans.js';
 import type { ColumnTypes } from './column-types.js';
 import type { PlanConstants } from './constants.js';
@@ -47,4 +48,6 @@ export interface ModelPlan {
   readonly boundPlans: BoundPlans;
   /** How many of its requests are worked on at once. */
   readonly gate: AdmissionGate;
+  /** What those are told for whom there is no time. */
+  readonly overloads: OverloadErrors;
 }

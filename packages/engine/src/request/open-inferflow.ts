@@ -5,11 +5,10 @@ import type { ModelPlan } from '../compile/model-plan.js';
 import { EngineError } from '../errors.js';
 import type { RequestRun } from '../run/request-run.js';
 import { adaptEntities } from './adapt-inferflow.js';
-import { budgetOf } from './budget.js';
 import { checkInferflowLimits } from './check-limits.js';
 import { findPlan, malformedRequest } from './find-model.js';
 import { addInferflowKey, countRows, parseInferflowSchema } from './inferflow-schema.js';
-import { headerFlagsOf, keyHead, type OpenServices, putHeaderEntities } from './open-services.js';
+import { headerFlagsOf, keyHead, type OpenRequest, type OpenServices, putHeaderEntities } from './open-services.js';
 import type { InferflowTables } from './request-schema.js';
 import { SchemaKey } from './schema-key.js';
 import { Violations } from './violations.js';
@@ -27,14 +26,21 @@ export class InferflowOpener {
     this.#services = services;
   }
 
-  /** An open run, or why there is none. */
-  open(caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
+  /** The plan for a request, or why there is none. Little work: the request may be refused or have to wait. */
+  find(message: Uint8Array): ModelPlan | EngineError {
     const scan = this.#scan;
-    const { table, limits } = this.#services;
     if (!scan.scan(message)) return malformedRequest(METHOD, '');
-    const plan = findPlan(table, METHOD, readUtf8(message, scan.modelConfigIdStart, scan.modelConfigIdEnd));
-    if (plan instanceof EngineError) return plan;
-    plan.metrics.requested(METHOD);
+    const plan = findPlan(this.#services.table, METHOD, readUtf8(message, scan.modelConfigIdStart, scan.modelConfigIdEnd));
+    if (!(plan instanceof EngineError)) plan.metrics.requested(METHOD);
+    return plan;
+  }
+
+  /** An open run of a plan that was found, or why there is none; `isScanned` = its request is the last that was looked at here. */
+  open(plan: ModelPlan, request: OpenRequest, isScanned: boolean): RequestRun | EngineError {
+    const { caller, message } = request;
+    const scan = this.#scan;
+    const { limits } = this.#services;
+    if (!isScanned && !scan.scan(message)) return malformedRequest(METHOD, '', plan.modelConfigId);
     const violations = this.#violations;
     violations.clear();
     if (scan.entities.count === 0) {
@@ -54,7 +60,7 @@ export class InferflowOpener {
     if (limit !== null) return limit;
     const bound = plan.boundPlans.find(key) ?? this.#bind(plan, caller, message);
     if (bound instanceof EngineError) return bound;
-    return this.#fill(bound, caller, message, rowCount, startedAt);
+    return this.#fill(bound, request, rowCount);
   }
 
   #bind(plan: ModelPlan, caller: Caller, message: Uint8Array): BoundPlan | EngineError {
@@ -68,11 +74,9 @@ export class InferflowOpener {
     return bound;
   }
 
-  #fill(bound: BoundPlan, caller: Caller, message: Uint8Array, rowCount: number, startedAt: number): RequestRun | EngineError {
+  #fill(bound: BoundPlan, { caller, message, startedAt, budget }: OpenRequest, rowCount: number): RequestRun | EngineError {
     const scan = this.#scan;
     const { plan, schema } = bound;
-    const { defaults } = this.#services;
-    const budget = budgetOf(startedAt, caller.scope.deadline, plan.config.deadlineMs, defaults.deadlineMs, defaults.reserveMs);
     const run = this.#services.takeRun(bound);
     run.open({ caller, message, rowCount, slateCount: 0, startedAt, deadline: budget.deadline, reserveMs: budget.reserveMs });
     run.trackingIdStart = scan.trackingIdStart;

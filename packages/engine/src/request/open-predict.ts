@@ -6,10 +6,9 @@ import type { EngineMethod } from '../engine.js';
 import { EngineError } from '../errors.js';
 import type { RequestRun } from '../run/request-run.js';
 import { adaptContext, adaptSlates, adaptTargets, checkIndices, checkValues } from './adapt-predict.js';
-import { budgetOf } from './budget.js';
 import { checkPredictLimits, checkSlateTargets } from './check-limits.js';
 import { findPlan, malformedRequest } from './find-model.js';
-import { headerFlagsOf, keyHead, type OpenServices, putHeaderEntities } from './open-services.js';
+import { headerFlagsOf, keyHead, type OpenRequest, type OpenServices, putHeaderEntities } from './open-services.js';
 import { addPredictKey, parsePredictSchema } from './predict-schema.js';
 import type { PredictTables, RequestSchema } from './request-schema.js';
 import { SchemaKey } from './schema-key.js';
@@ -30,18 +29,23 @@ export class PredictOpener {
     this.#services = services;
   }
 
-  /** An open run, or why there is none. */
-  open(method: EngineMethod, kind: PredictKind, caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
+  /** The plan for a request, or why there is none. Little work: the request may be refused or have to wait. */
+  find(method: EngineMethod, kind: PredictKind, message: Uint8Array): ModelPlan | EngineError {
     const scan = this.#scan;
-    const { table, limits, metrics } = this.#services;
+    const { table, metrics } = this.#services;
     if (!scan.scan(message, kind)) return malformedRequest(method, '');
     const plan = findPlan(table, method, readUtf8(message, scan.modelConfigIdStart, scan.modelConfigIdEnd));
-    if (plan instanceof EngineError) {
-      metrics.unanswerable(method, plan.modelConfigId);
-      return plan;
-    }
-    plan.metrics.requested(method);
-    const limit = checkPredictLimits(scan, limits);
+    if (plan instanceof EngineError) metrics.unanswerable(method, plan.modelConfigId);
+    else plan.metrics.requested(method);
+    return plan;
+  }
+
+  /** An open run of a plan that was found, or why there is none; `isScanned` = its request is the last that was looked at here. */
+  open(plan: ModelPlan, kind: PredictKind, request: OpenRequest, isScanned: boolean): RequestRun | EngineError {
+    const { method, caller, message } = request;
+    const scan = this.#scan;
+    if (!isScanned && !scan.scan(message, kind)) return malformedRequest(method, '', plan.modelConfigId);
+    const limit = checkPredictLimits(scan, this.#services.limits);
     if (limit !== null) return limit;
     const bound = this.#bound(plan, method, kind, caller, message);
     if (bound instanceof EngineError) return bound;
@@ -49,14 +53,13 @@ export class PredictOpener {
     violations.clear();
     this.#checkCounts(kind, violations);
     if (violations.count > 0) return violations.toError(plan.modelConfigId);
-    return this.#fill(bound, kind, caller, message, startedAt);
+    return this.#fill(bound, kind, request);
   }
 
-  #fill(bound: BoundPlan, kind: PredictKind, caller: Caller, message: Uint8Array, startedAt: number): RequestRun | EngineError {
+  #fill(bound: BoundPlan, kind: PredictKind, { caller, message, startedAt, budget }: OpenRequest): RequestRun | EngineError {
     const scan = this.#scan;
     const { plan } = bound;
-    const { defaults, limits } = this.#services;
-    const budget = budgetOf(startedAt, caller.scope.deadline, plan.config.deadlineMs, defaults.deadlineMs, defaults.reserveMs);
+    const { limits } = this.#services;
     const run = this.#services.takeRun(bound);
     run.open({
       caller,

@@ -5,6 +5,7 @@ import type { EngineDefaults } from '../engine-options.js';
 import type { EngineMetrics } from '../metrics.js';
 import type { ModelTable } from '../model-table.js';
 import type { RequestRun } from '../run/request-run.js';
+import type { Budget } from './budget.js';
 import type { Limits } from './limits.js';
 import type { HeaderFlags } from './predict-schema.js';
 import { putBroadcastText } from './request-blocks.js';
@@ -19,6 +20,16 @@ export interface OpenServices {
   readonly memory: RunMemory;
   /** An idle run of the bound plan, or a new one. */
   takeRun(bound: BoundPlan): RequestRun;
+}
+
+/** A request to be turned into a run. */
+export interface OpenRequest {
+  readonly method: EngineMethod;
+  readonly caller: Caller;
+  readonly message: Uint8Array;
+  /** When it arrived, `performance.now()` clock. */
+  readonly startedAt: number;
+  readonly budget: Budget;
 }
 
 /** Which of the two headers that become columns a call has. */

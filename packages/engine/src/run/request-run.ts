@@ -3,7 +3,7 @@ import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferfl
 import { CellStatus, type Matrix, type Slate } from '@inferflow/matrix';
 import { readUtf8 } from '@inferflow/proto/hot';
 import { CallScope, type DeadlineEntry, deadlines, delivery, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
-import { Admission, type GateEntry, GateState } from '../admission/admission-gate.js';
+import { type GateGuest, outsideGate } from '../admission/admission-gate.js';
 import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
 import type { EngineMethod } from '../engine.js';
@@ -12,7 +12,7 @@ import { entityHeaders } from '../request/request-schema.js';
 import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
 import { RunBlocks } from './run-blocks.js';
-import { componentFailed, internalError, outOfBudget, overloaded } from './run-errors.js';
+import { componentFailed, internalError, outOfBudget } from './run-errors.js';
 
 /** What a run reports to its engine. */
 export interface RunObserver {
@@ -39,7 +39,7 @@ export interface RunStart {
  * One request from its blocks to its answer. Pooled per bound plan: `open`, fill the blocks, `start`, … `close`. It is given back
  * only when nothing outside can reach it any more (see {@link RequestRun.close}).
  */
-export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, GateEntry, RequestInfo {
+export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, GateGuest, RequestInfo {
   readonly bound: BoundPlan;
   readonly scope = new CallScope();
   readonly execution: Execution;
@@ -68,10 +68,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   deadlineSlot = -1;
   deadlinePrevious: DeadlineEntry | null = null;
   deadlineNext: DeadlineEntry | null = null;
-  gatePrevious: GateEntry | null = null;
-  gateNext: GateEntry | null = null;
-  gateState: GateState = GateState.outside;
-  beganAt = 0;
+  beganAt = outsideGate;
   readonly #observer: RunObserver;
   #message: Uint8Array = new Uint8Array(0);
   #trackingId: string | null = null;
@@ -113,7 +110,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.#workSince = start.startedAt;
   }
 
-  /** Runs the components, now or when it is their turn; the observer hears how it ends, perhaps before this returns. */
+  /** Runs the components; the observer hears how it ends, perhaps before this returns. */
   start(): void {
     const caller = this.caller as Caller;
     caller.scope.attach(this);
@@ -123,29 +120,12 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
       this.#endWithoutRows();
       return;
     }
-    const { gate } = this.bound.plan;
-    const admission = gate.enter(this, performance.now());
-    if (admission === Admission.begin) this.begin();
-    else if (admission === Admission.refuse) this.turnedAway(gate.retryAfterMs);
-  }
-
-  // GateEntry
-
-  get answerBy(): number {
-    return this.deadline - this.reserveMs;
-  }
-
-  begin(): void {
     try {
       this.execution.start(this);
     } catch (error) {
       this.abort(internalError(error));
     }
     this.#pause();
-  }
-
-  turnedAway(retryAfterMs: number): void {
-    this.#refuse(overloaded(this.modelConfigId, retryAfterMs));
   }
 
   /** No target: nothing is asked of anybody. */
@@ -225,10 +205,6 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   /** The budget less its reserve is used up: what runs is ended as `deadline`, what has not begun will not, and the answer leaves. */
   deadlinePassed(): void {
     if (!this.#isOpen) return;
-    if (this.gateState === GateState.waiting) {
-      this.turnedAway(this.bound.plan.gate.retryAfterMs);
-      return;
-    }
     const now = performance.now();
     if (!this.#isWorking) this.#resume(now);
     this.execution.stop();

@@ -16,12 +16,30 @@ export function componentFailed(modelConfigId: string, componentName: string, fa
   return createRequestError('INFERFLOW_ENGINE_COMPONENT_FAILED', `component "${componentName}" failed: ${text}`, details);
 }
 
-/** So many requests wait that this one's turn would come too late. */
-export function overloaded(modelConfigId: string, retryAfterMs: number): EngineError {
-  return createRequestError('INFERFLOW_ENGINE_OVERLOADED', 'more requests wait than can be answered within the deadline of this one', {
-    modelConfigId,
-    retryAfterMs,
-  });
+/** So many requests of a model wait that another one's turn would come too late. Made once per hint: a refusal must cost next to nothing. */
+export class OverloadErrors {
+  readonly #modelConfigId: string;
+  readonly #errors = new Map<number, EngineError>();
+
+  constructor(modelConfigId: string) {
+    this.#modelConfigId = modelConfigId;
+  }
+
+  /** @param retryAfterMs one of few values */
+  of(retryAfterMs: number): EngineError {
+    let error = this.#errors.get(retryAfterMs);
+    if (error === undefined) {
+      const message = 'more requests wait than can be answered within the deadline of this one';
+      error = createRequestError('INFERFLOW_ENGINE_OVERLOADED', message, { modelConfigId: this.#modelConfigId, retryAfterMs });
+      this.#errors.set(retryAfterMs, error);
+    }
+    return error;
+  }
+}
+
+/** The caller left. */
+export function cancelled(modelConfigId: string): EngineError {
+  return createRequestError('INFERFLOW_ENGINE_CANCELLED', 'the caller cancelled the request', { modelConfigId });
 }
 
 /** A defect. What is wrong is logged; the caller learns only that something is. */
