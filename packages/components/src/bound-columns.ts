@@ -38,13 +38,11 @@ export class BoundColumns {
     for (const [name, write] of Object.entries(binding.component.writes)) {
       const slots = Int32Array.from(write.columns, (_, index) => binding.write.slotOf[declared + index] as number);
       declared += write.columns.length;
-      const writers = Array.from(slots, (slot) => {
-        const writer = new ColumnWriter(undefined, undefined, failedCells);
-        this.#writers.push({ writer, slot });
-        return writer;
-      });
-      if (write.kind === 'column') writes[name] = writers[0];
-      else {
+      const writers = Array.from(slots, () => new ColumnWriter(undefined, undefined, failedCells));
+      if (write.kind === 'column') {
+        writes[name] = writers[0];
+        this.#writers.push({ writer: writers[0] as ColumnWriter, slot: slots[0] as number });
+      } else {
         const group = new BoundColumnsWriter(writers, slots);
         this.#groups.push(group);
         writes[name] = group;
@@ -227,14 +225,23 @@ class BoundKeys implements KeySet {
   }
 }
 
+/** Bulk writers want the block alone: the writers of its columns are bound for who asks for them. */
 class BoundColumnsWriter implements ColumnsWriter {
-  readonly columns: readonly ColumnWriter[];
   readonly slots: Int32Array;
+  readonly #columns: readonly ColumnWriter[];
   #block: Block | null = null;
+  #isAsked = false;
+  #isBound = false;
 
   constructor(columns: readonly ColumnWriter[], slots: Int32Array) {
-    this.columns = Object.freeze(columns);
+    this.#columns = Object.freeze(columns);
     this.slots = slots;
+  }
+
+  get columns(): readonly ColumnWriter[] {
+    this.#isAsked = true;
+    if (!this.#isBound && this.#block !== null) this.#bindColumns(this.#block);
+    return this.#columns;
   }
 
   get block(): Block {
@@ -243,10 +250,21 @@ class BoundColumnsWriter implements ColumnsWriter {
 
   bind(block: Block): void {
     this.#block = block;
+    // Asked for before there was a block, or bound to another one.
+    if (this.#isAsked) this.#bindColumns(block);
   }
 
   unbind(): void {
     this.#block = null;
+    this.#isAsked = false;
+    if (!this.#isBound) return;
+    this.#isBound = false;
+    for (let index = 0; index < this.#columns.length; index++) this.#columns[index]?.unbind();
+  }
+
+  #bindColumns(block: Block): void {
+    this.#isBound = true;
+    for (let index = 0; index < this.#columns.length; index++) this.#columns[index]?.bind(block, this.slots[index] as number);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type BlockShape, CellStatus, createBlockShape, DataType, inlineVectors } from '@inferflow/matrix';
+import { type BlockShape, CellStatus, type ColumnWriter, createBlockShape, DataType, inlineVectors } from '@inferflow/matrix';
 import { describe, expect, it } from 'vitest';
 import type { ComponentRun } from './component-run.js';
 import { component, defineComponent, PENDING, readNames, writeSlots } from './define-component.js';
@@ -70,6 +70,42 @@ describe('a component run', () => {
     );
     expect(result.failure?.message).toBe('component "tested" threw: oops');
     expect(result.columns['y']).toEqual([5, null, null]);
+  });
+
+  it('gives the writers of a group to who asks before there is a block, and takes them away at the end', () => {
+    const columns = [
+      { name: 'p', type: DataType.FP32 },
+      { name: 'q', type: DataType.FP32 },
+    ];
+    const held: ColumnWriter[] = [];
+    const definition = defineComponent({
+      type: 'grouped',
+      apiVersion: 1,
+      parseConfig: () => null,
+      create: () =>
+        component({
+          reads: {},
+          writes: { out: writeColumns(columns, { rows: 'own' }) },
+          execute(run) {
+            held.push(...run.writes.out.columns);
+            run.createBlock(run.rows.count);
+            for (let row = 0; row < run.rows.count; row++) for (const writer of held) writer.setNumber(row, row);
+          },
+        }),
+    });
+    const bench = new TestBench(definition, options);
+    const state = bench.createState();
+    const request = bench.createRequest();
+    request.begin(state);
+    expect(request.written('target')?.counts[CellStatus.fresh]).toBe(6);
+    state.end();
+    expect(() => held[0]?.setNumber(0, 1)).toThrow();
+    expect(() => held[1]?.setNumber(0, 1)).toThrow();
+    // The next request of the same run, which asks for nothing before it needs it.
+    held.length = 0;
+    const next = bench.createRequest();
+    next.begin(state);
+    expect(next.written('target')?.counts[CellStatus.fresh]).toBe(6);
   });
 
   it('may lay out its own block with the lengths that it has learned, but not with other columns', async () => {

@@ -201,11 +201,8 @@ export class FeatureBatch {
   matchRows(message: Uint8Array, rowKeys: Int32Array, rows: number): boolean {
     if (this.rowOf.length < this.keyCount) this.rowOf = new Int32Array(Math.max(this.keyCount, this.rowOf.length * 2));
     const rowOf = this.rowOf;
-    let inOrder = 0;
-    while (inOrder < rows && inOrder < this.keyCount && this.#isKey(inOrder, message, rowKeys, inOrder)) {
-      rowOf[inOrder] = inOrder;
-      inOrder++;
-    }
+    const inOrder = this.#rowsInOrder(message, rowKeys, Math.min(rows, this.keyCount));
+    for (let key = 0; key < inOrder; key++) rowOf[key] = key;
     if (inOrder === this.keyCount) return true;
     if (inOrder === 0 && rows === this.keyCount && hasNoKeys(rowKeys, rows)) {
       for (let key = 0; key < rows; key++) rowOf[key] = key;
@@ -242,6 +239,23 @@ export class FeatureBatch {
     this.joined = 0;
     this.memberCount = 0;
     this.waitCount = 0;
+  }
+
+  /** How many of the first rows answer the keys of the same place: all of them, as a rule. Four bytes at a time. */
+  #rowsInOrder(message: Uint8Array, rowKeys: Int32Array, most: number): number {
+    const { bytes, keyRanges } = this;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const answer = new DataView(message.buffer, message.byteOffset, message.byteLength);
+    for (let row = 0; row < most; row++) {
+      const start = rowKeys[row * 2] as number;
+      const from = keyRanges[row * 2] as number;
+      const length = (keyRanges[row * 2 + 1] as number) - from;
+      if (start < 0 || (rowKeys[row * 2 + 1] as number) - start !== length) return row;
+      let index = 0;
+      for (; index + 4 <= length; index += 4) if (answer.getInt32(start + index) !== view.getInt32(from + index)) return row;
+      for (; index < length; index++) if (message[start + index] !== bytes[from + index]) return row;
+    }
+    return most;
   }
 
   #isKey(key: number, message: Uint8Array, rowKeys: Int32Array, row: number): boolean {

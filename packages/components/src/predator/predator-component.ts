@@ -52,7 +52,8 @@ function createPredatorComponent(config: PredatorComponentConfig, deps: Componen
     createState: () => new PredatorRun(plan),
     execute(run) {
       if (run.rows.count === 0 && config.scope === 'target') return;
-      const share = chooseRoute(config.endpoints, seed, run.request.routeHash);
+      // The hash costs a look at the caller's headers.
+      const share = config.endpoints.length === 0 ? -1 : chooseRoute(config.endpoints, seed, run.request.routeHash);
       const route = share < 0 ? routes.fallback : routes.shares[share];
       // Percentages that do not add up are refused when the model is loaded, so a route is always there.
       if (route === null || route === undefined) throw unavailable(deps, config.endpoint);

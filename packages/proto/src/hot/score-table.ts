@@ -1,4 +1,4 @@
-import { lengthFieldSize, putBytes, putLength, varintSize } from '../wire/write.js';
+import { lengthFieldSize, putBytes, putLength, putVarint, varintSize } from '../wire/write.js';
 
 /*
  * Rows of an answer: of `TargetScore`, `PairScore`, `SlateScore`, or of `ComponentData`, whose field numbers the caller gives.
@@ -32,7 +32,7 @@ export class ScoreTable {
     const cells = rowCount * columnCount * 2;
     if (this.ranges.length < cells) this.ranges = new Int32Array(cells);
     if (this.rowSizes.length < rowCount) this.rowSizes = new Int32Array(rowCount);
-    this.sources.length = columnCount;
+    if (this.sources.length !== columnCount) this.sources.length = columnCount;
   }
 
   /** Lets go of the sources, and of memory that one large answer needed. */
@@ -45,9 +45,11 @@ export class ScoreTable {
 }
 
 const empty = new Uint8Array(0);
+/** Ids and scores are mostly shorter: copied on the spot. */
+const shortCell = 32;
 
 /**
- * Bytes of all rows as the repeated message field `field`: cells in a field below 16, the error (where there is one) in
+ * Bytes of all rows as the repeated message field `field`, a number below 16: cells in a field below 16, the error (where there is one) in
  * `errorField`. `errorField` 0 = rows have no place for an error.
  */
 export function measureScoreRows(table: ScoreTable, field: number, errorField: number): number {
@@ -78,20 +80,30 @@ export function putScoreRows(
   errorField: number,
 ): number {
   const { rowCount, columnCount, ranges, rowSizes, errors, sources } = table;
+  // Field numbers below 16 are one byte with their wire type, and so are nearly all lengths.
+  const rowTag = field * 8 + 2;
+  const cellTag = cellField * 8 + 2;
   let at = start;
   let cell = 0;
   for (let row = 0; row < rowCount; row++) {
-    at = putLength(target, at, field, rowSizes[row] as number);
+    const size = rowSizes[row] as number;
+    target[at++] = rowTag;
+    if (size < 0x80) target[at++] = size;
+    else at = putVarint(target, at, size);
     const error = errorField > 0 && errors !== null ? errors[row] : null;
     if (error !== null && error !== undefined && error.length > 0) {
       at = putLength(target, at, errorField, error.length);
       at = putBytes(target, at, error, 0, error.length);
     }
     for (let column = 0; column < columnCount; column++, cell += 2) {
+      const source = sources[column] as Uint8Array;
       const from = ranges[cell] as number;
       const length = ranges[cell + 1] as number;
-      at = putLength(target, at, cellField, length);
-      at = putBytes(target, at, sources[column] as Uint8Array, from, from + length);
+      target[at++] = cellTag;
+      if (length < 0x80) target[at++] = length;
+      else at = putVarint(target, at, length);
+      if (length > shortCell) at = putBytes(target, at, source, from, from + length);
+      else for (let position = from; position < from + length; position++) target[at++] = source[position] as number;
     }
   }
   return at;
