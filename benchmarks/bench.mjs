@@ -62,6 +62,7 @@ function readOptions() {
         rate: { type: 'string' },
         'no-half': { type: 'boolean', default: false },
         'no-sharing': { type: 'boolean', default: false },
+        unpinned: { type: 'boolean', default: false },
         only: { type: 'string' },
         server: { type: 'string', multiple: true, default: [] },
         prototypes: { type: 'string' },
@@ -144,7 +145,8 @@ async function run(name) {
   const files = writeFiles(workload);
   const fakes = await startFakes(storeMs, modelMs);
   const servers = [];
-  for (const [server, how] of commandsFor(workload)) servers.push(await startServer(server, how, workload, fakes, files));
+  const placed = options.unpinned ? { core: null } : {};
+  for (const [server, how] of commandsFor(workload)) servers.push(await startServer(server, { ...how, ...placed }, workload, fakes, files));
   for (const server of servers) await verified(server, workload, [0, 0, ...distinctSeeds], 'before the load');
   fakes.mark();
   for (const server of servers) await load(server, files.same, 'closed', 16, 4);
@@ -194,7 +196,7 @@ async function run(name) {
 }
 
 console.log(
-  `Node ${process.version}, ${cycles} cycles of ${seconds} s, store ${storeMs} ms, model ${modelMs} ms; servers in turn on one core, load and fakes on another`,
+  `Node ${process.version}, ${cycles} cycles of ${seconds} s, store ${storeMs} ms, model ${modelMs} ms; servers in turn ${options.unpinned ? 'on all cores' : 'on one core'}, load and fakes on another`,
 );
 if (warning() !== '') console.log(`Note: ${warning()}.`);
 const results = [];

@@ -107,10 +107,11 @@ export async function waitForPort(port, child, timeoutMs = 20_000) {
 
 /**
  * CPU microseconds and resident bytes of a process and its children. `cpu` is from the nanosecond counters of their threads where the
- * kernel has them, `user` and `system` are from ticks.
+ * kernel has them, `main` that of their first threads, `user` and `system` are from ticks.
  */
 export function usage(pid) {
   let nanoseconds = 0;
+  let main = 0;
   let user = 0;
   let system = 0;
   let rss = 0;
@@ -121,13 +122,16 @@ export function usage(pid) {
       user += Number(fields[11]) * 10_000;
       system += Number(fields[12]) * 10_000;
       rss += Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'latin1'))?.[1] ?? 0) * 1024;
-      for (const thread of readdirSync(`/proc/${each}/task`))
-        nanoseconds += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+      for (const thread of readdirSync(`/proc/${each}/task`)) {
+        const here = Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+        nanoseconds += here;
+        if (thread === String(each)) main += here;
+      }
     } catch {
       // The process ended meanwhile, or the kernel counts no nanoseconds.
     }
   }
-  return { cpu: nanoseconds > 0 ? nanoseconds / 1000 : user + system, user, system, rss };
+  return { cpu: nanoseconds > 0 ? nanoseconds / 1000 : user + system, main: main / 1000, user, system, rss };
 }
 
 /** A process and those that it, and they, have started. */

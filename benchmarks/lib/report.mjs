@@ -11,7 +11,7 @@ export const ratiosOf = (reference, samples) => samples.map((sample, at) => refe
 const format = (value, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 
 const columns = [
-  'server', 'CPU µs/request', 'quartiles', 'user + system', 'times cheaper', 'quartiles', 'req/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'RSS MiB', 'GC %', 'calls store/model', 'failed / wrong tensors',
+  'server', 'CPU µs/request', 'quartiles', 'user + system', 'times cheaper', 'quartiles', 'req/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'RSS MiB', 'GC %', 'cores, first thread', 'calls store/model', 'failed / wrong tensors',
 ]; // biome-ignore format: one line per thought
 
 /** One table: a workload under one load, every server that had it; times cheaper than the first. */
@@ -39,6 +39,7 @@ export function printTable(workload, key, servers) {
       format(median(of('p999')) / 1000, 2),
       format(median(of('rss')) / 1048576, 0),
       format(median(of('gcShare')) * 100),
+      `${format(median(of('cores')), 2)}, ${format(median(of('mainCores')), 2)}`,
       `${format(median(of('storeCalls')), 2)}/${format(median(of('modelCalls')), 2)}`,
       `${sum('failed')} / ${sum('wrongTensors')}`,
     ];

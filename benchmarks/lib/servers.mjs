@@ -49,7 +49,7 @@ function environmentOf(workload, port, ports) {
 }
 
 /** Starts a server and waits until it listens. `files`: { directory, config, work }. */
-export async function startServer(name, { command, env: extra = {} }, workload, fakes, files) {
+export async function startServer(name, { command, env: extra = {}, core = serverCore }, workload, fakes, files) {
   const port = await freePort();
   const log = join(files.work, `${name.replace(/\W+/g, '-')}.log`);
   const gcFile = join(files.work, `${name.replace(/\W+/g, '-')}.gc`);
@@ -65,7 +65,7 @@ export async function startServer(name, { command, env: extra = {} }, workload, 
     ...(process.env.BENCH_CACHE && { BENCH_CACHE: process.env.BENCH_CACHE }),
     ...extra,
   };
-  const child = start(serverCore, '/bin/sh', ['-c', `exec ${command}`], {
+  const child = start(core, '/bin/sh', ['-c', `exec ${command}`], {
     cwd: join(here, '..'),
     stdio: ['ignore', descriptor, descriptor],
     env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
@@ -152,6 +152,9 @@ export async function measure(server, fakes, body, mode, amount, seconds) {
     user: (after.user - before.user) / result.requests,
     system: (after.system - before.system) / result.requests,
     gcShare: gc / cpu,
+    // How many cores it kept busy, and how much of that was its first thread.
+    cores: (cpu * result.rps) / result.requests / 1e6,
+    mainCores: ((after.main - before.main) * result.rps) / result.requests / 1e6,
     rss: after.rss,
     wrongTensors: countsAfter.odd - countsBefore.odd,
     storeCalls: (countsAfter.onfs - countsBefore.onfs) / result.requests,
