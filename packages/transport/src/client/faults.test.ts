@@ -66,6 +66,18 @@ world.describeBoth('a peer that is difficult', () => {
     expect((await run(upstream, new ProbeCall('y'))).text).toBe('y');
   });
 
+  it('is lost when the time of a call was up already: then it was too late, and not unavailable', async () => {
+    const upstream = world.connect({ retryRatio: 1 });
+    await upstream.ready(1000);
+    world.peer.onRequest = (socket) => {
+      socket.socket.destroy();
+      // Nothing is noticed before the deadline, and what is noticed first then is the loss: the call is spared our own time.
+      for (const began = performance.now(); performance.now() - began < 60; );
+    };
+    const call = await run(upstream, new ProbeCall('x', 30));
+    expect(call).toMatchObject({ ends: 1, writes: 1, failure: { reason: 'deadline', code: 4 } });
+  });
+
   it('lowers the number of streams while they are open, and raises it', async () => {
     const upstream = world.connect({ maxConnectionsPerAddress: 1 });
     let open = 0;

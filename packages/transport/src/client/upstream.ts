@@ -4,24 +4,17 @@ import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { Address, type AddressOwner } from './address.js';
 import { CallLedger } from './call-ledger.js';
-import { CallFate, type Connection, type ConnectionFactory } from './connection.js';
+import type { CallFate, Connection, ConnectionFactory } from './connection.js';
 import { deliverAnswer } from './deliver.js';
 import { openLeanConnection } from './lean-connection.js';
 import { openNodeConnection } from './node-connection.js';
 import { Resolver, type ResolverOwner } from './resolver.js';
-import { RetryBudget } from './retry-budget.js';
+import { lastFailure, RetryRules } from './retry-rules.js';
 import { StreamTransport } from './stream-transport.js';
 import type { UnaryCall, Upstream } from './unary-call.js';
 import { type ResolvedUpstreamOptions, resolveUpstreamOptions, type UpstreamOptions } from './upstream-options.js';
 
 const usedForMs = 60_000;
-const leastRetryMs = 1;
-/**
- * What the peer did not process may be started again as long as the call has time: a proxy that renews its connections may refuse one
- * many times. This ends calls without a deadline.
- */
-const mostReplays = 300;
-const mostPauseMs = 250;
 
 /** A remote service. */
 export interface GrpcUpstream extends Upstream {
@@ -42,14 +35,14 @@ export function createUpstream(options: UpstreamOptions): GrpcUpstream {
   return new RemoteUpstream(resolveUpstreamOptions(options), options.connectionFactory ?? factory);
 }
 
-/** Picks a connection for a call, decides about retries, bounds what is in flight. Retry lives here alone. */
+/** Picks a connection for a call, starts it again where {@link RetryRules} say so, bounds what is in flight. */
 class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
   readonly name: string;
   readonly options: ResolvedUpstreamOptions;
   readonly connectionFactory: ConnectionFactory;
   readonly #ledger: CallLedger;
   readonly #resolver: Resolver;
-  readonly #budget: RetryBudget;
+  readonly #rules: RetryRules;
   readonly #streams: StreamTransport;
   #addresses: Address[] = [];
   #retiring: Address[] = [];
@@ -67,7 +60,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     const { onEvent } = options;
     this.#ledger = new CallLedger(this, options.name, limits, onEvent === null ? null : () => onEvent({ kind: 'overloaded' }));
     this.#resolver = new Resolver(options.host, options.dnsRefreshMs, options.lookup, this);
-    this.#budget = new RetryBudget(options.retryRatio);
+    this.#rules = new RetryRules(options.retryRatio, onEvent);
     this.#streams = new StreamTransport(options);
   }
 
@@ -87,7 +80,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
 
   start(call: UnaryCall): void {
     if (!this.#ledger.admit(call)) return;
-    this.#budget.earn();
+    this.#rules.earn();
     this.#use(call.startedAt);
     this.#dispatch(call, null);
   }
@@ -193,31 +186,11 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
 
   callFailed(address: Address, call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): void {
     if (call.upstream !== this) return;
-    if (!this.#mayRepeat(call, failure, fate, mayRetry)) return this.#ledger.fail(call, failure);
-    const pauseMs = fate === CallFate.REFUSED ? pauseBefore(call) : 0;
+    const pauseMs = this.#isClosing ? -1 : this.#rules.pauseMs(call, failure, fate, mayRetry && !this.#ledger.isClosed);
+    if (pauseMs < 0) return this.#ledger.fail(call, lastFailure(call, failure, fate));
     if (pauseMs > 0) return this.#ledger.pause(call, pauseMs, () => this.#dispatch(call, address));
     this.#ledger.markWaiting(call);
     this.#dispatch(call, address);
-  }
-
-  /** What the peer did not process is repeated as if nothing had happened; what was UNAVAILABLE once, if the budget allows it. */
-  #mayRepeat(call: UnaryCall, failure: CallFailure, fate: CallFate, mayRetry: boolean): boolean {
-    const isUnprocessed = fate === CallFate.UNPROCESSED || fate === CallFate.REFUSED;
-    if (this.#ledger.isClosed && !isUnprocessed) return false;
-    if (this.#isClosing || call.deadline - performance.now() < leastRetryMs) return false;
-    if (isUnprocessed && call.replays < mostReplays) {
-      call.replays++;
-      this.options.onEvent?.({ kind: 'retry', wasProcessed: false });
-      return true;
-    }
-    if (failure.code !== GrpcCode.UNAVAILABLE || !mayRetry || call.retries > 0) return false;
-    if (!this.#budget.take()) {
-      this.options.onEvent?.({ kind: 'retry-refused' });
-      return false;
-    }
-    call.retries++;
-    this.options.onEvent?.({ kind: 'retry', wasProcessed: true });
-    return true;
   }
 
   #use(now: number): void {
@@ -285,11 +258,4 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
   #isGone(): boolean {
     return !this.#retiring.some((address) => address.hasHope);
   }
-}
-
-/** The first refusal is chance; from the second on the peer is given 1, 2, 4 … 250 ms, ±20 %, but half of what time is left at most. */
-function pauseBefore({ replays, deadline }: UnaryCall): number {
-  if (replays < 2) return 0;
-  const pauseMs = Math.min(2 ** (replays - 2), mostPauseMs) * (0.8 + Math.random() * 0.4);
-  return Math.min(pauseMs, (deadline - performance.now()) / 2);
 }
