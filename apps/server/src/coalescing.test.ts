@@ -7,9 +7,10 @@ import { ModelInferRequestSchema, ModelInferResponseSchema, Predict } from '@inf
 import { expect, it } from 'vitest';
 import { startStockServer } from './testing/stock-server.js';
 
-/** A model server that doubles its input and keeps how many rows each call had. */
+/** A model server that doubles its input and keeps how many rows each call had, and its metadata but the time it may take. */
 async function startDoubler() {
   const rows: number[] = [];
+  const metadata = new Set<string>();
   const server = http2.createServer();
   const sessions = new Set<http2.ServerHttp2Session>();
   server.on('session', (session) => sessions.add(session));
@@ -18,6 +19,7 @@ async function startDoubler() {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' }, { endStream: true });
       return;
     }
+    metadata.add(JSON.stringify({ ...headers, 'grpc-timeout': undefined }));
     const parts: Buffer[] = [];
     stream.on('data', (part: Buffer) => parts.push(part)).on('error', () => {});
     stream.on('end', () => {
@@ -41,7 +43,7 @@ async function startDoubler() {
     for (const session of sessions) session.destroy();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { port: (server.address() as AddressInfo).port, rows, close };
+  return { port: (server.address() as AddressInfo).port, rows, metadata, close };
 }
 
 it('rows of concurrent requests share calls over the wire, each request gets its own scores, and calls are counted as calls', async () => {
@@ -72,11 +74,13 @@ it('rows of concurrent requests share calls over the wire, each request gets its
     const client = createClient(Predict, createGrpcTransport({ baseUrl: `http://127.0.0.1:${stock.port}` }));
     const ask = async (first: number) => {
       const values = [first, first + 1, first + 2];
-      const { targetScores } = await client.inferPointWise({
+      const request = {
         modelConfigId: 'twice',
         targetInputSchema: [{ name: 'a' }],
         targets: values.map((value) => ({ id: `t${value}`, featureValues: [Buffer.from(String(value))] })),
-      });
+      };
+      const headers = { 'user-id': `user-${first}`, 'inferflow-caller-id': `caller-${first}`, 'x-own': `own-${first}` };
+      const { targetScores } = await client.inferPointWise(request, { headers });
       expect(targetScores.map(({ outputValues }) => Buffer.from(outputValues[1] ?? []).readFloatLE(0))).toEqual(
         values.map((value) => value * 2),
       );
@@ -87,6 +91,9 @@ it('rows of concurrent requests share calls over the wire, each request gets its
     expect(doubler.rows.reduce((sum, count) => sum + count, 0)).toBe(120);
     expect(doubler.rows.length).toBeLessThan(30);
     expect(Math.max(...doubler.rows)).toBeLessThanOrEqual(16);
+    // Requests may share a call because nothing of one is sent along.
+    expect([...doubler.metadata]).toHaveLength(1);
+    expect([...doubler.metadata][0]).not.toMatch(/user-\d|caller-\d|own-\d/);
     const metrics = await (await fetch(`http://127.0.0.1:${stock.port}/metrics`)).text();
     const calls = /^inferflow_external_api_request_total\{[^}]*component_name="twice"[^}]*\} (\d+)/m.exec(metrics)?.[1];
     expect(Number(calls)).toBe(doubler.rows.length + 1);
