@@ -57,6 +57,16 @@ export class IdentityTable {
     return this.#column(part).bytes;
   }
 
+  /** Where part `part` of all identities is, in {@link partSource}: start and length per matrix row, of which {@link rowOf} says the one. */
+  partRanges(part: number): Int32Array {
+    return this.#column(part).ranges;
+  }
+
+  /** The matrix row whose key an identity is. */
+  rowOf(unique: number): number {
+    return this.#row(this.firstRow[unique] as number);
+  }
+
   /** Parts per identity. */
   get partCount(): number {
     return this.#columns.length;

@@ -1,5 +1,5 @@
 import type { BlockShape, IdentityTable } from '@inferflow/matrix';
-import { keyPartSize, putKeyHead, putKeyPart } from '@inferflow/proto/hot';
+import { keyPartSize, putKeyHead, putKeyPart, putShortKey, SHORT_KEY_PART } from '@inferflow/proto/hot';
 import { HashIndex } from '../cache/hash-index.js';
 import type { FeatureBatchCall } from './feature-batch-call.js';
 import type { FeatureLayout } from './feature-layout.js';
@@ -38,17 +38,49 @@ export class FeatureBatch {
   rowOf = new Int32Array(64);
   readonly #byHash = new HashIndex();
 
-  /** Appends an identity of a table; returns its number. */
-  addKey(table: IdentityTable, unique: number): number {
+  /** A lookup asks for identities `uniques[from, to)` of a table. */
+  addKeys(member: number, table: IdentityTable, uniques: Int32Array, from: number, to: number): void {
+    const first = this.keyCount;
+    if (table.partCount !== 1 || !this.#addShortKeys(table, uniques, from, to))
+      for (let index = from; index < to; index++) this.#addKey(table, uniques[index] as number);
+    for (let index = from; index < to; index++) this.wait(member, first + index - from, uniques[index] as number);
+  }
+
+  /** The usual case in one loop. False, and nothing is done, when a key is long. */
+  #addShortKeys(table: IdentityTable, uniques: Int32Array, from: number, to: number): boolean {
+    const source = table.partSource(0);
+    const ranges = table.partRanges(0);
+    let byteLength = 0;
+    for (let index = from; index < to; index++) {
+      const length = ranges[table.rowOf(uniques[index] as number) * 2 + 1] as number;
+      if (length > SHORT_KEY_PART) return false;
+      byteLength += length + 4;
+    }
+    this.#reserve(byteLength);
+    this.#reserveKeys(this.keyCount + to - from);
+    const { bytes, keyRanges, hashes } = this;
+    let at = this.byteLength;
+    let key = this.keyCount;
+    for (let index = from; index < to; index++, key++) {
+      const unique = uniques[index] as number;
+      const row = table.rowOf(unique) * 2;
+      keyRanges[key * 2] = at + 2;
+      at = putShortKey(bytes, at, source, ranges[row] as number, ranges[row + 1] as number);
+      keyRanges[key * 2 + 1] = at;
+      hashes[key] = table.hashes[unique] as number;
+    }
+    this.byteLength = at;
+    this.keyCount = key;
+    return true;
+  }
+
+  #addKey(table: IdentityTable, unique: number): void {
     const key = this.keyCount++;
     let parts = 0;
     for (let part = 0; part < table.partCount; part++) parts += keyPartSize(table.partLength(unique, part));
     this.#reserve(parts + 12);
     let at = putKeyHead(this.bytes, this.byteLength, parts);
-    if (this.hashes.length <= key) {
-      this.keyRanges = grow(this.keyRanges, (key + 1) * 2);
-      this.hashes = grow(this.hashes, key + 1);
-    }
+    this.#reserveKeys(key + 1);
     this.keyRanges[key * 2] = at;
     for (let part = 0; part < table.partCount; part++) {
       const start = table.partStart(unique, part);
@@ -57,7 +89,12 @@ export class FeatureBatch {
     this.keyRanges[key * 2 + 1] = at;
     this.hashes[key] = table.hashes[unique] as number;
     this.byteLength = at;
-    return key;
+  }
+
+  #reserveKeys(count: number): void {
+    if (this.hashes.length >= count) return;
+    this.keyRanges = grow(this.keyRanges, count * 2);
+    this.hashes = grow(this.hashes, count);
   }
 
   /** Whether a key is this identity. */
@@ -122,7 +159,7 @@ export class FeatureBatch {
   /** Bytes that it holds, also while it is idle. */
   get heldBytes(): number {
     const { bytes, keyRanges, hashes, waits, rowOf } = this;
-    return bytes.byteLength + keyRanges.byteLength + hashes.byteLength + waits.byteLength + rowOf.byteLength + this.#byHash.byteLength;
+    return bytes.length + (keyRanges.length + hashes.length + waits.length + rowOf.length) * 4 + this.#byHash.byteLength;
   }
 
   /** Whether a key is waited for by somebody who has not left; only told of batches that somebody left. */

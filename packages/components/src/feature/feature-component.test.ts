@@ -133,6 +133,18 @@ describe.each([
     expect(result.faults).toEqual([]);
   });
 
+  it('asks for keys of any length, those together that are short', async () => {
+    const { queries, backends } = store((query) => answerTo(query, cellOf));
+    const items = [
+      ...[1, 125, 126, 127, 128, 300, 20_000].map((length) => 'x'.repeat(length)),
+      ...Array.from({ length: 90 }, (_, at) => `k${at}`),
+    ];
+    const options = { config: configOf({ batchSize: 40 }), columns: { item: items }, backends };
+    const result = await runComponent(featureDefinition, options);
+    expect(queries.flatMap(({ keys }) => keys)).toEqual(items.map((item) => [item]));
+    expect(result.columns['item:fp32:a']).toEqual(items.map((item) => numberOf([item], 'a')));
+  });
+
   it('cuts batches and keeps to the cap of parallel ones', async () => {
     const upstream = new ManualUpstream();
     const bench = new TestBench(featureDefinition, {

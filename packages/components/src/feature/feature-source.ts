@@ -298,10 +298,7 @@ export class FeatureSource implements Flushable {
   /** Returns how many keys it added. */
   #addKeys(batch: FeatureBatch, lookup: FeatureLookup, table: IdentityTable, uniques: Int32Array, from: number, to: number): number {
     const member = this.#memberOf(batch, lookup);
-    for (let index = from; index < to; index++) {
-      const unique = uniques[index] as number;
-      batch.wait(member, batch.addKey(table, unique), unique);
-    }
+    batch.addKeys(member, table, uniques, from, to);
     return to - from;
   }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '../index.js';
 import { TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
 import { findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
-import { encodeFeatureQueryHead, keyPartSize, putKeyHead, putKeyPart } from './feature-query.js';
+import { encodeFeatureQueryHead, keyPartSize, putKeyHead, putKeyPart, putShortKey, SHORT_KEY_PART } from './feature-query.js';
 import { compileWalk, type WalkSpec } from './walk-spec.js';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 9 }).map((value) => value.toWellFormed());
@@ -163,5 +163,19 @@ describe('walkFeatureRows', () => {
     expect(walkFeatureRows(late, 0, late.length, spec, 3, scratch)).toBe(3);
     expect(scratch.hasLateHead).toBe(true);
     expect(readFeatureSchema(late, 0, late.length)).toEqual([{ group: 'g', feature: 'f0', column: 0 }]);
+  });
+});
+
+describe('a short key', () => {
+  it('is the key that its head and its part make', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: SHORT_KEY_PART }), fc.nat(20), (part, at) => {
+        const byParts = new Uint8Array(at + part.length + 8);
+        const end = putKeyPart(byParts, putKeyHead(byParts, at, keyPartSize(part.length)), part, 0, part.length);
+        const atOnce = new Uint8Array(byParts.length);
+        expect(putShortKey(atOnce, at, part, 0, part.length)).toBe(end);
+        expect(atOnce).toEqual(byParts);
+      }),
+    );
   });
 });

@@ -56,6 +56,20 @@ export function putKeyPart(target: Uint8Array, at: number, source: Uint8Array, f
   return putBytes(target, putLength(target, at, 1, to - from), source, from, to);
 }
 
+/** Longest part that {@link putShortKey} writes. */
+export const SHORT_KEY_PART = 125;
+
+/** Writes a whole key of one part of up to {@link SHORT_KEY_PART} bytes: nearly all keys are such. Returns its end; its part begins two bytes behind `at`. */
+export function putShortKey(target: Uint8Array, at: number, source: Uint8Array, from: number, length: number): number {
+  target[at] = 0x22;
+  target[at + 1] = length + 2;
+  target[at + 2] = 0x0a;
+  target[at + 3] = length;
+  const put = at + 4;
+  for (let index = 0; index < length; index++) target[put + index] = source[from + index] as number;
+  return put + length;
+}
+
 function textFieldSize(field: number, text: string): number {
   return lengthFieldSize(field, utf8Size(text));
 }

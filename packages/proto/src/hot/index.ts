@@ -46,7 +46,9 @@ export {
   keyPartSize,
   putKeyHead,
   putKeyPart,
+  putShortKey,
   RETRIEVE_FEATURES_PATH,
+  SHORT_KEY_PART,
 } from './feature-query.js';
 export {
   compileInferRequest,
