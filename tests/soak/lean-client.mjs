@@ -1,9 +1,9 @@
 import { fork } from 'node:child_process';
-import net from 'node:net';
 import { join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
 import { CallScope, createCallHead, createUpstream, deadlines, UnaryCall } from '../../packages/transport/dist/index.js';
+import { freePort } from './lib/free-port.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 
 export const name = 'lean-client';
@@ -18,7 +18,7 @@ const maxInFlight = 400;
 
 async function suite(run, count, seed, minutes = Number.POSITIVE_INFINITY) {
   const next = random(seed);
-  const port = await freePort();
+  const port = await freePort(hosts);
   const peers = hosts.map((host, i) => new Peer(host, port, seed * 100 + i));
   run.defer(() => {
     for (const peer of peers) peer.kill();
@@ -187,9 +187,17 @@ class Peer {
   }
 
   async start() {
-    const child = fork(join(import.meta.dirname, 'lib/lean-peer.mjs'), [this.#host, String(this.#port), String(this.#seed++)]);
-    this.#child = child;
-    await new Promise((resolve) => child.once('message', resolve));
+    for (;;) {
+      const child = fork(join(import.meta.dirname, 'lib/lean-peer.mjs'), [this.#host, String(this.#port), String(this.#seed++)]);
+      this.#child = child;
+      const isUp = await new Promise((resolve) => {
+        child.once('message', () => resolve(true));
+        child.once('exit', () => resolve(false));
+      });
+      if (isUp) return;
+      // Its port is taken for the moment.
+      await sleep(50);
+    }
   }
 
   kill() {
@@ -220,15 +228,6 @@ function killAndRestart(peers, upstream, next) {
   };
   return state;
 }
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = net.createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 function random(seed) {
   let state = seed;

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
 import { createCallHead, createOnePort, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
+import { freePort } from './lib/free-port.mjs';
 import { findPythonGrpc } from './lib/python-grpc.mjs';
 import { until } from './lib/suite-run.mjs';
 
@@ -189,15 +190,6 @@ const canConnect = (port) =>
       resolve(true);
     });
     socket.on('error', () => resolve(false));
-  });
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = net.createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
   });
 
 /** The path of a command, `null` where there is none. */
