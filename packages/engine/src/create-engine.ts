@@ -13,7 +13,7 @@ import {
   SlateWiseResponseSchema,
 } from '@inferflow/proto';
 import { createNoTelemetry, Metric } from '@inferflow/telemetry';
-import { LoopLoad } from './admission/loop-load.js';
+import { LoopLoad } from '@inferflow/transport';
 import { createCacheReport } from './cache-report.js';
 import { checkRankRequest } from './check-rank-request.js';
 import { explainPlan } from './compile/explain-plan.js';

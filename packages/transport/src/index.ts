@@ -14,6 +14,7 @@ export { type CallHead, type CallHeadOptions, createCallHead, formatGrpcTimeout,
 export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus, SharedStatus } from './grpc-status.js';
 export { type Flushable, TurnEnd, turnEnd } from './http2/turn-end.js';
 export { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from './request-frame.js';
+export { LoopLoad } from './server/loop-load.js';
 export { createOnePort } from './server/one-port.js';
 export type {
   OnePort,

@@ -1,7 +1,7 @@
+import { LoopLoad } from '@inferflow/transport';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Admission, AdmissionGate, type GateGuest, type GateWaiter, outsideGate } from './admission-gate.js';
-import { LoopLoad } from './loop-load.js';
 
 class Entry implements GateWaiter, GateGuest {
   gatePrevious: GateWaiter | null = null;

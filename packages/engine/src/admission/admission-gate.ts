@@ -1,4 +1,4 @@
-import type { LoopLoad } from './loop-load.js';
+import type { LoopLoad } from '@inferflow/transport';
 import { UpstreamPace } from './upstream-pace.js';
 
 /** What is worked on. */
@@ -36,7 +36,7 @@ const shrinkBy = 0.7;
 /** Per entry that leaves while the process itself is what everything waits for. */
 const easeBy = 0.99;
 /** Part of its time that an entry may spend waiting: the rest is for the work, which may take longer than it did lately. */
-const longestWaitShare = 0.5;
+const longestWaitShare = 0.4;
 const shortestHintMs = 10;
 const longestHintMs = 5_000;
 const newestServiceWeight = 0.1;

@@ -12,8 +12,8 @@ import { type ComponentConfig, FEATURE_INITIALIZER, hasErrors, type ModelConfig,
 import { type ComponentDeclaration, compileTopology, findTopologyProblems, type Topology } from '@inferflow/dag';
 import type { MemoryPool } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
+import type { LoopLoad } from '@inferflow/transport';
 import { AdmissionGate } from '../admission/admission-gate.js';
-import type { LoopLoad } from '../admission/loop-load.js';
 import type { ModelBackends } from '../embed/embedded-backends.js';
 import { createPlanMetrics, type EngineMetrics } from '../metrics.js';
 import { OverloadErrors } from '../run/run-errors.js';

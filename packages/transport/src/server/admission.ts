@@ -4,6 +4,7 @@ import { type GrpcStatus, SharedStatus } from '../grpc-status.js';
 import { badTimeout } from '../request-frame.js';
 import type { HotCallHost } from './hot-call.js';
 import type { RefusalReason } from './one-port-options.js';
+import type { RecentRefusal } from './recent-refusal.js';
 import { retryLater } from './retry-later.js';
 import type { HotMethod } from './server-call.js';
 
@@ -23,6 +24,8 @@ export interface CallerRequest {
   /** 0 or less when it is not known. */
   readonly contentLength: number;
   headers(): IncomingHttpHeaders;
+  /** Of its connection. */
+  readonly recent: RecentRefusal | null;
 }
 
 /** Why a hot call is refused before a byte of its message is looked at; `null` when it is taken. */
@@ -43,7 +46,8 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
   if (load.hotInFlight >= options.maxInFlight) return inFlightRefusal(options.maxInFlight);
   if (load.heldBytes >= options.maxHeldBytes) return heldBytesRefusal;
   if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
-  return null;
+  const repeated = request.recent?.of(timeoutMs, now) ?? null;
+  return repeated !== null && load.isSaturated(now) ? repeated : null;
 }
 
 // These are sent when there is least time for them, so they are made once.

@@ -23,6 +23,7 @@ import type { HotCallHost } from './hot-call.js';
 import { IdleWatch } from './idle-watch.js';
 import { LeanCall } from './lean-call.js';
 import { OtherRequest } from './other-request.js';
+import { RecentRefusal } from './recent-refusal.js';
 
 const grpcType = 'application/grpc';
 const protoType = 'application/grpc+proto';
@@ -59,6 +60,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
   deadlinePrevious: DeadlineEntry | null = null;
   deadlineNext: DeadlineEntry | null = null;
   readonly session: ServerSession;
+  readonly recent: RecentRefusal = new RecentRefusal();
   readonly #host: HotCallHost;
   readonly #elsewhere: Elsewhere;
   readonly #socket: net.Socket;
@@ -153,7 +155,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
       return;
     }
     const { timeoutMs, contentLength } = head;
-    const refusal = refusalOf(host, method, { timeoutMs, contentLength, headers: () => headersOf(head.fields) }, now);
+    const refusal = refusalOf(host, method, { timeoutMs, contentLength, headers: () => headersOf(head.fields), recent: this.recent }, now);
     if (refusal === null) {
       new LeanCall(host, method, this, stream, head, now);
       return;

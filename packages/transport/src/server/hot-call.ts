@@ -7,11 +7,12 @@ import { CallScope, type ScopeEnd, type ScopeLink } from '../call-scope.js';
 import type { BodyWriter } from '../client/unary-call.js';
 import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { GrpcCode } from '../grpc-code.js';
-import type { GrpcStatus } from '../grpc-status.js';
+import { type GrpcStatus, SharedStatus } from '../grpc-status.js';
 import { MessageReader, ReadState } from '../message-reader.js';
 import { incompleteRequest, RequestProblem, tooLargeRequest, unnamedCompression } from '../request-frame.js';
 import { heldBytesRefusal } from './admission.js';
 import type { RefusalReason } from './one-port-options.js';
+import type { RecentRefusal } from './recent-refusal.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { HotMethod, ServerCall } from './server-call.js';
 import type { ServerLoad } from './server-load.js';
@@ -43,12 +44,16 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   readonly #reader: MessageReader;
   #heldBytes = 0;
   #unsentBytes = 0;
+  readonly #timeoutMs: number;
   #isAnswered = false;
+  /** Its method is being called. */
+  #isBeginning = false;
 
   constructor(host: HotCallHost, method: HotMethod, deadline: number, now: number) {
     this.#host = host;
     this.#method = method;
     this.#reader = new MessageReader(method.maxMessageBytes, firstMessageBytes, null);
+    this.#timeoutMs = deadline - now;
     this.scope = new CallScope(deadline);
     this.scope.attach(this);
     this.scope.armDeadline(deadlines, now);
@@ -69,6 +74,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   protected abstract answerPut(unsentBytes: number): boolean;
   /** The answer has been taken, or will never be. */
   protected abstract answerGone(unsentBytes: number): void;
+  /** Its connection's memory of what its calls were told. */
+  protected abstract readonly recent: RecentRefusal | null;
   /** True when nobody waits for an answer any more. */
   protected abstract readonly isGone: boolean;
 
@@ -94,6 +101,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
 
   fail(status: GrpcStatus): void {
     if (this.#isAnswered) return;
+    if (this.#isBeginning && status instanceof SharedStatus) this.#noteRefusal(status);
     this.putStatus(status);
     this.#answered(0);
   }
@@ -163,11 +171,13 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   /** Runs the method. */
   protected handle(message: Uint8Array): void {
     this.message = message;
+    this.#isBeginning = true;
     try {
       this.#method.handle(this);
     } catch (error) {
       this.#broke(error);
     }
+    this.#isBeginning = false;
   }
 
   /** The message is marked as compressed. */
@@ -202,6 +212,10 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     if (onError !== null) onError(error, path);
     else process.emitWarning(`${path} threw: ${error instanceof Error ? (error.stack ?? error.message) : 'a value that is no error'}`);
     this.fail({ code: GrpcCode.INTERNAL, message: 'the method failed unexpectedly' });
+  }
+
+  #noteRefusal(status: SharedStatus): void {
+    this.recent?.note(status, this.#timeoutMs, performance.now());
   }
 
   #answered(unsentBytes: number): void {

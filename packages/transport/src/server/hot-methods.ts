@@ -30,7 +30,7 @@ export function acceptHot(
   guard?.streamOpened();
   const timeoutMs = parseGrpcTimeout(headers['grpc-timeout'] as string | undefined);
   const contentLength = Number(headers['content-length'] ?? 0);
-  const refusal = refusalOf(host, method, { timeoutMs, contentLength, headers: () => headers }, now);
+  const refusal = refusalOf(host, method, { timeoutMs, contentLength, headers: () => headers, recent: guard?.recent ?? null }, now);
   if (refusal === null) {
     new NodeCall(host, method, stream, rawHeaders, now + timeoutMs, now);
     return;

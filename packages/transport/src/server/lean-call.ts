@@ -11,6 +11,7 @@ import { inflateMessage } from '../inflate-message.js';
 import { RequestProblem } from '../request-frame.js';
 import type { CallerConnection } from './caller-connection.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
+import type { RecentRefusal } from './recent-refusal.js';
 import type { HotMethod } from './server-call.js';
 
 /** A request that is short beside what was read with it is copied out above this, so that it does not keep all of it. */
@@ -54,6 +55,10 @@ export class LeanCall extends HotCall implements StreamRequest {
   override dataArrived(bytes: Buffer): void {
     const readBytes = bytes.buffer.byteLength;
     super.dataArrived(readBytes > longReadBytes && bytes.length * shortShare < readBytes ? Buffer.from(bytes) : bytes);
+  }
+
+  protected get recent(): RecentRefusal {
+    return this.#caller.recent;
   }
 
   protected get isGone(): boolean {

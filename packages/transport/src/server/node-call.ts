@@ -7,6 +7,7 @@ import type { BodyWriter } from '../client/unary-call.js';
 import { type GrpcStatus, SharedStatus, statusTrailers } from '../grpc-status.js';
 import { plainView } from '../plain-view.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
+import type { RecentRefusal } from './recent-refusal.js';
 import type { HotMethod } from './server-call.js';
 import { SessionGuard } from './session-guard.js';
 
@@ -94,6 +95,10 @@ export class NodeCall extends HotCall {
     const values: string[] = [];
     for (let i = 0; i < raw.length; i += 2) if (raw[i] === name) values.push(raw[i + 1] ?? '');
     return values;
+  }
+
+  protected get recent(): RecentRefusal | null {
+    return this.#guard?.recent ?? null;
   }
 
   protected get isGone(): boolean {

@@ -24,6 +24,8 @@ export type RefusalReason =
   | 'held-bytes'
   | 'message-size'
   | 'deadline'
+  /** A call of the same connection has just been told that its turn would come too late. */
+  | 'too-late'
   | 'malformed'
   | 'unauthorized'
   | 'draining'

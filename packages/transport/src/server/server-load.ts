@@ -1,3 +1,5 @@
+import { LoopLoad } from './loop-load.js';
+
 const samplesLastMs = 250;
 
 /** What a server holds at the moment; shared by its calls so that bounds hold across connections. */
@@ -8,6 +10,7 @@ export class ServerLoad {
   coldInFlight = 0;
   /** Bytes of requests in progress and of answers that their callers have not taken. */
   heldBytes = 0;
+  readonly #loop = new LoopLoad();
   #lagMs = 0;
   #sampledAt = Number.NEGATIVE_INFINITY;
   #turnBegan = 0;
@@ -26,6 +29,11 @@ export class ServerLoad {
     this.#hasTurn = true;
     this.#turnBegan = now;
     setImmediate(this.#turnEnded);
+  }
+
+  /** The process itself is what everything waits for. */
+  isSaturated(now: number): boolean {
+    return this.#loop.isSaturated(now);
   }
 
   /** How long a request waits at present before the process comes to it: the length of a turn of the event loop, lately. */

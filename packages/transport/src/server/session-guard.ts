@@ -1,5 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2';
 import { IdleWatch } from './idle-watch.js';
+import { RecentRefusal } from './recent-refusal.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 
 const lingerMs = 1000;
@@ -28,6 +29,7 @@ export class SessionGuard {
   openStreams = 0;
   /** Streams reset by the client before they were answered. */
   resets = 0;
+  readonly recent: RecentRefusal = new RecentRefusal();
   readonly #session: ServerHttp2Session;
   readonly #options: ResolvedOnePortOptions;
   #unsentBytes = 0;

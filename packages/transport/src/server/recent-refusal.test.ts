@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { GrpcCode } from '../grpc-code.js';
+import { refusalOf } from './admission.js';
+import type { HotCallHost } from './hot-call.js';
+import { LoopLoad } from './loop-load.js';
+import { RecentRefusal } from './recent-refusal.js';
+import { resolveOnePortOptions } from './resolve-one-port-options.js';
+import { retryLater } from './retry-later.js';
+import type { HotMethod } from './server-call.js';
+
+const status = retryLater(GrpcCode.RESOURCE_EXHAUSTED, 'too late', 40);
+
+describe('RecentRefusal', () => {
+  it('tells the next call the same for a moment, if it has no more time', () => {
+    const recent = new RecentRefusal();
+    expect(recent.of(100, 1000)).toBeNull();
+    recent.note(status, 100, 1000);
+    expect(recent.of(100, 1001)).toEqual({ reason: 'too-late', status });
+    expect(recent.of(50, 1001)?.status).toBe(status);
+    expect(recent.of(150, 1001)).toBeNull();
+    expect(recent.of(Number.POSITIVE_INFINITY, 1001)).toBeNull();
+    expect(recent.of(100, 1011)).toBeNull();
+  });
+
+  it('lets a call through to ask again after 25 ms, however much time calls have', () => {
+    const recent = new RecentRefusal();
+    recent.note(status, Number.POSITIVE_INFINITY, 1000);
+    expect(recent.of(Number.POSITIVE_INFINITY, 1024)?.status).toBe(status);
+    expect(recent.of(Number.POSITIVE_INFINITY, 1025)).toBeNull();
+  });
+});
+
+describe('refusalOf', () => {
+  it('repeats what a call of the connection was told only while the process is what everything waits for', () => {
+    const options = resolveOnePortOptions({ hot: [], listener: () => {}, maxInFlight: 10 });
+    let isSaturated = false;
+    const load = { hotInFlight: 0, heldBytes: 0, lagMs: () => 0, isSaturated: () => isSaturated };
+    const host = { options, load } as unknown as HotCallHost;
+    const method: HotMethod = { path: '/a.B/C', maxMessageBytes: 100, handle: () => {} };
+    const recent = new RecentRefusal();
+    const ask = () => refusalOf(host, method, { timeoutMs: 100, contentLength: 0, headers: () => ({}), recent }, 1001);
+    recent.note(status, 100, 1000);
+    expect(ask()).toBeNull();
+    isSaturated = true;
+    expect(ask()).toEqual({ reason: 'too-late', status });
+    expect(refusalOf(host, method, { timeoutMs: 100, contentLength: 0, headers: () => ({}), recent: null }, 1001)).toBeNull();
+  });
+});
+
+describe('LoopLoad', () => {
+  it('is saturated when the loop hardly waits for events, looked at every 20 ms', () => {
+    let idleMs = 0;
+    const load = new LoopLoad(() => idleMs);
+    load.isSaturated(0);
+    idleMs = 10;
+    expect(load.isSaturated(30)).toBe(false);
+    idleMs = 10.2;
+    expect(load.isSaturated(40)).toBe(false);
+    expect(load.isSaturated(60)).toBe(true);
+    idleMs = 30;
+    expect(load.isSaturated(70)).toBe(true);
+    expect(load.isSaturated(90)).toBe(false);
+  });
+});
