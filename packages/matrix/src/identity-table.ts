@@ -2,6 +2,13 @@ import { MatrixError } from './errors.js';
 import type { RowSet } from './row-set.js';
 import type { TextColumn } from './text-column.js';
 
+/*
+ *   rows of the set   A   B   A   –   C          the same key twice, one with an empty part
+ *   rowToUnique       0   1   0  −1   2
+ *   firstRow          0   1   4                  per identity, the position that had it first: its bytes are read there
+ *   #slots            hash & mask → identity, −1 = free; the next place where that one is taken
+ */
+
 const noColumns: readonly TextColumn[] = [];
 
 /**

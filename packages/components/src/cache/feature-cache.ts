@@ -51,7 +51,13 @@ class Slab {
   }
 }
 
-// An entry: header of 40 bytes, key, value; padded to units of 8 bytes.
+/*
+ * An entry in a slab, padded to units of 8 bytes. Bytes from its start; numbers are u32 but for the times:
+ *
+ *   0 units | 4 source | 8 hash | 12 key length | 16 value length | 20 flags | 24 fresh until f64 | 32 stale until f64 | 40 key | value
+ *
+ * The index holds hash → 1 + the entry's unit, counted over all slabs. What a value holds is its writer's: see feature/place-rows.ts.
+ */
 const unitBytes = 8;
 const headerBytes = 40;
 const Word = { units: 0, source: 1, hash: 2, keyLength: 3, valueLength: 4, flags: 5 } as const;

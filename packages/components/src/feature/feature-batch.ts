@@ -5,6 +5,15 @@ import type { FeatureBatchCall } from './feature-batch-call.js';
 import type { FeatureLayout } from './feature-layout.js';
 import type { FeatureLookup } from './feature-lookup.js';
 
+/*
+ * The bytes of a batch are the `keys` fields of its query, as they are sent:
+ *
+ *   bytes        22 length | 0a length part 0 | 0a length part 1 | 22 length | 0a length part 0 | …
+ *   keyRanges                from 0                           to 0           from 1
+ *   waits        member, key, identity of the member | member, key, identity | …      several members may wait for one key
+ *   rowOf        per key, the row of the answer that is its
+ */
+
 /**
  * Keys of one call to the store, and who waits for which of them. Lookups join while it is open for keys, and while its call is under
  * way. Pooled; owns all its bytes.

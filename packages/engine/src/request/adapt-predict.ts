@@ -13,6 +13,12 @@ import { markProvided, putBroadcastBytes } from './request-blocks.js';
 import type { PredictTables, RequestSchema, ValueCheck } from './request-schema.js';
 import type { Violations } from './violations.js';
 
+/*
+ * A row of block 0, in words of 32 bits; the heap of the block is the message, so a value is where it starts in there, and its length.
+ *
+ *   0 start of the id | 1 its length | … | valueWords[k] start of value k | valueWords[k] + 1 its length | …
+ */
+
 const feature = new FeatureScan();
 const ID_WORD = 0;
 const noWords = new Int32Array(0);

@@ -12,6 +12,20 @@ import { describeVariant } from './describe-gather.js';
 import { CellStager } from './gather-cells.js';
 import { GatherPlan, type GatherSpec, type PlannedSource, type Step, type Variant } from './gather-plan.js';
 
+/*
+ * A tensor row out of rows of blocks:
+ *
+ *   tensor row    | 40 cells of block 1           | 2 cells, given as text | 30 cells of block 2            | …
+ *   step            run: starts[1][row] + offset    stage: #staged           run: starts[2][row] + offset
+ *
+ *   run     adjacent cells of one block, copied or converted where they stand; starts[row] = block row × stride, and a row that the block
+ *           does not have starts at its void row of zeros
+ *   stage   worked out cell by cell in `prepare`: a column of #staged, all rows one after the other
+ *
+ * Where one run is a whole block row, and tensor row = block row, all rows are one copy. Texts, and rows of different lengths, are staged
+ * whole: #rowOffsets says where each begins.
+ */
+
 /**
  * Compiles a model input. Programs for several runs at once are made with {@link GatherProgram.fork}.
  * @throws {MatrixError} INFERFLOW_MATRIX_TYPE_MISMATCH for a type that model servers do not have.
