@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { parseGrpcTimeout } from '../grpc-head.js';
 import { refusalOf } from './admission.js';
 import type { HotCallHost } from './hot-call.js';
-import { NodeCall, refuseStream } from './node-call.js';
+import { NodeCall, refusedOn, refuseStream } from './node-call.js';
 import type { HotMethod } from './server-call.js';
 import { SessionGuard } from './session-guard.js';
 
@@ -35,8 +35,7 @@ export function acceptHot(
     new NodeCall(host, method, stream, rawHeaders, now + timeoutMs, now);
     return;
   }
-  stream.on('error', () => {});
-  stream.once('close', () => guard?.streamClosed(stream.rstCode !== 0));
+  refusedOn(stream, guard);
   host.options.onRefused?.(refusal.reason, method.path);
   refuseStream(stream, refusal.status);
 }

@@ -28,7 +28,8 @@ const nodeHead = 'node';
 const callOf: unique symbol = Symbol('inferflow.server-call');
 
 interface CallStream extends ServerHttp2Stream {
-  [callOf]: NodeCall;
+  /** `null` once the stream is closed: Node's streams outlive it until old memory is collected, and would keep the call with its message. */
+  [callOf]: NodeCall | null;
 }
 
 /**
@@ -43,6 +44,25 @@ export function refuseStream(stream: ServerHttp2Stream, status: GrpcStatus): voi
   stream.respond(headOf(status), withoutBody);
   stream.resume();
   if (!stream.readableEnded) setImmediate(stopReceiving, stream);
+}
+
+const guardOf: unique symbol = Symbol('inferflow.refused-on');
+
+/** Counts a stream that is refused before it becomes a call. */
+export function refusedOn(stream: ServerHttp2Stream, guard: SessionGuard | undefined): void {
+  (stream as RefusedStream)[guardOf] = guard;
+  stream.on('error', onError);
+  stream.on('close', onRefusedClose);
+}
+
+interface RefusedStream extends ServerHttp2Stream {
+  [guardOf]?: SessionGuard | undefined;
+}
+
+function onRefusedClose(this: ServerHttp2Stream): void {
+  const stream = this as RefusedStream;
+  stream[guardOf]?.streamClosed(stream.rstCode !== 0);
+  stream[guardOf] = undefined;
 }
 
 function headOf(status: GrpcStatus): OutgoingHttpHeaders {
@@ -155,15 +175,17 @@ export class NodeCall extends HotCall {
 }
 
 function onData(this: ServerHttp2Stream, chunk: Buffer): void {
-  (this as CallStream)[callOf].dataArrived(chunk);
+  (this as CallStream)[callOf]?.dataArrived(chunk);
 }
 
 function onEnd(this: ServerHttp2Stream): void {
-  (this as CallStream)[callOf].requestEnded();
+  (this as CallStream)[callOf]?.requestEnded();
 }
 
 function onClose(this: ServerHttp2Stream): void {
-  (this as CallStream)[callOf].streamClosed();
+  const stream = this as CallStream;
+  stream[callOf]?.streamClosed();
+  stream[callOf] = null;
 }
 
 function onWantTrailers(this: ServerHttp2Stream): void {
