@@ -17,7 +17,7 @@ const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, faile
 const maxRowFactor = 4;
 const minRowLimit = 1024;
 
-// Vectors longer than that stay in the heap: rows without a value would cost as much as those with one.
+// Most bytes of a row for vectors; others stay in the heap: rows without a value take as much memory as those with one.
 const maxInlineBytes = 1 << 14;
 
 /**
@@ -109,7 +109,13 @@ export class FeatureLayout {
    * second row has one; the general shape itself where there are none.
    */
   learnShape(scratch: WalkScratch, rows: number): BlockShape {
-    return inlineVectors(this.shape, (slot) => this.#lengthOf(slot, scratch, rows));
+    let room = maxInlineBytes;
+    return inlineVectors(this.shape, (slot) => {
+      const length = this.#lengthOf(slot, scratch, rows);
+      if (length > room) return 0;
+      room -= length;
+      return length;
+    });
   }
 
   #lengthOf(slot: number, scratch: WalkScratch, rows: number): number {
@@ -123,7 +129,7 @@ export class FeatureLayout {
       if (present++ > 0 && here !== length) return 0;
       length = here;
     }
-    const fits = elementBytes > 0 && length % elementBytes === 0 && length <= maxInlineBytes;
+    const fits = elementBytes > 0 && length % elementBytes === 0;
     return fits && present * 2 >= rows ? length : 0;
   }
 

@@ -144,6 +144,14 @@ describe('vectors', () => {
     }
   });
 
+  it('that would make a row long stay where they are', async () => {
+    const made = world();
+    await fetchOne(made, ['a'], () => [16_380, 4, 1, 5]);
+    const { block, cells } = await fetchOne(made, ['b'], () => [16_380, 4, 1, 5]);
+    expect(block().shape.slots.map(({ isVariable }) => isVariable)).toEqual([false, false, true, true]);
+    expect(cells()).toEqual([right('b', [16_380, 4, 1, 5])]);
+  });
+
   it('are learned again when their length settles', async () => {
     const made = world();
     await fetchOne(made, ['a'], () => [4, 4, 1, 2]);
