@@ -171,4 +171,16 @@ describe('QualityWriter', () => {
       { numRuns: 150 },
     );
   });
+
+  it('is as long for one duration as for another, below two seconds', () => {
+    const lengthWith = (durationUs: number) => {
+      const writer = new QualityWriter();
+      writer.begin();
+      writer.component(encoder.encode('ranker'), ComponentStatus.ok, null, durationUs);
+      expect(fromBinary(QualitySchema, writer.bytes.subarray(0, writer.length)).components[0]?.durationUs).toBe(durationUs);
+      return writer.length;
+    };
+    expect(new Set([0, 1, 127, 128, 16_383, 16_384, 1_999_999].map(lengthWith)).size).toBe(1);
+    expect(lengthWith(2 ** 32 - 1)).toBe(lengthWith(0) + 2);
+  });
 });

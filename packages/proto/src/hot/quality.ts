@@ -4,7 +4,7 @@ import { lengthFieldSize, putBytes, putLength, putTag, putVarint, varintSize } f
 /*
  * inferflow.v1.Quality as it is written, tags in hex.
  *
- *   «0a component: 0a name | 10 status | 1a reason | 20 duration_us»
+ *   «0a component: 0a name | 10 status | 1a reason | 20 duration_us, in three bytes»
  *   12 cells: 08 provided | 10 fresh | 18 cached | … in the order of `cellCountFields`, those that are 0 left out
  *   «1a inputs_defaulted: 0a component | 10 count»
  *   22 config_hash
@@ -33,10 +33,7 @@ export class QualityWriter {
     const reasonLength = reason?.length ?? 0;
     const duration = Math.min(Math.max(Math.round(durationUs), 0), 0xffff_ffff);
     const size =
-      lengthFieldSize(1, name.length) +
-      2 +
-      (reasonLength > 0 ? lengthFieldSize(3, reasonLength) : 0) +
-      (duration > 0 ? 1 + varintSize(duration) : 0);
+      lengthFieldSize(1, name.length) + 2 + (reasonLength > 0 ? lengthFieldSize(3, reasonLength) : 0) + 1 + durationSize(duration);
     let at = this.#open(1, size);
     const { bytes } = this;
     at = putLength(bytes, at, 1, name.length);
@@ -47,11 +44,8 @@ export class QualityWriter {
       at = putLength(bytes, at, 3, reasonLength);
       at = putBytes(bytes, at, reason, 0, reasonLength);
     }
-    if (duration > 0) {
-      at = putTag(bytes, at, 4, 0);
-      at = putVarint(bytes, at, duration);
-    }
-    this.length = at;
+    at = putTag(bytes, at, 4, 0);
+    this.length = putDuration(bytes, at, duration);
   }
 
   /** Sets the cell counts, in the order of {@link cellCountFields}. */
@@ -105,6 +99,21 @@ export class QualityWriter {
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
   }
+}
+
+// Below two seconds a duration takes three bytes, whatever it is: answers that say the same are equally long.
+const threeBytes = 1 << 21;
+
+function durationSize(duration: number): number {
+  return duration < threeBytes ? 3 : varintSize(duration);
+}
+
+function putDuration(target: Uint8Array, at: number, duration: number): number {
+  if (duration >= threeBytes) return putVarint(target, at, duration);
+  target[at] = duration | 0x80;
+  target[at + 1] = (duration >>> 7) | 0x80;
+  target[at + 2] = duration >>> 14;
+  return at + 3;
 }
 
 /** The field `absent_columns` for what one request schema leaves without a source. For compile time. */
