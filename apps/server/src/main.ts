@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { ServerStartError } from './errors.js';
+import { limitHeapGrowth } from './heap-growth.js';
 import { createLogger } from './logger.js';
 import { runServer } from './run-server.js';
 
+limitHeapGrowth(process.execArgv);
 try {
   await runServer(process.env);
 } catch (error) {
