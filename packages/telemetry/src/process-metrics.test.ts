@@ -31,4 +31,16 @@ describe('collectProcessMetrics', () => {
     for (let at = performance.now(); performance.now() - at < 20; );
     expect(await value('process_cpu_user_seconds_total')).toBe(cpu);
   });
+
+  it('counts as loop delay what is beyond the time between samples', async () => {
+    const telemetry = createTelemetry();
+    const stop = collectProcessMetrics(telemetry, { loopDelayResolutionMs: 200 });
+    const line = async () =>
+      (await telemetry.prometheusText()).split('\n').find((text) => text.startsWith('nodejs_eventloop_lag_seconds{quantity="p50"}'));
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const p50 = Number((await line())?.split(' ')[1]);
+    stop();
+    expect(p50).toBeGreaterThanOrEqual(0);
+    expect(p50).toBeLessThan(0.15);
+  });
 });

@@ -41,14 +41,16 @@ function watchLoop(telemetry: Telemetry, resolution: number): () => void {
   const p99 = telemetry.gauge('loopDelay', { quantity: 'p99' });
   const max = telemetry.gauge('loopDelay', { quantity: 'max' });
   const utilization = telemetry.gauge('loopUtilization');
+  // A sample is the time since the one before: what is beyond the time between samples is delay.
+  const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - resolution / 1000);
   let last = performance.eventLoopUtilization();
   const stopReading = telemetry.onCollect(() => {
     // Without a sample since the last time there is nothing new to say.
     if (delay.count > 0) {
-      mean.set(delay.mean / 1e9);
-      p50.set(delay.percentile(50) / 1e9);
-      p99.set(delay.percentile(99) / 1e9);
-      max.set(delay.max / 1e9);
+      mean.set(late(delay.mean));
+      p50.set(late(delay.percentile(50)));
+      p99.set(late(delay.percentile(99)));
+      max.set(late(delay.max));
       delay.reset();
     }
     const now = performance.eventLoopUtilization();

@@ -1,0 +1,54 @@
+// The reference workloads of the benchmarks with the stock server on one core; load (paced-load.mjs) and fakes on another.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { connect, requestHead } from '../../../benchmarks/lib/h2net.mjs';
+import { loadCore, start } from '../../../benchmarks/lib/processes.mjs';
+import { startFakes, startServer, stop, verify } from '../../../benchmarks/lib/servers.mjs';
+import { modelConfig, PATHS, request, WORKLOADS } from '../../../benchmarks/lib/workloads.mjs';
+
+const generator = fileURLToPath(new URL('./paced-load.mjs', import.meta.url));
+const path = PATHS.predict;
+
+/** Starts server and fakes of a workload; `load(options)` runs one load and resolves with its figures. */
+export async function startOverloadWorld(run, name, env = {}) {
+  const workload = WORKLOADS[name];
+  const work = run.directory();
+  mkdirSync(join(work, 'models'));
+  writeFileSync(join(work, 'models', `${workload.modelId}.json`), JSON.stringify(modelConfig(workload)));
+  const fakes = await startFakes(0, 0);
+  run.defer(() => stop(fakes.child));
+  const how = { command: 'node apps/server/dist/main.js', env: { INFERFLOW_SHARE_FETCHES: 0, ...env } };
+  const server = await startServer('inferflow', how, workload, fakes, { work, directory: work, config: join(work, 'none.json') });
+  run.defer(() => stop(server.child));
+  // The same twice: what is stored from the first must not show in the second.
+  await verify(server, workload, [0, 0]);
+  const message = request(workload, 'predict', 0);
+  writeFileSync(join(work, 'message'), message);
+  writeFileSync(join(work, 'answer'), await answerOf(server.port, message));
+  const files = { message: join(work, 'message'), answer: join(work, 'answer') };
+  return {
+    port: server.port,
+    pid: server.child.pid,
+    load: (options) => runLoad({ port: server.port, path, connections: 4, ...files, ...options }),
+    async stop() {
+      await stop(server.child);
+      await stop(fakes.child);
+    },
+  };
+}
+
+async function answerOf(port, message) {
+  const connection = await connect(port);
+  return new Promise((resolve, reject) =>
+    connection.call(requestHead(path, `127.0.0.1:${port}`), message, (error, bytes) =>
+      error ? reject(error) : resolve(Buffer.from(bytes)),
+    ),
+  );
+}
+
+async function runLoad(options) {
+  const child = start(loadCore, process.execPath, [generator, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return JSON.parse(await text(child.stdout));
+}

@@ -1,0 +1,149 @@
+import http from 'node:http';
+import { Client } from './lib/client.mjs';
+import { parseMetrics } from './lib/metrics.mjs';
+import { startOverloadWorld } from './lib/overload-world.mjs';
+import { sleep } from './lib/suite-run.mjs';
+
+export const name = 'overload';
+export const about = 'three times as much as the server can do, and 256 requests at once: what is taken is in time, the rest refused early';
+/** Short: shares of a machine that others use as well are not judged, only honesty. */
+export const short = (run) => suite(run, { workloads: ['W2'], deadlines: [1000], seconds: 3, isJudged: false });
+export const long = (run, minutes = 2) =>
+  suite(run, { workloads: ['W1', 'W2', 'W3'], deadlines: [250, 1000, 0], seconds: Math.max(10, (minutes * 60) / 12), isJudged: true });
+export const longLimitMinutes = 20;
+
+/** Of the best closed loop: W1 is cheaper than three calls of HTTP/2, so most of its processor would go into refusing. */
+const leastShare = { W2: 0.85, W3: 0.85 };
+const retryable = new Set(['8', '14']);
+const defaultDeadlineMs = 10_000;
+
+async function suite(run, { workloads, deadlines, seconds, isJudged }) {
+  for (const workload of workloads) {
+    const world = await startOverloadWorld(run, workload);
+    await world.load({ outstanding: 16, seconds: 2 });
+    const peak = await peakOf(run, workload, world, Math.min(seconds, 4));
+    await manyAtOnce(run, workload, world, Math.min(seconds, 5));
+    for (const deadlineMs of deadlines) await threeTimes(run, workload, world, { peak, deadlineMs, seconds, isJudged });
+    await world.stop();
+  }
+}
+
+/** The best of the closed loops, each twice, in turn. */
+async function peakOf(run, workload, world, seconds) {
+  let peak = 0;
+  const rates = [];
+  for (const outstanding of [16, 64, 16, 64]) {
+    const { goodput } = await world.load({ outstanding, seconds });
+    rates.push(`${goodput.toFixed(0)} (${outstanding})`);
+    peak = Math.max(peak, goodput);
+  }
+  run.note(`${workload}: answers a second of closed loops: ${rates.join(', ')}`);
+  return peak;
+}
+
+async function manyAtOnce(run, workload, world, seconds) {
+  const result = await world.load({ outstanding: 256, seconds });
+  const isClean = result.good === result.sent && result.rowsWithError === 0 && result.rowsWrong === 0;
+  run.check(
+    `${workload}: 256 outstanding: every answer right, no default`,
+    isClean,
+    `${result.sent} requests, ${result.goodput.toFixed(0)} a second, ${result.rowsWithError} rows with an error, ${result.rowsWrong} wrong, p99 ${result.p99.toFixed(0)} ms`,
+  );
+}
+
+async function threeTimes(run, workload, world, { peak, deadlineMs, seconds, isJudged }) {
+  const health = watchHealth(world.port);
+  const before = await metricsOf(world.port);
+  const result = await world.load({ rate: peak * 3, deadlineMs, connections: 8, seconds });
+  const states = await health.stop();
+  const after = await metricsOf(world.port);
+  const what = `${workload}, 3 × ${peak.toFixed(0)}/s, ${deadlineMs === 0 ? "the server's deadline" : `${deadlineMs} ms`}`;
+  const refused = Object.entries(result.refused);
+  const codes = refused.map(([code, count]) => `${count}× ${code}`).join(', ');
+  const share = result.goodput / peak;
+  const least = leastShare[workload];
+  const figures = `${result.goodput.toFixed(0)} a second = ${(share * 100).toFixed(0)} % of the peak, ${result.offered.toFixed(0)} sent; load up to ${result.lagP99.toFixed(0)} ms late and ${(result.clientBusy * 100).toFixed(0)} % busy`;
+  if (isJudged && least !== undefined) run.check(`${what}: goodput`, share >= least, figures);
+  else run.note(`${what}: goodput ${figures}`);
+  if (result.offered < peak * 2.85) run.note('the load generator did not produce three times the peak');
+
+  run.check(
+    `${what}: no row is wrong, defaulted rows carry an error`,
+    result.rowsWrong === 0,
+    `${result.rowsWithError} rows with an error`,
+  );
+  const others = refused.reduce((total, [code, count]) => (retryable.has(code) ? total : total + count), 0);
+  const inVain = result.late + result.expired + others;
+  // A process that stands still for a moment, as for a collection of garbage or for another one, misses what was due in it.
+  run.check(
+    `${what}: refused are RESOURCE_EXHAUSTED or UNAVAILABLE, hardly any is late`,
+    inVain <= result.sent * 0.02,
+    `${codes || 'none refused'}; after ${result.refusedP50.toFixed(1)} ms (p50); ${result.late + result.expired} late`,
+  );
+  const unhinted = Object.entries(result.unhinted).reduce((total, [code, count]) => (retryable.has(code) ? total + count : total), 0);
+  run.check(`${what}: every refusal says when to come again`, unhinted === 0, `${unhinted} without`);
+  const limitMs = deadlineMs || defaultDeadlineMs;
+  run.check(
+    `${what}: p99 of what was answered is below the deadline`,
+    result.p99 < limitMs,
+    `p50 ${result.p50.toFixed(0)}, p99 ${result.p99.toFixed(0)} ms`,
+  );
+  run.check(
+    `${what}: health stays truthful`,
+    states.wrong.length === 0 && states.asked > 0,
+    `${states.asked} asked, slowest ${states.slowestMs.toFixed(0)} ms ${states.wrong.slice(0, 2).join('; ')}`,
+  );
+  const counted = after.sum('inferflow_requests_refused_total') - before.sum('inferflow_requests_refused_total');
+  const received = refused.reduce((total, [code, count]) => (code === '8' ? total + count : total), 0);
+  run.check(`${what}: the metric counts the refused`, counted >= received, `${counted} counted, ${received} received`);
+}
+
+/** `/health/ready` and `grpc.health.v1` beside the load: they have to be answered, and the server serves. */
+function watchHealth(port) {
+  let isStopped = false;
+  const states = { asked: 0, slowestMs: 0, wrong: [] };
+  const loop = (async () => {
+    const client = new Client(port);
+    while (!isStopped) {
+      const begun = performance.now();
+      const [ready, grpc] = await Promise.all([
+        get(port, '/health/ready'),
+        client.unary('/grpc.health.v1.Health/Check', Buffer.alloc(0), { timeoutMs: 3000 }),
+      ]);
+      states.asked++;
+      states.slowestMs = Math.max(states.slowestMs, performance.now() - begun);
+      if (ready.status !== 200) states.wrong.push(`/health/ready ${ready.status}`);
+      // HealthCheckResponse { status = 1: SERVING = 1 }
+      if (grpc.code !== 0 || !grpc.body.equals(Buffer.from([8, 1]))) states.wrong.push(`grpc health ${grpc.code} ${grpc.message}`);
+      await sleep(100);
+    }
+    client.close();
+  })();
+  return {
+    async stop() {
+      isStopped = true;
+      await loop;
+      return states;
+    },
+  };
+}
+
+async function metricsOf(port) {
+  return parseMetrics((await get(port, '/metrics', 10_000)).body);
+}
+
+function get(port, path, timeoutMs = 3000) {
+  return new Promise((resolve) => {
+    const request = http.get({ host: '127.0.0.1', port, path, timeout: timeoutMs, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode, body }));
+      response.on('error', () => resolve({ status: 0, body }));
+    });
+    request.on('timeout', () => request.destroy(new Error('timeout')));
+    request.on('error', (error) => resolve({ status: 0, body: error.message }));
+  });
+}
