@@ -101,4 +101,25 @@ describe('an engine under more requests than it can answer', () => {
     expect(engine.inFlight).toBe(0);
     await engine.close();
   });
+
+  it('tells a request that waited what is wrong with it, and goes on with the next', async () => {
+    const engine = await engineWithStoreOf(2);
+    const before = Array.from({ length: 60 }, (_, at) => engine.inferPointWise(ask(`i${at}`), { deadlineMs: 20_000 }));
+    const bad = engine.inferPointWise(create(PointWiseRequestSchema, { modelConfigId: 'm' })).catch((error: EngineError) => error.code);
+    const after = engine.inferPointWise(ask('last'), { deadlineMs: 20_000 });
+    expect(engine.inFlight).toBe(62);
+    expect(await bad).toBe('INFERFLOW_ENGINE_INVALID_REQUEST');
+    const answers = await Promise.all([...before, after]);
+    expect(answers.every(({ targetScores }) => targetScores[0]?.error === '')).toBe(true);
+    expect(engine.inFlight).toBe(0);
+    await engine.close();
+  });
+
+  it('ends what waits when it is closed without grace', async () => {
+    const engine = await engineWithStoreOf(5);
+    const all = Array.from({ length: 80 }, (_, at) => engine.inferPointWise(ask(`i${at}`)).catch((error: EngineError) => error.code));
+    await engine.close(0);
+    expect(new Set(await Promise.all(all))).toEqual(new Set(['INFERFLOW_ENGINE_NOT_READY']));
+    expect(engine.inFlight).toBe(0);
+  });
 });
