@@ -160,6 +160,50 @@ describe('AdmissionGate', () => {
     expect(gate.limit).toBeGreaterThanOrEqual(100);
   });
 
+  it('works on more when callers are refused that have no time to wait', () => {
+    const gate = new AdmissionGate(1000);
+    let now = 0;
+    const refusedOf = (): number => {
+      const { entries, admissions } = enter(gate, 100, () => now, now + 100);
+      for (const [at, entry] of entries.entries()) {
+        now += at === 0 ? 90 : 0;
+        gate.called(entry, 0, 10, 200, now);
+        gate.leave(entry, now);
+      }
+      return admissions.filter((admission) => admission === Admission.refuse).length;
+    };
+    refusedOf();
+    expect(refusedOf()).toBeGreaterThan(0);
+    for (let turn = 0; turn < 30; turn++) refusedOf();
+    expect(refusedOf()).toBe(0);
+  });
+
+  it('takes calls that differ from each other for no sign of congestion: as many are worked on as come', () => {
+    for (const callMs of [100, 200, 500]) {
+      const meanMs = callMs * 0.3;
+      // Each takes 0.5 up to 1.5 of the mean, whatever else is under way; one comes per 1/45 of the mean.
+      const gate = new AdmissionGate(1000);
+      const under: { at: number; tookMs: number; entry: Entry }[] = [];
+      let now = 0;
+      let refused = 0;
+      for (let count = 0; count < 20_000; count++) {
+        now += meanMs / 45;
+        under.sort((one, other) => one.at - other.at);
+        for (let first = under[0]; first !== undefined && first.at <= now; first = under[0]) {
+          under.shift();
+          gate.called(first.entry, 0, first.tookMs, callMs, first.at);
+          gate.leave(first.entry, first.at);
+        }
+        const entry = new Entry(gate, () => now, now + callMs * 1.2);
+        const tookMs = meanMs * (0.5 + ((count * 0.618034) % 1));
+        entry.onBegin = () => under.push({ at: now + tookMs, tookMs, entry });
+        if (entry.enter() === Admission.refuse && count > 2000) refused++;
+      }
+      expect(refused).toBe(0);
+      expect(gate.limit).toBeGreaterThan(45);
+    }
+  });
+
   it('works on no more at once, and slowly on fewer, while the process is busy all the time', () => {
     let [now, idleShare, idleMs] = [0, 0, 0];
     const gate = new AdmissionGate(1000, new LoopLoad(() => idleMs));

@@ -46,8 +46,8 @@ const safeSpreads = 3;
 /**
  * How many requests of one model are worked on at once. Everything that is begun asks its upstreams at once and is then counted against
  * their deadlines; so what waits for a turn of ours, or in a queue that we caused, must wait before it begins, where no deadline but its
- * own runs, and where it costs no more than its message. The limit grows while somebody waits, upstreams are quick and this process has
- * time left; it shrinks when calls use up a good part of their deadlines and take much longer than with few requests at once (see
+ * own runs, and where it costs no more than its message. The limit grows while somebody waits or is refused, upstreams are quick and this
+ * process has time left; it shrinks when calls use up a good part of their deadlines and take much longer than with few requests at once (see
  * {@link UpstreamPace}), and slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory.
  * What cannot be answered in time is turned away early.
  */
@@ -65,6 +65,8 @@ export class AdmissionGate {
   #last: GateWaiter | null = null;
   #shrunkAt = Number.NEGATIVE_INFINITY;
   #isAdmitting = false;
+  /** The last who asked was refused: that shows as well as one who waits that there is too little room. */
+  #hasRefused = false;
   #serviceMs = 0;
   /** How far service times lie from their mean, on average. */
   #serviceSpreadMs = 0;
@@ -87,10 +89,15 @@ export class AdmissionGate {
 
   /** What is to become of a request that comes now: {@link AdmissionGate.letIn} it, have it {@link AdmissionGate.wait}, or refuse it because its turn would come too late. */
   ask(answerBy: number, now: number): Admission {
-    if (this.waiting === 0 && this.inside < this.limit) return Admission.begin;
+    if (this.waiting === 0 && this.inside < this.limit) {
+      this.#hasRefused = false;
+      return Admission.begin;
+    }
     const { waitMs } = this;
     const leftMs = answerBy - now;
-    return waitMs > leftMs * longestWaitShare || waitMs + this.#safeServiceMs > leftMs ? Admission.refuse : Admission.wait;
+    if (waitMs <= leftMs * longestWaitShare && waitMs + this.#safeServiceMs <= leftMs) return Admission.wait;
+    this.#hasRefused = true;
+    return Admission.refuse;
   }
 
   /** How long an entry that comes now is likely to wait: so many are inside at once, and each takes so long. 0 while nobody waits or it is not known. */
@@ -141,7 +148,7 @@ export class AdmissionGate {
     }
     this.#serviceSpreadMs += (Math.abs(tookMs - this.#serviceMs) - this.#serviceSpreadMs) * newestServiceWeight;
     this.#serviceMs += (tookMs - this.#serviceMs) * newestServiceWeight;
-    if (this.waiting === 0) return;
+    if (this.waiting === 0 && !this.#hasRefused) return;
     this.#adapt(now);
     this.#admit(now);
   }
