@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { GrpcCode } from '../grpc-code.js';
 import { refusalOf } from './admission.js';
 import type { HotCallHost } from './hot-call.js';
-import { LoopLoad } from './loop-load.js';
 import { RecentRefusal } from './recent-refusal.js';
 import { resolveOnePortOptions } from './resolve-one-port-options.js';
 import { retryLater } from './retry-later.js';
@@ -44,21 +43,5 @@ describe('refusalOf', () => {
     isSaturated = true;
     expect(ask()).toEqual({ reason: 'too-late', status });
     expect(refusalOf(host, method, { timeoutMs: 100, contentLength: 0, headers: () => ({}), recent: null }, 1001)).toBeNull();
-  });
-});
-
-describe('LoopLoad', () => {
-  it('is saturated when the loop hardly waits for events, looked at every 20 ms', () => {
-    let idleMs = 0;
-    const load = new LoopLoad(() => idleMs);
-    load.isSaturated(0);
-    idleMs = 10;
-    expect(load.isSaturated(30)).toBe(false);
-    idleMs = 10.2;
-    expect(load.isSaturated(40)).toBe(false);
-    expect(load.isSaturated(60)).toBe(true);
-    idleMs = 30;
-    expect(load.isSaturated(70)).toBe(true);
-    expect(load.isSaturated(90)).toBe(false);
   });
 });
