@@ -77,9 +77,9 @@ export interface OnePortOptions {
   maxConnections?: number;
   /** Streams at once on one connection. @default 1024 */
   maxConcurrentStreams?: number;
-  /** A connection is asked to leave after this time, ±10 %. 0 means never. @default 0 */
+  /** A connection is asked to leave after this time, ±10 %, and after 22 days at the latest. 0 means never. @default 0 */
   maxConnectionAgeMs?: number;
-  /** A connection without traffic is closed. 0 means never. @default 600000 */
+  /** A connection without traffic for this time, 22 days at the most, is closed. 0 means never. @default 600000 */
   idleTimeoutMs?: number;
   /** Time for the first bytes, TLS and the headers of an HTTP/1.1 request. @default 10000 */
   handshakeTimeoutMs?: number;

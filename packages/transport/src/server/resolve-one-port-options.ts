@@ -5,6 +5,9 @@ import type { GrpcStatus } from '../grpc-status.js';
 import type { OnePortListener, OnePortOptions, RefusalReason, ServerTls, SessionEvent } from './one-port-options.js';
 import type { HotMethod } from './server-call.js';
 
+/** 22 days, and 10 % more are still a time that a timer takes: what is above would be over at once. */
+const longestMs = 22 * 24 * 3600 * 1000;
+
 /** {@link OnePortOptions} with every default filled in and checked. */
 export interface ResolvedOnePortOptions {
   readonly hot: ReadonlyMap<string, HotMethod>;
@@ -56,8 +59,8 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
     maxUnsentBytesPerConnection: atLeast('maxUnsentBytesPerConnection', options.maxUnsentBytesPerConnection ?? 64 * 1024 * 1024, 1),
     maxConnections: atLeast('maxConnections', options.maxConnections ?? 0, 0),
     maxConcurrentStreams: atLeast('maxConcurrentStreams', options.maxConcurrentStreams ?? 1024, 1),
-    maxConnectionAgeMs: atLeast('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0),
-    idleTimeoutMs: atLeast('idleTimeoutMs', options.idleTimeoutMs ?? 600_000, 0),
+    maxConnectionAgeMs: Math.min(atLeast('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0), longestMs),
+    idleTimeoutMs: Math.min(atLeast('idleTimeoutMs', options.idleTimeoutMs ?? 600_000, 0), longestMs),
     handshakeTimeoutMs: atLeast('handshakeTimeoutMs', options.handshakeTimeoutMs ?? 10_000, 1),
     receiveTimeoutMs: atLeast('receiveTimeoutMs', options.receiveTimeoutMs ?? 30_000, 1),
     sendTimeoutMs: atLeast('sendTimeoutMs', options.sendTimeoutMs ?? 30_000, 1),
