@@ -1,6 +1,7 @@
-import { create } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { createObjectSource } from '@inferflow/config';
 import { PointWiseRequestSchema } from '@inferflow/proto';
+import { CallScope } from '@inferflow/transport';
 import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
 import type { EngineError } from './errors.js';
@@ -121,5 +122,25 @@ describe('an engine under more requests than it can answer', () => {
     await engine.close(0);
     expect(new Set(await Promise.all(all))).toEqual(new Set(['INFERFLOW_ENGINE_NOT_READY']));
     expect(engine.inFlight).toBe(0);
+  });
+
+  it('tells each caller once when it is closed, though callers leave while others are told', async () => {
+    const engine = await engineWithStoreOf(5);
+    const message = toBinary(PointWiseRequestSchema, ask('i'));
+    const scopes = Array.from({ length: 80 }, () => new CallScope(performance.now() + 5000));
+    const told = scopes.map(() => 0);
+    const [inferPointWise] = engine
+      .hotMethods(({ message }) => ({ code: 14, message }))
+      .filter(({ path }) => path.endsWith('InferPointWise'));
+    scopes.forEach((scope, at) => {
+      const tell = () => {
+        told[at] = (told[at] as number) + 1;
+        scopes[(at + 1) % scopes.length]?.end('cancelled');
+      };
+      inferPointWise?.handle({ message, scope, header: () => undefined, headerValues: () => [], respond: tell, fail: tell });
+    });
+    await engine.close(0);
+    expect(engine.inFlight).toBe(0);
+    expect(told.every((times) => times === 1)).toBe(true);
   });
 });

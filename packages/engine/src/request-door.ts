@@ -303,11 +303,11 @@ export class RequestDoor implements RunObserver, WaitingHost {
       });
     }
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
-    for (const waiting of [...this.#waiting]) {
+    for (const waiting of this.#waiting) {
+      this.#waiting.delete(waiting);
       waiting.stop();
       this.#refuse(waiting.request.method, aborted, waiting.request.caller, waiting.request.startedAt);
     }
-    this.#waiting.clear();
     for (const run of [...this.#runs]) run.abort(aborted);
   }
 }
