@@ -160,6 +160,20 @@ describe('AdmissionGate', () => {
     expect(gate.limit).toBeGreaterThanOrEqual(100);
   });
 
+  it('takes a burst long after the first requests were slow: what was learned of those is outdated', () => {
+    const gate = new AdmissionGate(1000);
+    let now = 0;
+    for (let count = 0; count < 1000; count++) {
+      const entry = new Entry(gate, () => now, now + 250);
+      expect(entry.enter()).toBe(Admission.begin);
+      now += count === 0 ? 300 : 5;
+      gate.called(entry, 0, 5, 200, now);
+      gate.leave(entry, now);
+    }
+    const { admissions } = enter(gate, 150, () => now, now + 250);
+    expect(admissions.filter((admission) => admission === Admission.refuse)).toHaveLength(0);
+  });
+
   it('works on more when callers are refused that have no time to wait', () => {
     const gate = new AdmissionGate(1000);
     let now = 0;
