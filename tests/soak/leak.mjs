@@ -45,6 +45,13 @@ async function suite(run, seconds) {
   run.check('every call to an upstream was well formed', malformed.length === 0, malformed.slice(0, 2).join('; '));
 
   const isLong = seconds >= 120;
+  const every = Math.max(1, Math.floor(samples.length / 20));
+  run.note(
+    `RSS every ${every} s: ${samples
+      .filter((_, at) => at % every === 0)
+      .map((bytes) => (bytes / 1048576).toFixed(0))
+      .join(' ')} MiB`,
+  );
   // The first minute still grows by what is compiled and by the young generation: the short form only meets a gross leak.
   const mark = isLong ? samples.slice(60 - warmUp - 5, 60 - warmUp + 5) : samples.slice(0, samples.length / 4);
   const [first, last] = [median(mark), median(samples.slice(isLong ? -10 : -samples.length / 4))];

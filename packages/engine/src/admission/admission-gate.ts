@@ -39,7 +39,8 @@ const easeBy = 0.99;
 const longestWaitShare = 0.4;
 const shortestHintMs = 10;
 const longestHintMs = 5_000;
-const newestServiceWeight = 0.1;
+/** So little that what is inside while the process stands still for a moment, as for a collection of garbage, does not count for much. */
+const newestServiceWeight = 0.03;
 /** Mean deviations above the mean that most answers keep within. */
 const safeSpreads = 3;
 
@@ -68,6 +69,10 @@ export class AdmissionGate {
   /** The last who asked was refused: that shows as well as one who waits that there is too little room. */
   #hasRefused = false;
   #serviceMs = 0;
+  /** Between one that leaves and the next, on average, while somebody waits. */
+  #intervalMs = 0;
+  /** When one left while somebody waited; 0 = nobody did. */
+  #leftAt = 0;
   /** How far service times lie from their mean, on average. */
   #serviceSpreadMs = 0;
 
@@ -100,9 +105,9 @@ export class AdmissionGate {
     return Admission.refuse;
   }
 
-  /** How long an entry that comes now is likely to wait: so many are inside at once, and each takes so long. 0 while nobody waits or it is not known. */
+  /** How long an entry that comes now is likely to wait, by how fast others leave. 0 while nobody waits or it is not known. */
   get waitMs(): number {
-    return this.waiting === 0 ? 0 : ((this.waiting + 1) * this.#serviceMs) / this.limit;
+    return this.waiting === 0 ? 0 : (this.waiting + 1) * this.#intervalMs;
   }
 
   /** What a caller is told that was refused: by then about half of those who wait have gone. One of few values: 10 ms doubled some times, at most 5 s. */
@@ -148,6 +153,7 @@ export class AdmissionGate {
     }
     this.#serviceSpreadMs += (Math.abs(tookMs - this.#serviceMs) - this.#serviceSpreadMs) * newestServiceWeight;
     this.#serviceMs += (tookMs - this.#serviceMs) * newestServiceWeight;
+    this.#noteInterval(now);
     if (this.waiting === 0 && !this.#hasRefused) return;
     this.#adapt(now);
     this.#admit(now);
@@ -161,6 +167,13 @@ export class AdmissionGate {
     this.#limit = Math.max(this.#least, Math.min(this.#limit, this.inside) * shrinkBy);
     this.#shrunkAt = now;
     pace.forgive(deadlineMs);
+  }
+
+  #noteInterval(now: number): void {
+    if (this.#intervalMs === 0) this.#intervalMs = this.#serviceMs / this.limit;
+    else if (this.#leftAt > 0) this.#intervalMs += (now - this.#leftAt - this.#intervalMs) * newestServiceWeight;
+    // Without anybody waiting the next interval would say how often requests come, not how fast they can leave.
+    this.#leftAt = this.waiting > 0 ? now : 0;
   }
 
   #paceOf(component: number): UpstreamPace {
