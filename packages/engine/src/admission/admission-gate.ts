@@ -69,9 +69,8 @@ export class AdmissionGate {
   /** The last who asked was refused: that shows as well as one who waits that there is too little room. */
   #hasRefused = false;
   #serviceMs = 0;
-  /** Between one that leaves and the next, on average, while somebody waits. */
+  /** Between one that leaves and the next, on average, while somebody waits; 0 = not known. */
   #intervalMs = 0;
-  /** When one left while somebody waited; 0 = nobody did. */
   #leftAt = 0;
   /** How far service times lie from their mean, on average. */
   #serviceSpreadMs = 0;
@@ -107,7 +106,7 @@ export class AdmissionGate {
 
   /** How long an entry that comes now is likely to wait, by how fast others leave. 0 while nobody waits or it is not known. */
   get waitMs(): number {
-    return this.waiting === 0 ? 0 : (this.waiting + 1) * this.#intervalMs;
+    return this.waiting === 0 ? 0 : (this.waiting + 1) * (this.#intervalMs || this.#serviceMs / this.limit);
   }
 
   /** What a caller is told that was refused: by then about half of those who wait have gone. One of few values: 10 ms doubled some times, at most 5 s. */
@@ -170,10 +169,14 @@ export class AdmissionGate {
   }
 
   #noteInterval(now: number): void {
+    if (this.waiting === 0) {
+      // The next would say how often requests come, not how fast they can leave.
+      this.#intervalMs = 0;
+      return;
+    }
     if (this.#intervalMs === 0) this.#intervalMs = this.#serviceMs / this.limit;
-    else if (this.#leftAt > 0) this.#intervalMs += (now - this.#leftAt - this.#intervalMs) * newestServiceWeight;
-    // Without anybody waiting the next interval would say how often requests come, not how fast they can leave.
-    this.#leftAt = this.waiting > 0 ? now : 0;
+    else this.#intervalMs += (now - this.#leftAt - this.#intervalMs) * newestServiceWeight;
+    this.#leftAt = now;
   }
 
   #paceOf(component: number): UpstreamPace {
