@@ -238,6 +238,17 @@ describe('AdmissionGate', () => {
     expect(gate.limit).toBeGreaterThan(16);
   });
 
+  it('does not take a process that stood still for a moment for one that is slow', () => {
+    const gate = new AdmissionGate(16);
+    let now = 0;
+    const { entries } = enter(gate, 400, () => now, 1e9);
+    entries.forEach((entry, at) => {
+      now += at === 100 ? 2000 : 1;
+      if (at >= 100 && at < 140) expect(gate.ask(now + 5000, now)).toBe(Admission.wait);
+      gate.leave(entry, now);
+    });
+  });
+
   it('gives few different hints', () => {
     const hints = new Set<number>();
     let now = 0;

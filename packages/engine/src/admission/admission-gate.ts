@@ -41,6 +41,7 @@ const shortestHintMs = 10;
 const longestHintMs = 5_000;
 /** So little that what is inside while the process stands still for a moment, as for a collection of garbage, does not count for much. */
 const newestServiceWeight = 0.03;
+const longestPause = 4;
 /** Mean deviations above the mean that most answers keep within. */
 const safeSpreads = 3;
 
@@ -175,7 +176,11 @@ export class AdmissionGate {
       return;
     }
     if (this.#intervalMs === 0) this.#intervalMs = this.#serviceMs / this.limit;
-    else this.#intervalMs += (now - this.#leftAt - this.#intervalMs) * newestServiceWeight;
+    else {
+      // All that are inside may leave at once, and then nobody for as long as they took; a longer pause is the process standing still.
+      const longest = longestPause * this.limit * this.#intervalMs;
+      this.#intervalMs += (Math.min(now - this.#leftAt, longest) - this.#intervalMs) * newestServiceWeight;
+    }
     this.#leftAt = now;
   }
 
