@@ -42,5 +42,6 @@ export function createHotMethods(door: RequestDoor, maxMessageBytes: number, toG
     maxMessageBytes,
     // The table's keys are the methods.
     handle: (call: ServerCall) => door.begin(method as EngineMethod, new HotCaller(call, toGrpcStatus), call.message),
+    sharesRefusals: (now: number) => door.models.isOne(now),
   }));
 }

@@ -53,7 +53,8 @@ class TestCaller implements Caller {
 }
 
 async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { logTap?: LogTap | null; telemetry?: Telemetry } = {}) {
-  const source = createObjectSource({ m: modelConfig({ plugins: [plugin('p', 'double', 'v', 'a')], answer: ['item', 'a'] }) });
+  const config = modelConfig({ plugins: [plugin('p', 'double', 'v', 'a')], answer: ['item', 'a'] });
+  const source = createObjectSource({ m: config, other: config });
   const resolved = resolveEngineOptions({ configSource: source, boundPlansPerModel: 3, limits: { maxTargets: 1000 } });
   const registry = registryOf({
     double: (run) => {
@@ -99,11 +100,11 @@ async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { lo
   return { door, pool, plan };
 }
 
-function request(rows: number, extraFeature?: string): Uint8Array {
+function request(rows: number, extraFeature?: string, modelConfigId = 'm'): Uint8Array {
   return toBinary(
     PointWiseRequestSchema,
     create(PointWiseRequestSchema, {
-      modelConfigId: 'm',
+      modelConfigId,
       trackingId: 'track-1',
       targetInputSchema: [{ name: 'v' }, ...(extraFeature === undefined ? [] : [{ name: extraFeature }])],
       targets: Array.from({ length: rows }, (_, row) => ({ id: `t${row}`, featureValues: [text(String(row))] })),
@@ -189,6 +190,19 @@ describe('RequestDoor', () => {
     second?.release();
     expect(pool.outstanding).toBe(0);
     expect(pool.strayReleases).toBe(0);
+  });
+
+  it('knows whether all requests of the last minute were for one model', async () => {
+    const { door } = await openDoor();
+    const ask = (modelConfigId: string) => door.begin('InferPointWise', new TestCaller(), request(1, undefined, modelConfigId));
+    const inMs = (ms: number) => door.models.isOne(performance.now() + ms);
+    for (let count = 0; count < 3; count++) ask('m');
+    ask('nobody');
+    expect(inMs(0)).toBe(true);
+    ask('other');
+    expect([inMs(0), inMs(59_000), inMs(61_000)]).toEqual([false, false, true]);
+    ask('m');
+    expect(inMs(0)).toBe(false);
   });
 
   it('tells diagnostics channels about requests and components', async () => {

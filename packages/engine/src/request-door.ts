@@ -11,6 +11,7 @@ import { FailureLog } from './failure-log.js';
 import type { LogTap } from './log-tap.js';
 import { LoggedRun } from './logged-run.js';
 import type { EngineMetrics } from './metrics.js';
+import { ModelMix } from './model-mix.js';
 import type { ModelTable } from './model-table.js';
 import { budgetOf } from './request/budget.js';
 import { checkMessageBytes } from './request/check-limits.js';
@@ -46,6 +47,7 @@ const componentEnd = channel('inferflow:component:end');
  */
 export class RequestDoor implements RunObserver, WaitingHost {
   inFlight = 0;
+  readonly models = new ModelMix();
   readonly #services: DoorServices;
   readonly #predict: PredictOpener;
   readonly #inferflow: InferflowOpener;
@@ -89,6 +91,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
   /** Has a request begin or wait, or refuses it. */
   #admit(plan: ModelPlan, method: EngineMethod, caller: Caller, message: Uint8Array, startedAt: number): void {
     const { modelConfigId, gate } = plan;
+    this.models.asked(modelConfigId, startedAt);
     const { deadlineMs, reserveMs } = this.#services.defaults;
     const budget = budgetOf(startedAt, caller.scope.deadline, plan.config.deadlineMs, deadlineMs, reserveMs);
     if (budget.deadline <= startedAt) {

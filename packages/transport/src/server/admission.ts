@@ -47,7 +47,7 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
   if (load.heldBytes >= options.maxHeldBytes) return heldBytesRefusal;
   if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
   const repeated = request.recent?.of(timeoutMs, now) ?? null;
-  return repeated !== null && load.isSaturated(now) ? repeated : null;
+  return repeated !== null && load.isSaturated(now) && method.sharesRefusals?.(now) === true ? repeated : null;
 }
 
 // These are sent when there is least time for them, so they are made once.

@@ -215,6 +215,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   }
 
   #noteRefusal(status: SharedStatus): void {
+    if (this.#method.sharesRefusals === undefined) return;
     this.recent?.note(status, this.#timeoutMs, performance.now());
   }
 

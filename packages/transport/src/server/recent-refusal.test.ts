@@ -35,7 +35,8 @@ describe('refusalOf', () => {
     let isSaturated = false;
     const load = { hotInFlight: 0, heldBytes: 0, lagMs: () => 0, isSaturated: () => isSaturated };
     const host = { options, load } as unknown as HotCallHost;
-    const method: HotMethod = { path: '/a.B/C', maxMessageBytes: 100, handle: () => {} };
+    let sharesRefusals = true;
+    const method: HotMethod = { path: '/a.B/C', maxMessageBytes: 100, handle: () => {}, sharesRefusals: () => sharesRefusals };
     const recent = new RecentRefusal();
     const ask = () => refusalOf(host, method, { timeoutMs: 100, contentLength: 0, headers: () => ({}), recent }, 1001);
     recent.note(status, 100, 1000);
@@ -43,5 +44,7 @@ describe('refusalOf', () => {
     isSaturated = true;
     expect(ask()).toEqual({ reason: 'too-late', status });
     expect(refusalOf(host, method, { timeoutMs: 100, contentLength: 0, headers: () => ({}), recent: null }, 1001)).toBeNull();
+    sharesRefusals = false;
+    expect(ask()).toBeNull();
   });
 });

@@ -10,7 +10,7 @@ const precisionMs = 1;
 /**
  * What the calls of one connection were told lately: that their turn would come too late. While the process itself is what everything
  * waits for, the next call of that connection that has no more time is told the same before its message is read: reading it would cost
- * more than telling, and callers that are not turned away use connections of their own as a rule. Then one is let through to ask again.
+ * more than telling. That holds only while all calls are for the same, see `HotMethod.sharesRefusals`. Then one is let through to ask again.
  */
 export class RecentRefusal {
   #refusal: Refusal | null = null;

@@ -26,4 +26,10 @@ export interface HotMethod {
   readonly maxMessageBytes: number;
   /** Must call `respond` or `fail` once, now or later. A throw is answered with INTERNAL. */
   handle(call: ServerCall): void;
+  /**
+   * Whether a `SharedStatus` with which a call fails inside `handle` is one for the next calls of its connection, too, whatever they ask for:
+   * while the process is busy all the time they are told it unread. `now` on the `performance.now()` clock.
+   * @default never
+   */
+  sharesRefusals?(now: number): boolean;
 }
