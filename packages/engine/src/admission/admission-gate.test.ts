@@ -192,6 +192,41 @@ describe('AdmissionGate', () => {
     expect(refusedOf()).toBe(0);
   });
 
+  it('asks an upstream that can do little at once for no more than it answers in time', () => {
+    // Two workers take 20 ms for each, in order; three times what they can do comes.
+    const gate = new AdmissionGate(1000);
+    const under: { at: number; tookMs: number; entry: Entry }[] = [];
+    const free = [0, 0];
+    let now = 0;
+    let [late, inTime] = [0, 0];
+    const moveTo = (until: number) => {
+      for (let first = under[0]; first !== undefined && first.at <= until; first = under[0]) {
+        under.shift();
+        now = first.at;
+        if (now > 10_000 && first.tookMs === 200) late++;
+        else if (now > 10_000) inTime++;
+        gate.called(first.entry, 0, first.tookMs, 200, now);
+        gate.leave(first.entry, now);
+      }
+      now = until;
+    };
+    while (now < 20_000) {
+      // Few at first, so that it is known what a call takes.
+      moveTo(now + (now < 3000 ? 50 : 1000 / 300));
+      const entry = new Entry(gate, () => now, now + 295);
+      entry.onBegin = () => {
+        const worker = (free[0] as number) <= (free[1] as number) ? 0 : 1;
+        free[worker] = Math.max(free[worker] as number, now) + 20;
+        const tookMs = Math.min((free[worker] as number) - now, 200);
+        under.push({ at: now + tookMs, tookMs, entry });
+        under.sort((one, other) => one.at - other.at);
+      };
+      entry.enter();
+    }
+    expect(late).toBe(0);
+    expect(inTime).toBeGreaterThan(900);
+  });
+
   it('takes calls that differ from each other for no sign of congestion: as many are worked on as come', () => {
     for (const callMs of [100, 200, 500]) {
       const meanMs = callMs * 0.3;

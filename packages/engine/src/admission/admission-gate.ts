@@ -29,7 +29,9 @@ export type Admission = (typeof Admission)[keyof typeof Admission];
 
 const startLimit = 32;
 /** So few at once are never the reason that an upstream is late: what it takes then is its own pace. */
-const leastLimit = 16;
+const leastLimit = 4;
+/** Fewer would have a busy process wait for its upstreams. */
+const leastWhenBusy = 16;
 /** Per entry that leaves: a quarter more in the time that one takes, for what it costs is seen only then. */
 const growth = 0.25;
 const shrinkBy = 0.7;
@@ -191,7 +193,7 @@ export class AdmissionGate {
 
   #adapt(now: number): void {
     if (this.#load?.isSaturated(now) === true) {
-      this.#limit = Math.max(this.#least, this.#limit * easeBy);
+      this.#limit = Math.min(this.#limit, Math.max(leastWhenBusy, this.#limit * easeBy));
       return;
     }
     for (const pace of this.#paces) if (!pace.isQuick) return;
