@@ -268,6 +268,13 @@ describe('AdmissionGate', () => {
     };
     serve(5);
     expect(gate.limit).toBe(16);
+    const [slow] = enter(gate, 1, () => now).entries as [Entry];
+    for (let count = 0; count < 200; count++) gate.called(slow, 0, count < 100 ? 5 : 200, 200, now);
+    gate.leave(slow, now);
+    expect(gate.limit).toBeLessThan(16);
+    for (let count = 0; count < 100; count++) gate.called(slow, 0, 5, 200, now);
+    serve(5);
+    expect(gate.limit).toBe(16);
     idleShare = 0.5;
     serve(1);
     expect(gate.limit).toBeGreaterThan(16);

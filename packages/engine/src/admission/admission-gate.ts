@@ -192,8 +192,8 @@ export class AdmissionGate {
   }
 
   #adapt(now: number): void {
-    if (this.#load?.isSaturated(now) === true) {
-      this.#limit = Math.min(this.#limit, Math.max(leastWhenBusy, this.#limit * easeBy));
+    if (this.#limit > leastWhenBusy && this.#load?.isSaturated(now) === true) {
+      this.#limit = Math.max(leastWhenBusy, this.#limit * easeBy);
       return;
     }
     for (const pace of this.#paces) if (!pace.isQuick) return;
