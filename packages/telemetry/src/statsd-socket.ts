@@ -36,6 +36,8 @@ export class StatsdSocket {
   #lookedUpAt = Number.NEGATIVE_INFINITY;
   #isLookingUp = false;
   #isClosed = false;
+  /** Nobody waits any more for an address to be found. */
+  #isOver = false;
   #sending = 0;
   #drained: (() => void) | undefined;
 
@@ -105,6 +107,7 @@ export class StatsdSocket {
         };
       });
     }
+    this.#isOver = true;
     this.#socket?.close();
     this.#socket = undefined;
     this.#address = undefined;
@@ -128,6 +131,7 @@ export class StatsdSocket {
   }
 
   #use(address: string, type: 'udp4' | 'udp6'): void {
+    if (this.#isOver) return;
     if (address !== this.#address || this.#socket === undefined) {
       this.#socket?.close();
       this.#socket = createSocket(type);
