@@ -4,7 +4,7 @@
 // CPU per request of the stock server beside the same flow written straightforwardly on connect-node and on grpc-js, on the same
 // requests, fakes and configuration, in one run: all servers are up, loads are short and taken in turn, ratios are medians of the ratios
 // of neighbouring loads. Every answer that is checked is checked bit by bit, before and after the load.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,9 +35,17 @@ if (options.check || options['save-baseline']) {
   options.only ??= 'connect,inferflow';
 }
 // Servers get faster as they get warm: a comparison needs loads as many and as long as those of the baseline.
+if (options.check && !existsSync(options.baseline)) usageError(`there is no baseline ${options.baseline}`);
 const like = options.check ? readBaseline(options.baseline).conditions : {};
-const seconds = Number(options.seconds ?? like.seconds ?? 1);
-const cycles = Number(options.cycles ?? like.cycles ?? 6);
+const seconds = numberOf('seconds', options.seconds ?? like.seconds ?? 1);
+const cycles = numberOf('cycles', options.cycles ?? like.cycles ?? 6);
+if (!Number.isInteger(cycles)) usageError('--cycles takes a whole number');
+if (options.rate !== undefined) numberOf('rate', options.rate);
+const outstanding = options.outstanding.split(',').filter(Boolean);
+if (!outstanding.every((amount) => /^[1-9]\d*$/.test(amount))) usageError('--outstanding takes numbers of requests: 16,64');
+const latency = options.latency.split(',');
+if (latency.length !== 2 || !latency.every((ms) => /^\d+(\.\d+)?$/.test(ms)))
+  usageError('--latency takes the milliseconds of the feature store and of the model server: 2,5');
 const workloads = options.workload.split(',');
 for (const name of workloads)
   if (!Object.hasOwn(WORKLOADS, name)) usageError(`there is no workload "${name}", only ${Object.keys(WORKLOADS).join(', ')}`);
@@ -48,7 +56,7 @@ process.on('uncaughtException', (error) => {
 const work = mkdtempSync(join(tmpdir(), 'inferflow-bench-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 const distinctSeeds = Array.from({ length: 48 }, (_, seed) => seed + 1);
-const [storeMs, modelMs] = options.latency.split(',').map(Number);
+const [storeMs, modelMs] = latency.map(Number);
 
 function readOptions() {
   try {
@@ -78,6 +86,11 @@ function readOptions() {
   }
 }
 
+function numberOf(option, text) {
+  if (!(Number(text) > 0)) usageError(`--${option} takes a number above 0, not "${text}"`);
+  return Number(text);
+}
+
 function usageError(text) {
   console.error(`bench: ${text}\n--help shows the options`);
   process.exit(2);
@@ -99,6 +112,9 @@ function commandsFor(workload) {
     ...(!options['no-sharing'] && { 'inferflow+sharing': { command: ours, env: { INFERFLOW_SHARE_FETCHES: 1 } } }),
   };
   const wanted = options.only?.split(',');
+  const unknown = wanted?.find((name) => all[name] === undefined);
+  if (unknown !== undefined && unknown !== 'hybrid')
+    usageError(`--only: there is no server "${unknown}", only ${Object.keys(all).join(', ')}`);
   return Object.entries(all).filter(([name]) => wanted === undefined || wanted.includes(name));
 }
 
@@ -152,8 +168,9 @@ async function run(name) {
   for (const server of servers) await load(server, files.same, 'closed', 16, 4);
 
   const ours = ({ name: server }) => server.startsWith('inferflow');
-  const outstanding = options.outstanding.split(',').filter(Boolean).map(Number);
-  const loads = outstanding.map((amount) => ({ key: `${amount} outstanding`, mode: 'closed', amount: () => amount, body: files.same }));
+  const loads = outstanding
+    .map(Number)
+    .map((amount) => ({ key: `${amount} outstanding`, mode: 'closed', amount: () => amount, body: files.same }));
   if (!options['no-half'] && outstanding.length > 0)
     loads.push({
       key: 'half load (open loop at half of its best rate)',

@@ -16,15 +16,30 @@ const names = readdirSync(folder)
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => file.slice(0, -4))
   .sort();
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    minutes: { type: 'string' },
-    short: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    retry: { type: 'boolean', default: false },
-  },
-});
+const { values: options, positionals } = readArguments();
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        minutes: { type: 'string' },
+        short: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        retry: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    return usageError(error.message);
+  }
+}
+
+function usageError(text) {
+  if (text !== '') console.error(text);
+  console.error(`usage: npm run soak -- <suite…> [--minutes N] [--short] [--retry] | --short | --list\nsuites: ${names.join(' ')}`);
+  process.exit(2);
+}
+
 const load = (name) => import(pathToFileURL(join(folder, `${name}.mjs`)).href);
 
 if (options.list) {
@@ -34,9 +49,7 @@ if (options.list) {
 const unknown = positionals.filter((name) => !names.includes(name));
 const minutes = options.minutes === undefined ? undefined : Number(options.minutes);
 if (unknown.length > 0 || (positionals.length === 0 && !options.short) || (minutes !== undefined && !(minutes > 0))) {
-  if (unknown.length > 0) console.error(`no such suite: ${unknown.join(', ')}`);
-  console.error(`usage: npm run soak -- <suite…> [--minutes N] [--short] [--retry] | --short | --list\nsuites: ${names.join(' ')}`);
-  process.exit(2);
+  usageError(unknown.length > 0 ? `no such suite: ${unknown.join(', ')}` : '');
 }
 if (!existsSync(join(root, 'apps/server/dist/main.js'))) {
   console.error('apps/server is not built: npm run build');

@@ -52,18 +52,24 @@ try {
   // With --once nothing serves afterwards: the lines are for the next `npm start`.
   const port = once ? '8085' : server.port;
   const url = `http://localhost:${port}`;
+  // The lean listener has the scoring methods alone; reflection, which buf curl asks for the types, is on the full port.
+  const isLean = environment.boolean('INFERFLOW_LEAN_LISTENER');
+  const { fullPort } = server;
+  const full = fullPort === null ? 'INFERFLOW_FULL_PORT opens a port for the rest' : `everything else on ${fullPort}`;
+  const protocols = isLean ? `gRPC and HTTP/1.1; ${full}` : 'gRPC, gRPC-Web, Connect, HTTP';
+  const reflectionUrl = fullPort === null ? url : `http://localhost:${fullPort}`;
   console.log(`\n${request.modelConfigId}: ${answer.targets.length} films, best first\n`);
   console.log(renderTable(ranked.columns, ranked.rows));
   const outcomes = answer.quality?.components.map((component) => `${component.name} ${component.status}`).join(', ');
   console.log(`\ncomponents: ${outcomes}`);
   console.log(`
-${once ? `Run "npm start" and it keeps serving on ${url}` : `Serving on ${url}`} (gRPC, gRPC-Web, Connect, HTTP). Try:
+${once ? `Run "npm start" and it keeps serving on ${url}` : `Serving on ${url}`} (${protocols}). Try:
 
   node apps/cli/dist/main.js infer ${requestFile} -s localhost:${port}
 
   curl -s ${url}/Predict/InferPointWise -H 'content-type: application/json' -d @examples/movies/requests/rank-drama.connect.json
 
-  npx buf curl --http2-prior-knowledge --protocol grpc ${url}/Predict/InferPointWise -d @examples/movies/requests/rank-drama.connect.json
+  npx buf curl --http2-prior-knowledge --protocol grpc ${reflectionUrl}/Predict/InferPointWise -d @examples/movies/requests/rank-drama.connect.json
 
   metrics: ${url}/metrics    readiness: ${url}/health/ready    what is where: ${url}/
 ${once ? '' : '\nCtrl-C stops it.\n'}`);

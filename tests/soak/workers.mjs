@@ -10,6 +10,9 @@ export const about = 'several processes on one port: dead ones are replaced, one
 export const short = (run) => suite(run, { workers: 2, kills: 2 });
 export const long = (run, minutes = 5) => suite(run, { workers: 4, kills: 6 * minutes });
 
+/** A worker that died early waits up to 30 s for its successor. */
+const backOffMs = 45_000;
+
 async function suite(run, { workers, kills }) {
   const fakes = await startFaultFakes(run);
   const models = { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 4000 }) };
@@ -47,8 +50,8 @@ async function suite(run, { workers, kills }) {
     const before = counted(await metricsOf(server));
     const victims = workerIds(server);
     process.kill(victims[killed % victims.length], 'SIGKILL');
-    const isBack = await until(async () => (await metricsOf(server)).sum('inferflow_worker_restarts_total') > killed, 15_000, 100);
-    const after = await until(async () => (await metricsOf(server)).sum('inferflow_workers') === workers, 15_000, 100);
+    const isBack = await until(async () => (await metricsOf(server)).sum('inferflow_worker_restarts_total') > killed, backOffMs, 100);
+    const after = await until(async () => (await metricsOf(server)).sum('inferflow_workers') === workers, backOffMs, 100);
     run.check(`worker ${killed + 1} killed: replaced`, isBack && after);
     const now = counted(await metricsOf(server));
     run.check('counters do not fall', now >= before, `${before} → ${now}`);

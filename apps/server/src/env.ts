@@ -174,7 +174,7 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
     case 'workers':
       return text === 'auto' || (/^\d{1,3}$/.test(text) && Number(text) >= 1)
         ? { value: text === 'auto' ? text : String(Number(text)) }
-        : { problem: `expected a number of processes, 1 or more, or auto, found ${shown(variable, text)}` };
+        : { problem: `expected a number of processes, 1 to 999, or auto, found ${shown(variable, text)}` };
     case 'number':
       return Number.isFinite(Number(text))
         ? inRange(variable, Number(text))
