@@ -54,7 +54,8 @@ export class RequestDoor implements RunObserver, WaitingHost {
   readonly #writer = new AnswerWriter();
   readonly #failureLog: FailureLog | null;
   readonly #runs: RequestRun[] = [];
-  readonly #waiting = new Set<WaitingRequest>();
+  /** A list, and no set: a set's outgrown tables hold on to what they held, one to the next, until old memory is collected. */
+  readonly #waiting: WaitingRequest[] = [];
   readonly #whenIdle: (() => void)[] = [];
   #refusal: EngineError | null = null;
   #full: EngineError | null = null;
@@ -105,7 +106,8 @@ export class RequestDoor implements RunObserver, WaitingHost {
     else if (admission === Admission.refuse) this.#turnAway(plan, request, gate.retryAfterMs);
     else {
       const waiting = new WaitingRequest(plan, request, this);
-      this.#waiting.add(waiting);
+      waiting.openIndex = this.#waiting.length;
+      this.#waiting.push(waiting);
       waiting.start();
     }
   }
@@ -142,20 +144,29 @@ export class RequestDoor implements RunObserver, WaitingHost {
     this.#ended(method, error, durationMs, caller);
   }
 
+  #forgetWaiting(waiting: WaitingRequest): void {
+    const last = this.#waiting.pop();
+    if (last !== undefined && last !== waiting) {
+      last.openIndex = waiting.openIndex;
+      this.#waiting[waiting.openIndex] = last;
+    }
+    waiting.openIndex = -1;
+  }
+
   // WaitingHost
 
   waited(waiting: WaitingRequest): void {
-    this.#waiting.delete(waiting);
+    this.#forgetWaiting(waiting);
     this.#begin(waiting.plan, waiting.request, false);
   }
 
   waitedTooLong(waiting: WaitingRequest, retryAfterMs: number): void {
-    this.#waiting.delete(waiting);
+    this.#forgetWaiting(waiting);
     this.#turnAway(waiting.plan, waiting.request, retryAfterMs);
   }
 
   waitedInVain(waiting: WaitingRequest): void {
-    this.#waiting.delete(waiting);
+    this.#forgetWaiting(waiting);
     const { plan, request } = waiting;
     this.#services.metrics.cancelled.add(1);
     this.#refuse(request.method, cancelled(plan.modelConfigId), request.caller, request.startedAt);
@@ -306,8 +317,8 @@ export class RequestDoor implements RunObserver, WaitingHost {
       });
     }
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
-    for (const waiting of this.#waiting) {
-      this.#waiting.delete(waiting);
+    for (let waiting = this.#waiting[0]; waiting !== undefined; waiting = this.#waiting[0]) {
+      this.#forgetWaiting(waiting);
       waiting.stop();
       this.#refuse(waiting.request.method, aborted, waiting.request.caller, waiting.request.startedAt);
     }

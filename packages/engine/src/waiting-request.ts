@@ -20,6 +20,8 @@ export class WaitingRequest implements GateWaiter, ScopeLink, DeadlineEntry {
   gatePrevious: GateWaiter | null = null;
   gateNext: GateWaiter | null = null;
   isWaiting = false;
+  /** Place in the door's list. */
+  openIndex = -1;
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;
   deadlineAt = 0;

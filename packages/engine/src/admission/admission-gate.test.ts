@@ -280,6 +280,31 @@ describe('AdmissionGate', () => {
     expect(gate.limit).toBeGreaterThan(16);
   });
 
+  it('has some wait in a busy process though all could be let in, and lets all in again when it has time', () => {
+    let [now, idleShare, idleMs] = [0, 0.5, 0];
+    const gate = new AdmissionGate(1000, new LoopLoad(() => idleMs));
+    const inside: Entry[] = [];
+    // One in, one out, sixty there at any time.
+    const serve = (count: number) => {
+      for (let turn = 0; turn < count; turn++) {
+        now += 1;
+        idleMs += idleShare;
+        const entry = new Entry(gate, () => now);
+        entry.onBegin = () => inside.push(entry);
+        entry.enter();
+        if (gate.inside + gate.waiting > 60) inside.shift()?.leave();
+      }
+    };
+    serve(500);
+    expect([gate.inside, gate.waiting]).toEqual([60, 0]);
+    idleShare = 0;
+    serve(500);
+    expect([gate.inside, gate.waiting]).toEqual([16, 44]);
+    idleShare = 0.5;
+    serve(500);
+    expect([gate.inside, gate.waiting]).toEqual([60, 0]);
+  });
+
   it('does not take a process that stood still for a moment for one that is slow', () => {
     const gate = new AdmissionGate(16);
     let now = 0;

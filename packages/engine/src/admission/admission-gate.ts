@@ -156,7 +156,12 @@ export class AdmissionGate {
     this.#serviceSpreadMs += (Math.abs(tookMs - this.#serviceMs) - this.#serviceSpreadMs) * newestServiceWeight;
     this.#serviceMs += (tookMs - this.#serviceMs) * newestServiceWeight;
     this.#noteInterval(now);
-    if (this.waiting === 0 && !this.#hasRefused) return;
+    if (this.waiting === 0 && !this.#hasRefused) {
+      // Nobody waits because all are let in. A busy process answers as soon when some of them wait instead.
+      const most = Math.min(this.#limit, this.inside + 1);
+      if (most > leastWhenBusy && this.#load?.isSaturated(now) === true) this.#limit = Math.max(leastWhenBusy, most * easeBy);
+      return;
+    }
     this.#adapt(now);
     this.#admit(now);
   }

@@ -1,14 +1,14 @@
 import { performance } from 'node:perf_hooks';
 
-const sampleMs = 20;
+const sampleMs = 50;
 /** What the loop did since an earlier look says nothing of lately. */
 const longestSampleMs = 1000;
 /** The rest is what a busy loop needs to look at its sockets. */
-const saturatedShare = 0.97;
+const saturatedShare = 0.93;
 
 /**
  * Whether this process is what everything waits for: its event loop has hardly waited for events lately. More requests at once would
- * then not be answered sooner. Looked at when somebody asks, at most every 20 ms; after a second without a look nothing is known until the next.
+ * then not be answered sooner. Looked at when somebody asks, at most every 50 ms; after a second without a look nothing is known until the next.
  */
 export class LoopLoad {
   readonly #idleMsOf: () => number;
