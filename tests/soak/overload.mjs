@@ -1,5 +1,5 @@
-import http from 'node:http';
 import { Client } from './lib/client.mjs';
+import { httpGet } from './lib/http-get.mjs';
 import { parseMetrics } from './lib/metrics.mjs';
 import { startOverloadWorld } from './lib/overload-world.mjs';
 import { sleep } from './lib/suite-run.mjs';
@@ -107,7 +107,7 @@ function watchHealth(port) {
     while (!isStopped) {
       const begun = performance.now();
       const [ready, grpc] = await Promise.all([
-        get(port, '/health/ready'),
+        httpGet(port, '/health/ready'),
         client.unary('/grpc.health.v1.Health/Check', Buffer.alloc(0), { timeoutMs: 3000 }),
       ]);
       states.asked++;
@@ -129,21 +129,5 @@ function watchHealth(port) {
 }
 
 async function metricsOf(port) {
-  return parseMetrics((await get(port, '/metrics', 10_000)).body);
-}
-
-function get(port, path, timeoutMs = 3000) {
-  return new Promise((resolve) => {
-    const request = http.get({ host: '127.0.0.1', port, path, timeout: timeoutMs, agent: false }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk) => {
-        body += chunk;
-      });
-      response.on('end', () => resolve({ status: response.statusCode, body }));
-      response.on('error', () => resolve({ status: 0, body }));
-    });
-    request.on('timeout', () => request.destroy(new Error('timeout')));
-    request.on('error', (error) => resolve({ status: 0, body: error.message }));
-  });
+  return parseMetrics((await httpGet(port, '/metrics', 10_000)).body);
 }

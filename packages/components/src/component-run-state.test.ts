@@ -1,10 +1,9 @@
 import { type BlockShape, CellStatus, type ColumnWriter, createBlockShape, DataType, inlineVectors } from '@inferflow/matrix';
 import { describe, expect, it } from 'vitest';
 import type { ComponentRun } from './component-run.js';
-import { component, defineComponent, PENDING, readNames, writeSlots } from './define-component.js';
+import { component, defineComponent, PENDING } from './define-component.js';
 import { createFailure } from './failure.js';
-import { type ColumnRead, readColumn, readColumns, readKeys, readTensor } from './reads.js';
-import { createRegistry } from './registry.js';
+import { type ColumnRead, readColumn } from './reads.js';
 import { runComponent, TestBench } from './testing/index.js';
 import { type ColumnWrite, writeColumns } from './writes.js';
 
@@ -333,71 +332,5 @@ describe('a component run', () => {
     bench.createRequest().begin(bench.createState());
     expect(deadlines[0]).toBeLessThanOrEqual(10);
     expect(deadlines[1]).toBeLessThanOrEqual(100);
-  });
-});
-
-describe('component', () => {
-  const body = { reads: {}, execute() {} };
-
-  it('says what it reads and writes', () => {
-    const made = component({
-      reads: {
-        a: readColumn('x'),
-        b: readColumns(['x', 'y']),
-        t: readTensor({ columns: ['z'], type: 'FP32', shape: [1] }),
-        k: readKeys({ columns: ['id'] }),
-      },
-      writes: {
-        one: writeColumns({ name: 'p', type: DataType.Int16 }),
-        two: writeColumns([
-          { name: 'q', type: DataType.String },
-          { name: 'r', type: DataType.FP32Vector, width: 12 },
-        ]),
-      },
-      execute() {},
-    });
-    expect(readNames(made)).toEqual(['x', 'y', 'z', 'id']);
-    expect(writeSlots(made)).toEqual([
-      { name: 'p', type: DataType.Int16, width: 2 },
-      { name: 'q', type: DataType.String },
-      { name: 'r', type: DataType.FP32Vector, width: 12 },
-    ]);
-  });
-
-  it('refuses declarations that contradict each other', () => {
-    const column = { name: 'p', type: DataType.FP32 };
-    expect(() => component({ ...body, writes: { a: writeColumns(column), b: writeColumns(column) } })).toThrow(/written twice/);
-    expect(() =>
-      component({ ...body, writes: { a: writeColumns(column), b: writeColumns({ ...column, name: 'q' }, { rows: 'own' }) } }),
-    ).toThrow(/agree/);
-    expect(() => writeColumns({ name: '', type: DataType.FP32 })).toThrow(/name/);
-    expect(() => readKeys({ columns: [] })).toThrow(/key/);
-  });
-});
-
-describe('createRegistry', () => {
-  const definition = define(copy);
-
-  it('sees its parent, not its children', () => {
-    const parent = createRegistry().register(definition);
-    const child = createRegistry(parent).register({ ...definition, type: 'own' });
-    expect(child.types()).toEqual(['own', 'tested']);
-    expect(parent.get('own')).toBeUndefined();
-    expect(() => child.register(definition)).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_DUPLICATE_TYPE' }));
-    expect(() => child.require('gone')).toThrow(/own, tested/);
-  });
-
-  it('refuses what is no definition, another version, and everything once it is frozen', () => {
-    const registry = createRegistry();
-    expect(() => registry.register({ ...definition, type: 'Not a name' })).toThrow(
-      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_DEFINITION_INVALID' }),
-    );
-    expect(() => registry.register({ ...definition, apiVersion: 2 as unknown as 1 })).toThrow(
-      expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_API_VERSION' }),
-    );
-    expect(() => registry.register({ type: 'half', apiVersion: 1 } as unknown as typeof definition)).toThrow(/parseConfig/);
-    createRegistry(registry).freeze();
-    expect(registry.frozen).toBe(true);
-    expect(() => registry.register(definition)).toThrow(expect.objectContaining({ code: 'INFERFLOW_COMPONENTS_REGISTRY_FROZEN' }));
   });
 });

@@ -1,9 +1,9 @@
 // The stock server as a child process: environment, configuration directory, log lines, metrics, memory.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { httpGet } from './http-get.mjs';
 import { parseMetrics } from './metrics.mjs';
 import { sleep, until } from './suite-run.mjs';
 
@@ -135,20 +135,8 @@ class ServerProcess {
   }
 
   /** Plain HTTP/1.1: status and body, or status 0 when there is no answer. */
-  get(path, timeoutMs = 3000) {
-    return new Promise((resolve) => {
-      const request = http.get({ host: '127.0.0.1', port: this.port, path, timeout: timeoutMs, agent: false }, (response) => {
-        let body = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk) => {
-          body += chunk;
-        });
-        response.on('end', () => resolve({ status: response.statusCode, body }));
-        response.on('error', () => resolve({ status: 0, body }));
-      });
-      request.on('timeout', () => request.destroy(new Error('timeout')));
-      request.on('error', (error) => resolve({ status: 0, body: error.message }));
-    });
+  get(path, timeoutMs) {
+    return httpGet(this.port, path, timeoutMs);
   }
 
   async metrics() {

@@ -1,29 +1,14 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { FeatureComponentConfig } from '@inferflow/config';
 import { CellStatus, DataType, encodeValue } from '@inferflow/matrix';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTestBackend, type ManualCall, ManualUpstream, TestBench } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
+import { configOf, turn } from './testing/feature-store.js';
 
-const config: FeatureComponentConfig = {
-  kind: 'feature',
-  componentName: 'fs',
-  onFailure: 'default',
-  componentId: '',
-  compositeId: false,
-  keys: [{ schema: 'id', column: 'item' }],
-  entityLabel: 'item',
-  groups: [{ label: 'fp32', dataType: DataType.FP32, dataTypeText: '', features: ['a'] }],
-  columnPrefix: '',
-  columnLabel: 'item',
-  cache: { enabled: false, requested: false, ttlSeconds: 60, ownTtlSeconds: 0, staleIfErrorSeconds: 0 },
-  columns: [{ name: 'item:fp32:a', requestLabel: 'a', group: 0, dataType: DataType.FP32, groupDataType: DataType.FP32 }],
-  flattenResponseKeys: [],
-};
+const config = configOf({ groups: [{ label: 'fp32', type: DataType.FP32, features: ['a'] }] });
 
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const numberOf = (key: string) => Number(key.slice(1)) + 0.5;
 const keysOf = (call: { readonly message: Uint8Array }) =>
   fromBinary(RetrieveQuerySchema, call.message).keys.map((key) => key.cols[0] as string);

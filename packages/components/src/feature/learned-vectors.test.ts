@@ -1,5 +1,4 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { FeatureComponentConfig } from '@inferflow/config';
 import { CellStatus, DataType } from '@inferflow/matrix';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
 import fc from 'fast-check';
@@ -7,36 +6,19 @@ import { describe, expect, it } from 'vitest';
 import { createFeatureCache } from '../cache/feature-cache.js';
 import { createTestBackend, type ManualCall, ManualUpstream, TestBench, type TestOptions } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
+import { configOf, turn } from './testing/feature-store.js';
 
 const names = ['v', 'x', 'text', 'w'] as const;
 const types = { v: DataType.FP32Vector, x: DataType.FP32, text: DataType.String, w: DataType.Int8Vector };
 
-const config: FeatureComponentConfig = {
-  kind: 'feature',
-  componentName: 'fs',
-  onFailure: 'default',
-  componentId: '',
-  compositeId: false,
-  keys: [{ schema: 'id', column: 'item' }],
-  entityLabel: 'item',
-  groups: names.map((name) => ({ label: name, dataType: types[name], dataTypeText: '', features: [name] })),
-  columnPrefix: '',
-  columnLabel: 'item',
-  cache: { enabled: true, requested: true, ttlSeconds: 60, ownTtlSeconds: 0, staleIfErrorSeconds: 0 },
-  columns: names.map((name, group) => ({
-    name: `item:${name}:${name}`,
-    requestLabel: name,
-    group,
-    dataType: types[name],
-    groupDataType: types[name],
-  })),
-  flattenResponseKeys: [],
-};
+const config = configOf({
+  groups: names.map((name) => ({ label: name, type: types[name], features: [name] })),
+  cache: { enabled: true, requested: true },
+});
 
 /** Bytes of a key's four cells; of two requests for a key the later may get other lengths. */
 type Cells = readonly [v: number, x: number, text: number, w: number];
 
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const bytesOf = (key: string, column: number, length: number) =>
   Uint8Array.from({ length }, (_, index) => key.charCodeAt(key.length - 1) * 7 + column * 31 + index);
 const keysOf = (call: ManualCall) => fromBinary(RetrieveQuerySchema, call.message).keys.map(({ cols }) => cols[0] as string);
