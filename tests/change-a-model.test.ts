@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { freePort } from '../scripts/free-ports.mjs';
 import { firstMissingLine } from './docs/markdown-blocks.js';
 import { assertBuilt } from './docs/page-runner.js';
 
@@ -27,15 +27,6 @@ function stepsOf(markdown: string): readonly Step[] {
     else steps.push({ line: markdown.slice(0, match.index).split('\n').length, text, exitCode: Number(exit), shows: '' });
   }
   return steps;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { readonly port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Runs all steps in one shell, as a reader does; gives what each printed, and its exit status. */

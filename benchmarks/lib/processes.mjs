@@ -79,15 +79,6 @@ export async function stop(child) {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-export const freePort = () =>
-  new Promise((resolve) => {
-    const server = net.createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-
 /** Waits until something accepts connections on the port. */
 export async function waitForPort(port, child, timeoutMs = 20_000) {
   for (const until = Date.now() + timeoutMs; Date.now() < until; ) {

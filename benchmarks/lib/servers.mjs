@@ -4,8 +4,9 @@ import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { freePort } from '../../scripts/free-ports.mjs';
 import { connect, requestHead } from './h2net.mjs';
-import { freePort, loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
+import { loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
 import { check, expected, PATHS, request } from './workloads.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));

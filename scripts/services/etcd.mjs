@@ -7,10 +7,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import net from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../free-ports.mjs';
 
 const usage = `usage: etcd.sh find [--version V]              print ETCD_BIN and ETCD_VERSION; exit code 3 when there is none
        etcd.sh install [--version V]           build it into the cache, unless it is there
@@ -79,20 +79,6 @@ export function installEtcd(version = '3.6') {
     rmSync(work, { recursive: true, force: true });
   }
   return findEtcd(version);
-}
-
-/** Free ports below the ephemeral range, so that a restarted member gets its port back. */
-async function freePorts(count) {
-  const ports = new Set();
-  while (ports.size < count) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
-    const isFree = await new Promise((done) => {
-      const server = net.createServer().once('error', () => done(false));
-      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
-    });
-    if (isFree) ports.add(port);
-  }
-  return [...ports];
 }
 
 /** Start time of a process in ticks since boot, undefined when it is gone: tells it from another one with its number. */

@@ -12,6 +12,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePorts } from '../free-ports.mjs';
 
 const usage = `usage: kafka.sh find [--version V]                print KAFKA_LIB; exit code 3 when it is not installed
        kafka.sh install [--version V]             fetch it into the cache, unless it is there
@@ -192,21 +193,6 @@ function isOpen(port) {
     });
     socket.on('error', () => done(false));
   });
-}
-
-async function freePorts(count) {
-  const found = new Set();
-  while (found.size < count) {
-    // Below the ephemeral range: a restarted broker must get its port back.
-    const port = 15_000 + Math.floor(Math.random() * 17_000);
-    const isFree = await new Promise((done) => {
-      const server = net.createServer();
-      server.once('error', () => done(false));
-      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
-    });
-    if (isFree) found.add(port);
-  }
-  return [...found];
 }
 
 /**

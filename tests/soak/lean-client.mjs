@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
 import { CallScope, createCallHead, createUpstream, deadlines, UnaryCall } from '../../packages/transport/dist/index.js';
-import { freePort } from './lib/free-port.mjs';
+import { freePort } from '../../scripts/free-ports.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 
 export const name = 'lean-client';

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
 import { createCallHead, createOnePort, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
-import { freePort } from './lib/free-port.mjs';
+import { freePort } from '../../scripts/free-ports.mjs';
 import { findPythonGrpc } from './lib/python-grpc.mjs';
 import { until } from './lib/suite-run.mjs';
 
