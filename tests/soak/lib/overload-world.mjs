@@ -1,5 +1,6 @@
 // The reference workloads of the benchmarks with the stock server on one core; load (paced-load.mjs) and fakes on another.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -7,19 +8,21 @@ import { connect, requestHead } from '../../../benchmarks/lib/h2net.mjs';
 import { loadCore, start } from '../../../benchmarks/lib/processes.mjs';
 import { startFakes, startServer, stop, verify } from '../../../benchmarks/lib/servers.mjs';
 import { modelConfig, PATHS, request, WORKLOADS } from '../../../benchmarks/lib/workloads.mjs';
+import { freePort } from '../../../scripts/free-ports.mjs';
 
 const generator = fileURLToPath(new URL('./paced-load.mjs', import.meta.url));
 const path = PATHS.predict;
 
-/** Starts server and fakes of a workload; `load(options)` runs one load and resolves with its figures. */
-export async function startOverloadWorld(run, name, env = {}) {
+/** Starts server and fakes of a workload, with the lean listener or the default one; `load(options)` runs one load and resolves with its figures. */
+export async function startOverloadWorld(run, name, isLean) {
   const workload = WORKLOADS[name];
+  const lean = isLean ? { INFERFLOW_LEAN_LISTENER: 1, INFERFLOW_FULL_PORT: await freePort() } : {};
   const work = run.directory();
   mkdirSync(join(work, 'models'));
   writeFileSync(join(work, 'models', `${workload.modelId}.json`), JSON.stringify(modelConfig(workload)));
   const fakes = await startFakes(0, 0);
   run.defer(() => stop(fakes.child));
-  const how = { command: 'node apps/server/dist/main.js', env: { INFERFLOW_SHARE_FETCHES: 0, ...env } };
+  const how = { command: 'node apps/server/dist/main.js', env: { INFERFLOW_SHARE_FETCHES: 0, ...lean } };
   const server = await startServer('inferflow', how, workload, fakes, { work, directory: work, config: join(work, 'none.json') });
   run.defer(() => stop(server.child));
   // The same twice: what is stored from the first must not show in the second.
@@ -30,6 +33,8 @@ export async function startOverloadWorld(run, name, env = {}) {
   const files = { message: join(work, 'message'), answer: join(work, 'answer') };
   return {
     port: server.port,
+    /** Where everything but scoring is answered. */
+    fullPort: lean.INFERFLOW_FULL_PORT ?? server.port,
     pid: server.child.pid,
     load: (options) => runLoad({ port: server.port, path, connections: 4, ...files, ...options }),
     async stop() {
@@ -48,7 +53,11 @@ async function answerOf(port, message) {
   );
 }
 
+/** Load yields to the fakes beside it: what they answer late would look like a slow server. */
+const niceness = 10;
+
 async function runLoad(options) {
   const child = start(loadCore, process.execPath, [generator, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  setPriority(child.pid, niceness);
   return JSON.parse(await text(child.stdout));
 }

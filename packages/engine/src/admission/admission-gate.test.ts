@@ -300,6 +300,10 @@ describe('AdmissionGate', () => {
     idleShare = 0;
     serve(500);
     expect([gate.inside, gate.waiting]).toEqual([16, 44]);
+    // Busy, and with a little time left: neither more nor fewer.
+    idleShare = 0.05;
+    serve(500);
+    expect([gate.inside, gate.waiting]).toEqual([16, 44]);
     idleShare = 0.5;
     serve(500);
     expect([gate.inside, gate.waiting]).toEqual([60, 0]);

@@ -37,6 +37,9 @@ const growth = 0.25;
 const shrinkBy = 0.7;
 /** Per entry that leaves while the process itself is what everything waits for. */
 const easeBy = 0.99;
+/** Part of its time that the process is busy: above, fewer at once would do; below, there may be more. Between, both would only swing. */
+const saturatedShare = 0.97;
+const roomShare = 0.93;
 /** Part of its time that an entry may spend waiting: the rest is for the work, which may take longer than it did lately. */
 const longestWaitShare = 0.4;
 const shortestHintMs = 10;
@@ -158,8 +161,7 @@ export class AdmissionGate {
     this.#noteInterval(now);
     if (this.waiting === 0 && !this.#hasRefused) {
       // Nobody waits because all are let in. A busy process answers as soon when some of them wait instead.
-      const most = Math.min(this.#limit, this.inside + 1);
-      if (most > leastWhenBusy && this.#load?.isSaturated(now) === true) this.#limit = Math.max(leastWhenBusy, most * easeBy);
+      if (this.inside >= leastWhenBusy && this.#busyShare(now) > saturatedShare) this.#ease(Math.min(this.#limit, this.inside + 1));
       return;
     }
     this.#adapt(now);
@@ -197,12 +199,19 @@ export class AdmissionGate {
   }
 
   #adapt(now: number): void {
-    if (this.#limit > leastWhenBusy && this.#load?.isSaturated(now) === true) {
-      this.#limit = Math.max(leastWhenBusy, this.#limit * easeBy);
-      return;
-    }
+    const busyShare = this.#limit > leastWhenBusy ? this.#busyShare(now) : 0;
+    if (busyShare > saturatedShare) this.#ease(this.#limit);
+    if (busyShare > roomShare) return;
     for (const pace of this.#paces) if (!pace.isQuick) return;
     this.#limit = Math.min(this.#limit + growth, this.#most);
+  }
+
+  #busyShare(now: number): number {
+    return this.#load === null ? 0 : this.#load.busyShare(now);
+  }
+
+  #ease(from: number): void {
+    this.#limit = Math.max(leastWhenBusy, from * easeBy);
   }
 
   /** Requests may end inside `begin` and call `leave`: those only count, this loop goes on. */

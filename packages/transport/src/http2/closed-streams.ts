@@ -1,11 +1,11 @@
-/** Streams that are kept in mind after we ended them while their callers went on sending. */
-const mostCutOff = 1024;
+/** A power of two: streams that may come between one that we ended while its caller went on sending, and the next that takes its place here. */
+const cutOffSlots = 1024;
 const lastKept = 128;
 
-/** What is known of streams that have ended, for frames of them that still come. Bounded: of the oldest nothing is known any more. */
+/** What is known of streams that have ended, for frames of them that still come. Bounded: of old ones nothing is known any more. */
 export class ClosedStreams {
-  /** Oldest first; made when there is one. */
-  #cutOff: Set<number> | null = null;
+  /** By the lowest bits of what makes a stream different from others of its side; made when there is one. */
+  #cutOff: Uint32Array | null = null;
   readonly #last = new Uint32Array(lastKept);
   #at = 0;
 
@@ -14,18 +14,21 @@ export class ClosedStreams {
     this.#last[this.#at] = streamId;
     this.#at = (this.#at + 1) % lastKept;
     if (!isCutOff) return;
-    this.#cutOff ??= new Set();
-    this.#cutOff.add(streamId);
-    if (this.#cutOff.size > mostCutOff) for (const oldest of this.#cutOff) return void this.#cutOff.delete(oldest);
+    this.#cutOff ??= new Uint32Array(cutOffSlots);
+    this.#cutOff[slotOf(streamId)] = streamId;
   }
 
   /** True for a stream that we cut off: its frames were on the way, and are no mistake. */
   wasCutOff(streamId: number): boolean {
-    return this.#cutOff?.has(streamId) === true;
+    return this.#cutOff !== null && this.#cutOff[slotOf(streamId)] === streamId;
   }
 
   /** True for a stream that ended lately. */
   hasEnded(streamId: number): boolean {
     return this.#last.includes(streamId);
   }
+}
+
+function slotOf(streamId: number): number {
+  return (streamId >>> 1) & (cutOffSlots - 1);
 }

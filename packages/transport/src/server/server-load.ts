@@ -1,6 +1,7 @@
 import { LoopLoad } from './loop-load.js';
 
 const samplesLastMs = 250;
+const saturatedShare = 0.93;
 
 /** What a server holds at the moment; shared by its calls so that bounds hold across connections. */
 export class ServerLoad {
@@ -33,7 +34,7 @@ export class ServerLoad {
 
   /** The process itself is what everything waits for. */
   isSaturated(now: number): boolean {
-    return this.#loop.isSaturated(now);
+    return this.#loop.busyShare(now) > saturatedShare;
   }
 
   /** How long a request waits at present before the process comes to it: the length of a turn of the event loop, lately. */
