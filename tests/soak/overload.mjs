@@ -68,7 +68,7 @@ async function manyAtOnce(run, title, world, seconds) {
 async function threeTimes(run, title, world, { peak, deadlineMs, seconds, least, canBeLate }) {
   const health = watchHealth(world);
   const before = await metricsOf(world.port);
-  const result = await world.load({ rate: peak * 3, deadlineMs, connections, seconds });
+  const result = await world.load({ rate: peak * 3, deadlineMs, connections, seconds }).finally(() => health.stop());
   const states = await health.stop();
   const after = await metricsOf(world.port);
   const what = `${title}, 3 × ${peak.toFixed(0)}/s, ${deadlineMs === 0 ? "the server's deadline" : `${deadlineMs} ms`}`;
@@ -86,21 +86,20 @@ async function threeTimes(run, title, world, { peak, deadlineMs, seconds, least,
     `${result.rowsWithError} rows with an error`,
   );
   const others = refused.reduce((total, [code, count]) => (retryable.has(code) ? total : total + count), 0);
-  const inVain = result.late + result.expired + others;
+  const late = result.late + result.expired;
   // A process that stands still for a moment, as for a collection of garbage or for another one, misses what was due in it.
+  const most = result.sent * 0.02;
   run.check(
-    `${what}: refused are RESOURCE_EXHAUSTED or UNAVAILABLE, hardly any is late`,
-    inVain <= result.sent * 0.02 || canBeLate,
-    `${codes || 'none refused'}; after ${result.refusedP50.toFixed(1)} ms (p50); ${result.late + result.expired} late`,
+    `${what}: refused are RESOURCE_EXHAUSTED or UNAVAILABLE`,
+    others <= most || (canBeLate && others <= (result.refused['4'] ?? 0) + (result.refused.connection ?? 0)),
+    `${codes || 'none refused'}; after ${result.refusedP50.toFixed(1)} ms (p50)`,
   );
+  const lateness = `${late} of ${result.sent} late; answered after ${result.p50.toFixed(0)} (p50), ${result.p99.toFixed(0)} ms (p99)`;
+  if (canBeLate) run.note(`${what}: ${lateness}`);
+  else run.check(`${what}: hardly any is late`, late <= most && result.p99 < (deadlineMs || defaultDeadlineMs), lateness);
+  run.check(`${what}: there are answers`, result.good > 0, `${result.good}`);
   const unhinted = Object.entries(result.unhinted).reduce((total, [code, count]) => (retryable.has(code) ? total + count : total), 0);
   run.check(`${what}: every refusal says when to come again`, unhinted === 0, `${unhinted} without`);
-  const limitMs = deadlineMs || defaultDeadlineMs;
-  run.check(
-    `${what}: p99 of what was answered is below the deadline`,
-    result.p99 < limitMs || canBeLate,
-    `p50 ${result.p50.toFixed(0)}, p99 ${result.p99.toFixed(0)} ms`,
-  );
   run.check(
     `${what}: health stays truthful`,
     states.wrong.length === 0 && states.asked > 0,
@@ -111,7 +110,7 @@ async function threeTimes(run, title, world, { peak, deadlineMs, seconds, least,
   run.check(`${what}: the metric counts the refused`, counted >= received, `${counted} counted, ${received} received`);
 }
 
-/** `/health/ready` and `grpc.health.v1` beside the load: they have to be answered, and the server serves. */
+/** `/health/ready` on the port of the load and `grpc.health.v1` on the full one: they have to be answered, and the server serves. */
 function watchHealth({ port, fullPort }) {
   let isStopped = false;
   const states = { asked: 0, slowestMs: 0, wrong: [] };

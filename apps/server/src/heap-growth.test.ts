@@ -6,7 +6,7 @@ describe('limitHeapGrowth', () => {
     const set: string[] = [];
     const note = (flags: string) => set.push(flags);
     expect(limitHeapGrowth(['--max-old-space-size=500'], note)).toBe(true);
-    expect(set).toEqual(['--heap-growing-percent=70']);
+    expect(set).toEqual(['--heap-growing-percent=50']);
     expect(limitHeapGrowth(['--heap-growing-percent=300'], note)).toBe(false);
     expect(limitHeapGrowth(['--heap_growing_percent=300'], note)).toBe(false);
     expect(set).toHaveLength(1);

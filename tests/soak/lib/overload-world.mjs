@@ -33,7 +33,7 @@ export async function startOverloadWorld(run, name, isLean) {
   const files = { message: join(work, 'message'), answer: join(work, 'answer') };
   return {
     port: server.port,
-    /** Where everything but scoring is answered. */
+    /** Where gRPC other than scoring is answered as well. */
     fullPort: lean.INFERFLOW_FULL_PORT ?? server.port,
     pid: server.child.pid,
     load: (options) => runLoad({ port: server.port, path, connections: 4, ...files, ...options }),
@@ -58,6 +58,6 @@ const niceness = 10;
 
 async function runLoad(options) {
   const child = start(loadCore, process.execPath, [generator, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  setPriority(child.pid, niceness);
+  if (child.pid !== undefined) setPriority(child.pid, niceness);
   return JSON.parse(await text(child.stdout));
 }

@@ -297,10 +297,14 @@ describe('AdmissionGate', () => {
     };
     serve(500);
     expect([gate.inside, gate.waiting]).toEqual([60, 0]);
+    // Busy, and with a little time left: neither fewer …
+    idleShare = 0.05;
+    serve(500);
+    expect([gate.inside, gate.waiting]).toEqual([60, 0]);
     idleShare = 0;
     serve(500);
     expect([gate.inside, gate.waiting]).toEqual([16, 44]);
-    // Busy, and with a little time left: neither more nor fewer.
+    // … nor more.
     idleShare = 0.05;
     serve(500);
     expect([gate.inside, gate.waiting]).toEqual([16, 44]);

@@ -37,9 +37,10 @@ const growth = 0.25;
 const shrinkBy = 0.7;
 /** Per entry that leaves while the process itself is what everything waits for. */
 const easeBy = 0.99;
-/** Part of its time that the process is busy: above, fewer at once would do; below, there may be more. Between, both would only swing. */
-const saturatedShare = 0.97;
-const roomShare = 0.93;
+/** When the process is busy for more of its time, fewer at once would do. */
+const easeAbove = 0.97;
+/** When it is busy for less, there may be more at once. Between the two the limit stays: it would only swing. */
+const growBelow = 0.93;
 /** Part of its time that an entry may spend waiting: the rest is for the work, which may take longer than it did lately. */
 const longestWaitShare = 0.4;
 const shortestHintMs = 10;
@@ -161,7 +162,7 @@ export class AdmissionGate {
     this.#noteInterval(now);
     if (this.waiting === 0 && !this.#hasRefused) {
       // Nobody waits because all are let in. A busy process answers as soon when some of them wait instead.
-      if (this.inside >= leastWhenBusy && this.#busyShare(now) > saturatedShare) this.#ease(Math.min(this.#limit, this.inside + 1));
+      if (this.inside >= leastWhenBusy && this.#busyShare(now) > easeAbove) this.#ease(Math.min(this.#limit, this.inside + 1));
       return;
     }
     this.#adapt(now);
@@ -200,8 +201,8 @@ export class AdmissionGate {
 
   #adapt(now: number): void {
     const busyShare = this.#limit > leastWhenBusy ? this.#busyShare(now) : 0;
-    if (busyShare > saturatedShare) this.#ease(this.#limit);
-    if (busyShare > roomShare) return;
+    if (busyShare > easeAbove) this.#ease(this.#limit);
+    if (busyShare > growBelow) return;
     for (const pace of this.#paces) if (!pace.isQuick) return;
     this.#limit = Math.min(this.#limit + growth, this.#most);
   }
@@ -211,7 +212,7 @@ export class AdmissionGate {
   }
 
   #ease(from: number): void {
-    this.#limit = Math.max(leastWhenBusy, from * easeBy);
+    if (from > leastWhenBusy) this.#limit = Math.max(leastWhenBusy, from * easeBy);
   }
 
   /** Requests may end inside `begin` and call `leave`: those only count, this loop goes on. */

@@ -1,10 +1,10 @@
-/** A power of two: streams that may come between one that we ended while its caller went on sending, and the next that takes its place here. */
+/** A power of two. A stream that was cut off is forgotten when the 1024th after it, or a multiple of that, is cut off too. */
 const cutOffSlots = 1024;
 const lastKept = 128;
 
 /** What is known of streams that have ended, for frames of them that still come. Bounded: of old ones nothing is known any more. */
 export class ClosedStreams {
-  /** By the lowest bits of what makes a stream different from others of its side; made when there is one. */
+  /** By stream number without its lowest bit, modulo its length; made when there is one. */
   #cutOff: Uint32Array | null = null;
   readonly #last = new Uint32Array(lastKept);
   #at = 0;

@@ -1,6 +1,7 @@
 import { LoopLoad } from './loop-load.js';
 
 const samplesLastMs = 250;
+/** Hardly any time is left: what can be spared is spared. A limit that keeps a process busy leaves it a little more idle than it could be. */
 const saturatedShare = 0.93;
 
 /** What a server holds at the moment; shared by its calls so that bounds hold across connections. */
