@@ -11,7 +11,7 @@ import {
   type TestOptions,
 } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
-import { answerTo, cellOf, configOf, decodeQuery, fp32, numberOf, type Query, type Row, store, turn } from './testing/feature-store.js';
+import { answerTo, cellOf, configOf, decodeQuery, fp32, numberOf, type Query, type Row, store, turn } from './feature-store.fixture.js';
 
 describe.each([
   ['WebAssembly', true],

@@ -10,7 +10,7 @@ import {
   type TestOptions,
 } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
-import { answerTo, cellOf, configOf, decodeQuery, numberOf, store, turn } from './testing/feature-store.js';
+import { answerTo, cellOf, configOf, decodeQuery, numberOf, store, turn } from './feature-store.fixture.js';
 
 describe.each([
   ['WebAssembly', true],

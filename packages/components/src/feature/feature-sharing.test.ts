@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTestBackend, type ManualCall, ManualUpstream, TestBench } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
-import { configOf, turn } from './testing/feature-store.js';
+import { configOf, turn } from './feature-store.fixture.js';
 
 const config = configOf({ groups: [{ label: 'fp32', type: DataType.FP32, features: ['a'] }] });
 

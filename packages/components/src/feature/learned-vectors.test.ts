@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createFeatureCache } from '../cache/feature-cache.js';
 import { createTestBackend, type ManualCall, ManualUpstream, TestBench, type TestOptions } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
-import { configOf, turn } from './testing/feature-store.js';
+import { configOf, turn } from './feature-store.fixture.js';
 
 const names = ['v', 'x', 'text', 'w'] as const;
 const types = { v: DataType.FP32Vector, x: DataType.FP32, text: DataType.String, w: DataType.Int8Vector };

@@ -1,55 +1,11 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { ModelInput, ModelOutput, PredatorComponentConfig } from '@inferflow/config';
+import type { PredatorComponentConfig } from '@inferflow/config';
 import { DataType, encodeValue } from '@inferflow/matrix';
-import { ModelInferRequestSchema, ModelInferResponseSchema } from '@inferflow/proto';
-import { GrpcError } from '@inferflow/transport';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { componentContract, createTestBackend, ManualUpstream, runComponent, TestBench, type TestOptions } from '../testing/index.js';
+import { componentContract, createTestBackend, ManualUpstream, TestBench } from '../testing/index.js';
+import { answerOf, type Call, configOf, decode, floats, input, model, output, price, run } from './predator-component.fixture.js';
 import { predatorDefinition } from './predator-component.js';
 
-interface Call {
-  model: string;
-  version: string;
-  rows: number;
-  outputs: string[];
-  inputs: { name: string; datatype: string; shape: number[]; raw: Uint8Array }[];
-}
-type Output = { name: string; datatype: string; shape: number[]; raw?: Uint8Array; contents?: Record<string, unknown> };
-
-function decode(message: Uint8Array): Call {
-  const request = fromBinary(ModelInferRequestSchema, message);
-  return {
-    model: request.modelName,
-    version: request.modelVersion,
-    rows: Number(request.inputs[0]?.shape[0] ?? 0n),
-    outputs: request.outputs.map((output) => output.name),
-    inputs: request.inputs.map((input, index) => ({
-      name: input.name,
-      datatype: input.datatype,
-      shape: input.shape.map(Number),
-      raw: request.rawInputContents[index] as Uint8Array,
-    })),
-  };
-}
-
-function answerOf(outputs: Output[]): Uint8Array {
-  return toBinary(
-    ModelInferResponseSchema,
-    create(ModelInferResponseSchema, {
-      modelName: 'm',
-      outputs: outputs.map(({ name, datatype, shape, contents }) => ({
-        name,
-        datatype,
-        shape: shape.map(BigInt),
-        ...(contents === undefined ? {} : { contents }),
-      })),
-      rawOutputContents: outputs.flatMap((output) => (output.raw === undefined ? [] : [output.raw])),
-    }),
-  );
-}
-
-const floats = (values: readonly number[]) => new Uint8Array(Float32Array.from(values).buffer);
 /** Doubles every row's first FP32. */
 const doubled = (call: Call, type = 'FP32') => {
   const raw = call.inputs[0]?.raw as Uint8Array;
@@ -58,69 +14,6 @@ const doubled = (call: Call, type = 'FP32') => {
   const values = Array.from({ length: call.rows }, (_, row) => view.getFloat32(row * stride, true) * 2);
   return { name: 'o', datatype: type, shape: [call.rows, 1], raw: floats(values) };
 };
-
-function model(handler: (call: Call) => Uint8Array | Promise<Uint8Array>, options: { batchSize?: number } = {}) {
-  const calls: Call[] = [];
-  const endpoints: string[] = [];
-  const backend = createTestBackend((_path, message) => {
-    const call = decode(message);
-    calls.push(call);
-    return handler(call);
-  }, options);
-  return {
-    calls,
-    endpoints,
-    backends: {
-      model: (endpoint: string) => {
-        endpoints.push(endpoint);
-        return backend;
-      },
-    },
-  };
-}
-
-const input = (options: Partial<ModelInput> = {}): ModelInput => ({
-  name: 'x',
-  features: ['price'],
-  shape: [1],
-  dataType: 'FP32',
-  dataTypeText: 'FP32',
-  ...options,
-});
-const output = (options: Partial<ModelOutput> = {}): ModelOutput => ({
-  name: 'o',
-  dataType: 'FP32',
-  dataTypeText: 'FP32',
-  scores: [{ name: 's', dims: [1] }],
-  ...options,
-});
-
-function configOf(options: Partial<PredatorComponentConfig> = {}): PredatorComponentConfig {
-  return {
-    kind: 'predator',
-    componentName: 'p',
-    onFailure: 'default',
-    componentId: 'item',
-    modelName: 'm',
-    modelVersion: '1',
-    endpoint: 'host',
-    endpoints: [],
-    deadlineMs: undefined,
-    batchSize: undefined,
-    calibration: '',
-    inputs: [input()],
-    outputs: [output()],
-    scope: 'target',
-    slateCalls: 'per_slate',
-    coalesce: false,
-    coalesceWaitMs: 0,
-    broadcastSingleScore: false,
-    ...options,
-  };
-}
-
-const run = (options: TestOptions) => runComponent(predatorDefinition, options);
-const price = [1, 2, 3, 4, 5];
 
 describe('predator component', () => {
   it('sends rows by shape and takes outputs by name', async () => {
@@ -294,104 +187,6 @@ describe('predator component', () => {
         [4, 5],
         [9, 10],
       ],
-    });
-  });
-
-  describe('when the answer is not what was asked for', () => {
-    const good = { name: 'o', datatype: 'FP32', shape: [5, 1], raw: floats(price) };
-    it.each([
-      ['no outputs', [], 'shape'],
-      ['another name', [{ ...good, name: 'q' }], 'shape'],
-      ['another type', [{ ...good, datatype: 'INT32' }], 'shape'],
-      ['another width', [{ ...good, shape: [5, 2], raw: floats([...price, ...price]) }], 'shape'],
-      ['no shape', [{ ...good, shape: [] }], 'shape'],
-      ['a negative shape', [{ ...good, shape: [-5, 1] }], 'shape'],
-      ['a shape without rows', [{ ...good, shape: [0, 1], raw: new Uint8Array(0) }], 'shape'],
-      ['fewer bytes than its shape', [{ ...good, raw: floats(price).subarray(1) }], 'shape'],
-      ['no contents', [{ name: 'o', datatype: 'FP32', shape: [5, 1] }], 'shape'],
-      ['typed contents of another length', [{ name: 'o', datatype: 'FP32', shape: [5, 1], contents: { fp32Contents: [1] } }], 'shape'],
-    ] as [string, Output[], string][])('%s: the cells fail', async (_name, outputs, reason) => {
-      const { backends } = model(() => answerOf(outputs));
-      const result = await run({ config: configOf(), columns: { price }, backends });
-      expect(result.failure?.reason).toBe(reason);
-      expect(result.status['s']).toEqual(price.map(() => 'failed'));
-    });
-
-    it.each([
-      [[[1], [2]], 'FP32', '4 values per row; its scores take 3'],
-      [[[1], [-1], [6]], 'FP32', '4 values per row; its scores take 7 or more'],
-      [[[1], [2]], 'BYTES', '4 values per row; its scores take 2, one text each'],
-    ])('another width: says which it takes (%s %s)', async (dims, datatype, text) => {
-      const raw = datatype === 'BYTES' ? new Uint8Array(4 * 4) : floats([1, 2, 3, 4]);
-      const { backends } = model(() => answerOf([{ name: 'o', datatype, shape: [1, 4], raw }]));
-      const scores = dims.map((each, index) => ({ name: `s${index}`, dims: each }));
-      const result = await run({
-        config: configOf({ outputs: [output({ scores, dataType: datatype })] }),
-        columns: { price: [1] },
-        backends,
-      });
-      expect(result.failure?.message).toContain(text);
-    });
-
-    it('fewer rows: the rows that came stand', async () => {
-      const { backends } = model(() => answerOf([{ ...good, shape: [3, 1], raw: floats([1, 2, 3]) }]));
-      const result = await run({ config: configOf(), columns: { price }, backends });
-      expect(result.columns['s']).toEqual([1, 2, 3, null, null]);
-      expect(result.faults).toMatchObject([{ from: 3, to: 5, failure: { reason: 'shape' } }]);
-      expect(result.failure).toBeNull();
-    });
-
-    it('more rows: the rest is left out', async () => {
-      const { backends } = model(() => answerOf([{ ...good, shape: [7, 1], raw: floats([...price, 6, 7]) }]));
-      expect((await run({ config: configOf(), columns: { price }, backends })).columns['s']).toEqual(price);
-      const texts = model(() =>
-        answerOf([{ name: 'o', datatype: 'BYTES', shape: [2, 1], raw: Uint8Array.of(1, 0, 0, 0, 65, 1, 0, 0, 0, 66) }]),
-      );
-      expect(
-        (await run({ config: configOf({ outputs: [output({ dataType: 'BYTES' })] }), columns: { price: [1] }, backends: texts.backends }))
-          .columns['s'],
-      ).toEqual(['A']);
-    });
-
-    it('one output of two: the one that came is delivered', async () => {
-      const { backends } = model(() => answerOf([good]));
-      const config = configOf({ outputs: [output({ name: 'gone', scores: [{ name: 'g', dims: [1] }] }), output()] });
-      const result = await run({ config, columns: { price }, backends });
-      expect(result.columns).toEqual({ g: price.map(() => null), s: price });
-      expect(result.failure).toBeNull();
-      expect(result.faults).toMatchObject([{ from: 0, to: 5 }]);
-    });
-
-    it('one row for many: given to all only where that is allowed', async () => {
-      const one = () => answerOf([{ ...good, shape: [1, 1], raw: floats([7]) }]);
-      expect((await run({ config: configOf(), columns: { price }, backends: model(one).backends })).columns['s']).toEqual([
-        7,
-        null,
-        null,
-        null,
-        null,
-      ]);
-      expect(
-        (await run({ config: configOf({ broadcastSingleScore: true }), columns: { price }, backends: model(one).backends })).columns['s'],
-      ).toEqual([7, 7, 7, 7, 7]);
-    });
-
-    it.each([
-      ['garbage', () => Uint8Array.of(0x2a, 0x7f, 1), 'malformed'],
-      ['an error', () => Promise.reject(new GrpcError(13, 'broken')), 'rejected'],
-      ['unauthenticated', () => Promise.reject(new GrpcError(16, 'who')), 'rejected'],
-      ['unavailable', () => Promise.reject(new GrpcError(14, 'gone')), 'unavailable'],
-    ])('%s: the component fails', async (_name, handler, reason) => {
-      const result = await run({ config: configOf(), columns: { price }, backends: model(handler as () => Uint8Array).backends });
-      expect(result.failure?.reason).toBe(reason);
-      expect(result.status['s']).toEqual(price.map(() => 'failed'));
-    });
-
-    it('slow: the deadline of the component ends the call, that of the request ends everything', async () => {
-      const { backends } = model(() => new Promise(() => {}));
-      expect((await run({ config: configOf({ deadlineMs: 15 }), columns: { price }, backends })).failure?.reason).toBe('deadline');
-      const late = await run({ config: configOf(), columns: { price }, backends, deadlineMs: 15 });
-      expect(late.failure?.reason).toBe('deadline');
     });
   });
 

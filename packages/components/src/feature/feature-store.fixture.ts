@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { FeatureComponentConfig } from '@inferflow/config';
 import { DataType, encodeValue } from '@inferflow/matrix';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
-import { createTestBackend } from '../../testing/index.js';
+import { createTestBackend } from '../testing/index.js';
 
 /** A query, decoded. */
 export type Query = { entityLabel: string; groups: { label: string; features: string[] }[]; keySchema: string[]; keys: string[][] };
