@@ -47,7 +47,9 @@ for (const { how, cases, ...options } of repeated) {
 }
 const repeats = repeated.length === 0 ? '' : `, ${repeated.length} of them with cases that had to be repeated`;
 console.log(
-  failed.length === 0 ? `\nall ${runs.length} runs passed${repeats}` : `\nfailed: ${failed.map(({ how }) => `configurations ${how}`).join('; ')}`,
+  failed.length === 0
+    ? `\nall ${runs.length} runs passed${repeats}`
+    : `\nfailed: ${failed.map(({ how }) => `configurations ${how}`).join('; ')}`,
 );
 process.exit(failed.length === 0 ? 0 : 1);
 

@@ -10,7 +10,7 @@ describe('TSDoc', () => {
   it.each(rooms)('%s says of every export what it is', (room) => {
     const folder = join(root, room, 'src');
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      (name) => name.endsWith('.ts') && !/(^|\/)(gen|testing)\/|\.test\.ts$/.test(name),
+      (name) => name.endsWith('.ts') && !/(^|\/)(gen|testing)\/|\.(test|fixture)\.ts$/.test(name),
     );
     const silent = files.flatMap((name) => {
       const lines = readFileSync(join(folder, name), 'utf8').split('\n');
