@@ -13,6 +13,7 @@ import { LoggedRun } from './logged-run.js';
 import type { EngineMetrics } from './metrics.js';
 import { ModelMix } from './model-mix.js';
 import type { ModelTable } from './model-table.js';
+import { OpenList } from './open-list.js';
 import { budgetOf } from './request/budget.js';
 import { checkMessageBytes } from './request/check-limits.js';
 import type { Limits } from './request/limits.js';
@@ -53,9 +54,8 @@ export class RequestDoor implements RunObserver, WaitingHost {
   readonly #inferflow: InferflowOpener;
   readonly #writer = new AnswerWriter();
   readonly #failureLog: FailureLog | null;
-  readonly #runs: RequestRun[] = [];
-  /** A list, and no set: a set's outgrown tables hold on to what they held, one to the next, until old memory is collected. */
-  readonly #waiting: WaitingRequest[] = [];
+  readonly #runs = new OpenList<RequestRun>();
+  readonly #waiting = new OpenList<WaitingRequest>();
   readonly #whenIdle: (() => void)[] = [];
   #refusal: EngineError | null = null;
   #full: EngineError | null = null;
@@ -106,8 +106,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
     else if (admission === Admission.refuse) this.#turnAway(plan, request, gate.retryAfterMs);
     else {
       const waiting = new WaitingRequest(plan, request, this);
-      waiting.openIndex = this.#waiting.length;
-      this.#waiting.push(waiting);
+      this.#waiting.add(waiting);
       waiting.start();
     }
   }
@@ -124,8 +123,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
       this.#refuse(request.method, run, request.caller, request.startedAt);
       return;
     }
-    run.openIndex = this.#runs.length;
-    this.#runs.push(run);
+    this.#runs.add(run);
     plan.gate.letIn(run, performance.now());
     run.start();
   }
@@ -144,29 +142,20 @@ export class RequestDoor implements RunObserver, WaitingHost {
     this.#ended(method, error, durationMs, caller);
   }
 
-  #forgetWaiting(waiting: WaitingRequest): void {
-    const last = this.#waiting.pop();
-    if (last !== undefined && last !== waiting) {
-      last.openIndex = waiting.openIndex;
-      this.#waiting[waiting.openIndex] = last;
-    }
-    waiting.openIndex = -1;
-  }
-
   // WaitingHost
 
   waited(waiting: WaitingRequest): void {
-    this.#forgetWaiting(waiting);
+    this.#waiting.remove(waiting);
     this.#begin(waiting.plan, waiting.request, false);
   }
 
   waitedTooLong(waiting: WaitingRequest, retryAfterMs: number): void {
-    this.#forgetWaiting(waiting);
+    this.#waiting.remove(waiting);
     this.#turnAway(waiting.plan, waiting.request, retryAfterMs);
   }
 
   waitedInVain(waiting: WaitingRequest): void {
-    this.#forgetWaiting(waiting);
+    this.#waiting.remove(waiting);
     const { plan, request } = waiting;
     this.#services.metrics.cancelled.add(1);
     this.#refuse(request.method, cancelled(plan.modelConfigId), request.caller, request.startedAt);
@@ -286,12 +275,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
   }
 
   #closeRun(run: RequestRun): void {
-    const last = this.#runs.pop();
-    if (last !== undefined && last !== run && run.openIndex >= 0) {
-      last.openIndex = run.openIndex;
-      this.#runs[run.openIndex] = last;
-    }
-    run.openIndex = -1;
+    this.#runs.remove(run);
     const { metrics } = run.bound.plan;
     if (!run.close()) metrics.discarded.add(1);
     run.bound.plan.gate.leave(run, performance.now());
@@ -317,11 +301,11 @@ export class RequestDoor implements RunObserver, WaitingHost {
       });
     }
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
-    for (let waiting = this.#waiting[0]; waiting !== undefined; waiting = this.#waiting[0]) {
-      this.#forgetWaiting(waiting);
+    for (let waiting = this.#waiting.any; waiting !== undefined; waiting = this.#waiting.any) {
+      this.#waiting.remove(waiting);
       waiting.stop();
       this.#refuse(waiting.request.method, aborted, waiting.request.caller, waiting.request.startedAt);
     }
-    for (const run of [...this.#runs]) run.abort(aborted);
+    for (const run of this.#runs.toArray()) run.abort(aborted);
   }
 }

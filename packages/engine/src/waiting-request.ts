@@ -1,6 +1,7 @@
 import { type DeadlineEntry, deadlines, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
 import type { GateWaiter } from './admission/admission-gate.js';
 import type { ModelPlan } from './compile/model-plan.js';
+import type { OpenEntry } from './open-list.js';
 import type { OpenRequest } from './request/open-services.js';
 
 /** What becomes of a request that waited. */
@@ -14,13 +15,12 @@ export interface WaitingHost {
 }
 
 /** A request that waits for its turn: nothing but its message is held, and nothing of it has been decoded. Its links belong to their lists. */
-export class WaitingRequest implements GateWaiter, ScopeLink, DeadlineEntry {
+export class WaitingRequest implements GateWaiter, OpenEntry, ScopeLink, DeadlineEntry {
   readonly plan: ModelPlan;
   readonly request: OpenRequest;
   gatePrevious: GateWaiter | null = null;
   gateNext: GateWaiter | null = null;
   isWaiting = false;
-  /** Place in the door's list. */
   openIndex = -1;
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;

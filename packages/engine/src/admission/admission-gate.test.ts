@@ -313,6 +313,31 @@ describe('AdmissionGate', () => {
     expect([gate.inside, gate.waiting]).toEqual([60, 0]);
   });
 
+  it('stays below 16 in a busy process after congestion, though more are still inside', () => {
+    let now = 0;
+    const gate = new AdmissionGate(1000, new LoopLoad(() => 0));
+    // One at a time for long, so that calls are known to be quick without company.
+    for (let turn = 0; turn < 100; turn++) {
+      const [entry] = enter(gate, 1, () => now).entries as [Entry];
+      now += 5;
+      gate.called(entry, 0, 5, 200, now);
+      entry.leave();
+    }
+    const { entries } = enter(gate, 20, () => now);
+    for (const entry of entries.slice(0, 10)) {
+      now += 10;
+      gate.called(entry, 0, 150, 200, now);
+    }
+    const shrunk = gate.limit;
+    expect([shrunk < 16, gate.inside, gate.waiting]).toEqual([true, 20, 0]);
+    // The first that leaves has the gate look at the loop, the second finds that it was busy since.
+    for (const entry of entries.slice(0, 2)) {
+      now += 60;
+      entry.leave();
+    }
+    expect(gate.limit).toBe(shrunk);
+  });
+
   it('does not take a process that stood still for a moment for one that is slow', () => {
     const gate = new AdmissionGate(16);
     let now = 0;

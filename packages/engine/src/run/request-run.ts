@@ -8,6 +8,7 @@ import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
 import type { EngineMethod } from '../engine.js';
 import type { EngineError } from '../errors.js';
+import type { OpenEntry } from '../open-list.js';
 import { entityHeaders } from '../request/request-schema.js';
 import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
@@ -39,7 +40,7 @@ export interface RunStart {
  * One request from its blocks to its answer. Pooled per bound plan: `open`, fill the blocks, `start`, … `close`. It is given back
  * only when nothing outside can reach it any more (see {@link RequestRun.close}).
  */
-export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, GateGuest, RequestInfo {
+export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEntry, GateGuest, OpenEntry, RequestInfo {
   readonly bound: BoundPlan;
   readonly scope = new CallScope();
   readonly execution: Execution;
@@ -60,7 +61,6 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   trackingIdEnd = 0;
   tenantIdStart = 0;
   tenantIdEnd = 0;
-  /** Place in the engine's list of open runs. */
   openIndex = -1;
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;
