@@ -2,28 +2,23 @@ import { DataType, encodeValue } from '@inferflow/matrix';
 import { GrpcError } from '@inferflow/transport';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  TestBench as AnyTestBench,
-  componentContract,
-  createTestBackend,
-  ManualUpstream,
-  runComponent as runAnyComponent,
-  type TestOptions,
-} from '../testing/index.js';
+import { componentContract, createTestBackend, ManualUpstream } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
-import { answerTo, cellOf, configOf, decodeQuery, fp32, numberOf, type Query, type Row, store, turn } from './feature-store.fixture.js';
+import {
+  answerTo,
+  cellOf,
+  configOf,
+  decodeQuery,
+  describeBothDecoders,
+  fp32,
+  numberOf,
+  type Query,
+  type Row,
+  store,
+  turn,
+} from './feature-store.fixture.js';
 
-describe.each([
-  ['WebAssembly', true],
-  ['TypeScript', false],
-] as const)('feature component that decodes in %s', (_how, wasm) => {
-  const runComponent: typeof runAnyComponent = (definition, options) => runAnyComponent(definition, { wasm, ...options });
-  class TestBench extends AnyTestBench {
-    constructor(definition: typeof featureDefinition, options: TestOptions) {
-      super(definition, { wasm, ...options });
-    }
-  }
-
+describeBothDecoders('feature component that decodes', ({ wasm, runComponent, TestBench }) => {
   it('asks each different key once and fills every row', async () => {
     const { queries, backends } = store((query) => answerTo(query, cellOf));
     const items = ['x', 'y', 'x', 'z', 'y'];

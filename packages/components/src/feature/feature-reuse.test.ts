@@ -2,27 +2,11 @@ import { DataType } from '@inferflow/matrix';
 import { GrpcError } from '@inferflow/transport';
 import { describe, expect, it } from 'vitest';
 import { createFeatureCache } from '../cache/feature-cache.js';
-import {
-  TestBench as AnyTestBench,
-  createTestBackend,
-  ManualUpstream,
-  runComponent as runAnyComponent,
-  type TestOptions,
-} from '../testing/index.js';
+import { createTestBackend, ManualUpstream } from '../testing/index.js';
 import { featureDefinition } from './feature-component.js';
-import { answerTo, cellOf, configOf, decodeQuery, numberOf, store, turn } from './feature-store.fixture.js';
+import { answerTo, cellOf, configOf, decodeQuery, describeBothDecoders, numberOf, store, turn } from './feature-store.fixture.js';
 
-describe.each([
-  ['WebAssembly', true],
-  ['TypeScript', false],
-] as const)('rows that are there already, decoded in %s', (_how, wasm) => {
-  const runComponent: typeof runAnyComponent = (definition, options) => runAnyComponent(definition, { wasm, ...options });
-  class TestBench extends AnyTestBench {
-    constructor(definition: typeof featureDefinition, options: TestOptions) {
-      super(definition, { wasm, ...options });
-    }
-  }
-
+describeBothDecoders('rows that are there already, decoded', ({ runComponent, TestBench }) => {
   describe('cache', () => {
     const cached = (stale = 0) =>
       configOf({

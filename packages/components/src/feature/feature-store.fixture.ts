@@ -2,7 +2,9 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { FeatureComponentConfig } from '@inferflow/config';
 import { DataType, encodeValue } from '@inferflow/matrix';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
-import { createTestBackend } from '../testing/index.js';
+import { describe } from 'vitest';
+import { TestBench as AnyTestBench, createTestBackend, runComponent as runAnyComponent, type TestOptions } from '../testing/index.js';
+import type { featureDefinition } from './feature-component.js';
 
 /** A query, decoded. */
 export type Query = { entityLabel: string; groups: { label: string; features: string[] }[]; keySchema: string[]; keys: string[][] };
@@ -102,4 +104,29 @@ export function store(
     return handler(query);
   }, options);
   return { queries, backends: { featureStore: backend } };
+}
+
+/** What a suite gets that runs with either decoder of feature rows. */
+export interface DecoderTools {
+  readonly wasm: boolean;
+  readonly runComponent: typeof runAnyComponent;
+  readonly TestBench: new (definition: typeof featureDefinition, options: TestOptions) => AnyTestBench;
+}
+
+/** Runs a suite once with rows decoded in WebAssembly, once in TypeScript. */
+export function describeBothDecoders(what: string, suite: (tools: DecoderTools) => void): void {
+  describe.each([
+    ['WebAssembly', true],
+    ['TypeScript', false],
+  ] as const)(`${what} in %s`, (_how, wasm) => {
+    suite({
+      wasm,
+      runComponent: (definition, options) => runAnyComponent(definition, { wasm, ...options }),
+      TestBench: class extends AnyTestBench {
+        constructor(definition: typeof featureDefinition, options: TestOptions) {
+          super(definition, { wasm, ...options });
+        }
+      },
+    });
+  });
 }

@@ -5,29 +5,10 @@ import { ModelInferRequestSchema, ModelInferResponseSchema } from '@inferflow/pr
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTestBackend, type ManualCall, ManualUpstream, TestBench } from '../testing/index.js';
+import { configOf, price } from './predator-component.fixture.js';
 import { predatorDefinition } from './predator-component.js';
 
-const config: PredatorComponentConfig = {
-  kind: 'predator',
-  componentName: 'p',
-  onFailure: 'default',
-  componentId: 'item',
-  modelName: 'm',
-  modelVersion: '1',
-  endpoint: 'host',
-  endpoints: [],
-  deadlineMs: undefined,
-  batchSize: undefined,
-  calibration: '',
-  inputs: [{ name: 'x', features: ['price'], shape: [1], dataType: 'FP32', dataTypeText: 'FP32' }],
-  outputs: [{ name: 'o', dataType: 'FP32', dataTypeText: 'FP32', scores: [{ name: 's', dims: [1] }] }],
-  scope: 'target',
-  slateCalls: 'per_slate',
-  coalesce: true,
-  coalesceWaitMs: 0,
-  broadcastSingleScore: false,
-};
-const price = [1, 2, 3, 4, 5];
+const config = configOf({ coalesce: true });
 const vector = (values: readonly number[]) => ({ v: { type: DataType.FP32Vector, values: [values] } });
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
