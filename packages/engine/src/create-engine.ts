@@ -14,6 +14,7 @@ import {
 } from '@inferflow/proto';
 import { createNoTelemetry, Metric } from '@inferflow/telemetry';
 import { LoopLoad } from '@inferflow/transport';
+import { ProcessLoad } from './admission/process-load.js';
 import { createCacheReport } from './cache-report.js';
 import { checkRankRequest } from './check-rank-request.js';
 import { explainPlan } from './compile/explain-plan.js';
@@ -44,6 +45,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const pool = new MemoryPool();
   const evicted = telemetry.counter(Metric.featureCacheEvictions);
   const cache = resolved.featureCacheBytes === 0 ? null : createFeatureCache({ maxBytes: resolved.featureCacheBytes, evicted });
+  const load = new ProcessLoad(new LoopLoad());
   const table = new ModelTable({
     registry: registryOf(options.registry),
     backendsFor,
@@ -57,7 +59,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     metrics,
     boundPlansPerModel: resolved.boundPlansPerModel,
     maxInFlight: resolved.limits.maxInFlight,
-    load: new LoopLoad(),
+    load,
   });
   const memory = { pool, idleRuns: resolved.idleRunsPerPlan, idleBudget: new IdleBudget(resolved.idleRuns) };
   const door = new RequestDoor({
@@ -66,6 +68,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     defaults: resolved.defaults,
     metrics,
     memory,
+    load,
     logTap: options.logTap ?? null,
     logger: options.logger ?? null,
     now: resolved.now,

@@ -42,6 +42,7 @@ export function createHotMethods(door: RequestDoor, maxMessageBytes: number, toG
     maxMessageBytes,
     // The table's keys are the methods.
     handle: (call: ServerCall) => door.begin(method as EngineMethod, new HotCaller(call, toGrpcStatus), call.message),
+    refusedForRoom: (now: number) => door.refusedForRoom(now),
     sharesRefusals: (now: number) => door.models.isOne(now),
   }));
 }

@@ -91,6 +91,7 @@ async function openDoor({ logTap = null, telemetry = createNoTelemetry() }: { lo
     defaults: resolved.defaults,
     metrics,
     memory: { pool, idleRuns: 4, idleBudget: new IdleBudget(100) },
+    load: null,
     logTap,
     logger: null,
     now: () => Date.UTC(2026, 1, 16),

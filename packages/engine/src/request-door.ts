@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Failure } from '@inferflow/components';
 import { Admission } from './admission/admission-gate.js';
+import type { ProcessLoad } from './admission/process-load.js';
 import type { Caller } from './caller.js';
 import { type BoundPlan, predictKindOf, type RunMemory } from './compile/bind-plan.js';
 import type { ModelPlan } from './compile/model-plan.js';
@@ -33,6 +34,8 @@ export interface DoorServices {
   readonly defaults: EngineDefaults;
   readonly metrics: EngineMetrics;
   readonly memory: RunMemory;
+  /** Of this process; null = never taken into account. */
+  readonly load: ProcessLoad | null;
   readonly logTap: LogTap | null;
   readonly logger: EngineLogger | null;
   readonly now: () => number;
@@ -74,10 +77,15 @@ export class RequestDoor implements RunObserver, WaitingHost {
     const startedAt = performance.now();
     this.inFlight++;
     if (requestStart.hasSubscribers) requestStart.publish({ method, byteLength: message.length });
-    const error = this.#refusal ?? this.#overload() ?? checkMessageBytes(message.length, this.#services.limits);
+    const error = this.#refusal ?? this.#overload(startedAt) ?? checkMessageBytes(message.length, this.#services.limits);
     const plan = error ?? this.#find(method, message);
     if (plan instanceof EngineError) this.#refuse(method, plan, caller, startedAt);
     else this.#admit(plan, method, caller, message, startedAt);
+  }
+
+  /** A request was refused, here or before it came here, because as many are in progress as may be. */
+  refusedForRoom(now: number): void {
+    this.#services.load?.refusedForRoom(now);
   }
 
   #find(method: EngineMethod, message: Uint8Array): ModelPlan | EngineError {
@@ -161,9 +169,10 @@ export class RequestDoor implements RunObserver, WaitingHost {
     this.#refuse(request.method, cancelled(plan.modelConfigId), request.caller, request.startedAt);
   }
 
-  #overload(): EngineError | null {
+  #overload(now: number): EngineError | null {
     const { maxInFlight } = this.#services.limits;
     if (this.inFlight <= maxInFlight) return null;
+    this.refusedForRoom(now);
     const text = `${maxInFlight} requests are in flight, the most this engine takes`;
     this.#full ??= createRequestError('INFERFLOW_ENGINE_OVERLOADED', text, { retryAfterMs: 100 });
     return this.#full;

@@ -1,4 +1,4 @@
-import type { LoopLoad } from '@inferflow/transport';
+import type { ProcessLoad } from './process-load.js';
 import { UpstreamPace } from './upstream-pace.js';
 
 /** What is worked on. */
@@ -43,7 +43,16 @@ const easeAbove = 0.97;
 const growBelow = 0.93;
 /** Part of its time that an entry may spend waiting: the rest is for the work, which may take longer than it did lately. */
 const longestWaitShare = 0.4;
+/** When some have been refused for so long, a queue absorbs no burst any more: it only makes everybody late, and what waits old memory. */
+const longestBurstMs = 1_000;
+/** Then it is tried again: the queue is kept short now, so nothing else tells whether a long one would still be too long. */
+const overloadLastsMs = 30_000;
+/** A shorter queue than both is never the reason to refuse. */
+const shortQueue = 256;
+const shortQueueMs = 100;
 const shortestHintMs = 10;
+/** After more than a burst: it will not be over soon. */
+const overloadHintMs = 160;
 const longestHintMs = 5_000;
 /** So little that what is inside while the process stands still for a moment, as for a collection of garbage, does not count for much. */
 const newestServiceWeight = 0.03;
@@ -67,7 +76,7 @@ export class AdmissionGate {
   readonly #paces: UpstreamPace[] = [];
   readonly #most: number;
   readonly #least: number;
-  readonly #load: LoopLoad | null;
+  readonly #load: ProcessLoad | null;
   #limit = startLimit;
   #first: GateWaiter | null = null;
   #last: GateWaiter | null = null;
@@ -76,6 +85,10 @@ export class AdmissionGate {
   /** The last who asked was refused: that shows as well as one who waits that there is too little room. */
   #hasRefused = false;
   #serviceMs = 0;
+  /** When the first was refused since the queue was empty, or since it was allowed to be long again; 0 = none was. */
+  #refusesSince = 0;
+  /** Requests have been refused for longer than a burst lasts: the queue is kept short. */
+  #isOverloaded = false;
   /** Between one that leaves and the next, on average, while somebody waits; 0 = not known. */
   #intervalMs = 0;
   #leftAt = 0;
@@ -86,7 +99,7 @@ export class AdmissionGate {
    * @param most highest limit
    * @param load of the process; null = it always has time left
    */
-  constructor(most: number, load: LoopLoad | null = null) {
+  constructor(most: number, load: ProcessLoad | null = null) {
     this.#most = most;
     this.#least = Math.min(leastLimit, most);
     this.#load = load;
@@ -106,8 +119,12 @@ export class AdmissionGate {
     }
     const { waitMs } = this;
     const leftMs = answerBy - now;
-    if (waitMs <= leftMs * longestWaitShare && waitMs + this.#safeServiceMs <= leftMs) return Admission.wait;
+    // Too many wait for what the server can hold: others are refused before they come here.
+    if (this.waiting > 0 && this.#load !== null && this.#load.isFull(now)) this.#noteOverload(now);
+    const isInTime = waitMs <= leftMs * longestWaitShare && waitMs + this.#safeServiceMs <= leftMs;
+    if (isInTime && !(this.waiting >= shortQueue && waitMs > shortQueueMs && this.#isOverloaded)) return Admission.wait;
     this.#hasRefused = true;
+    if (this.waiting > 0) this.#noteOverload(now);
     return Admission.refuse;
   }
 
@@ -118,9 +135,9 @@ export class AdmissionGate {
 
   /** What a caller is told that was refused: by then about half of those who wait have gone. One of few values: 10 ms doubled some times, at most 5 s. */
   get retryAfterMs(): number {
-    const half = this.waitMs / 2;
+    const least = this.#isOverloaded ? Math.max(overloadHintMs, this.waitMs / 2) : this.waitMs / 2;
     let hint = shortestHintMs;
-    while (hint < half && hint < longestHintMs) hint *= 2;
+    while (hint < least && hint < longestHintMs) hint *= 2;
     return Math.min(hint, longestHintMs);
   }
 
@@ -177,6 +194,11 @@ export class AdmissionGate {
     this.#limit = Math.max(this.#least, Math.min(this.#limit, this.inside) * shrinkBy);
     this.#shrunkAt = now;
     pace.forgive(deadlineMs);
+  }
+
+  #noteOverload(now: number): void {
+    if (this.#refusesSince === 0 || now - this.#refusesSince > overloadLastsMs) this.#refusesSince = now;
+    this.#isOverloaded = now - this.#refusesSince > longestBurstMs;
   }
 
   #noteInterval(now: number): void {
@@ -244,5 +266,8 @@ export class AdmissionGate {
     waiter.gateNext = null;
     waiter.isWaiting = false;
     this.waiting--;
+    if (this.waiting > 0) return;
+    this.#refusesSince = 0;
+    this.#isOverloaded = false;
   }
 }

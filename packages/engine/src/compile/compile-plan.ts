@@ -12,8 +12,8 @@ import { type ComponentConfig, FEATURE_INITIALIZER, hasErrors, type ModelConfig,
 import { type ComponentDeclaration, compileTopology, findTopologyProblems, type Topology } from '@inferflow/dag';
 import type { MemoryPool } from '@inferflow/matrix';
 import { putUtf8, utf8Size } from '@inferflow/proto/hot';
-import type { LoopLoad } from '@inferflow/transport';
 import { AdmissionGate } from '../admission/admission-gate.js';
+import type { ProcessLoad } from '../admission/process-load.js';
 import type { ModelBackends } from '../embed/embedded-backends.js';
 import { createPlanMetrics, type EngineMetrics } from '../metrics.js';
 import { OverloadErrors } from '../run/run-errors.js';
@@ -41,7 +41,7 @@ export interface PlanEnvironment {
   /** Most requests of a model that are worked on at once. */
   readonly maxInFlight: number;
   /** Of this process; null = never taken into account. */
-  readonly load: LoopLoad | null;
+  readonly load: ProcessLoad | null;
 }
 
 /** A plan, or why there is none. */

@@ -43,11 +43,19 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
         message: `the request has ${contentLength} bytes, the limit of ${method.path} is ${method.maxMessageBytes}`,
       },
     };
-  if (load.hotInFlight >= options.maxInFlight) return inFlightRefusal(options.maxInFlight);
-  if (load.heldBytes >= options.maxHeldBytes) return heldBytesRefusal;
+  const full = noRoom(host);
+  if (full !== null) {
+    method.refusedForRoom?.(now);
+    return full;
+  }
   if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
   const repeated = request.recent?.of(timeoutMs, now) ?? null;
   return repeated !== null && load.isSaturated(now) && method.sharesRefusals?.(now) === true ? repeated : null;
+}
+
+function noRoom({ options, load }: HotCallHost): Refusal | null {
+  if (load.hotInFlight >= options.maxInFlight) return inFlightRefusal(options.maxInFlight);
+  return load.heldBytes >= options.maxHeldBytes ? heldBytesRefusal : null;
 }
 
 // These are sent when there is least time for them, so they are made once.

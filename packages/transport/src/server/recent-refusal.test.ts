@@ -47,4 +47,20 @@ describe('refusalOf', () => {
     sharesRefusals = false;
     expect(ask()).toBeNull();
   });
+
+  it('tells the method of a call that it refuses because the server holds as much as it may', () => {
+    const options = resolveOnePortOptions({ hot: [], listener: () => {}, maxInFlight: 10 });
+    const load = { hotInFlight: 10, heldBytes: 0, lagMs: () => 0, isSaturated: () => false };
+    const host = { options, load } as unknown as HotCallHost;
+    const told: number[] = [];
+    const method: HotMethod = { path: '/a.B/C', maxMessageBytes: 100, handle: () => {}, refusedForRoom: (now) => told.push(now) };
+    const ask = (now: number) =>
+      refusalOf(host, method, { timeoutMs: 100, contentLength: 0, headers: () => ({}), recent: null }, now)?.reason;
+    expect(ask(1)).toBe('in-flight');
+    load.hotInFlight = 9;
+    expect(ask(2)).toBeUndefined();
+    load.heldBytes = options.maxHeldBytes;
+    expect(ask(3)).toBe('held-bytes');
+    expect(told).toEqual([1, 3]);
+  });
 });

@@ -26,9 +26,11 @@ export interface HotMethod {
   readonly maxMessageBytes: number;
   /** Must call `respond` or `fail` once, now or later. A throw is answered with INTERNAL. */
   handle(call: ServerCall): void;
+  /** Told of a call that was refused unread because the server holds as much as it may. `now` on the `performance.now()` clock, here and below. */
+  refusedForRoom?(now: number): void;
   /**
    * Whether a `SharedStatus` with which a call fails inside `handle` is one for the next calls of its connection, too, whatever they ask for:
-   * while the process is busy all the time they are told it unread. `now` on the `performance.now()` clock.
+   * while the process is busy all the time they are told it unread.
    * @default never
    */
   sharesRefusals?(now: number): boolean;
