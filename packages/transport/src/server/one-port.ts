@@ -8,6 +8,7 @@ import { guardListener } from './cold-requests.js';
 import type { HotCallHost } from './hot-call.js';
 import { acceptHot, hotMethodOf } from './hot-methods.js';
 import type { OnePort, OnePortListener, OnePortOptions } from './one-port-options.js';
+import { keepStreamsYoung } from './open-streams.js';
 import { refuseMismatch } from './refuse-mismatch.js';
 import { type ResolvedOnePortOptions, resolveOnePortOptions } from './resolve-one-port-options.js';
 import { ServerLoad } from './server-load.js';
@@ -184,6 +185,7 @@ class OnePortServer implements OnePort, HotCallHost {
   }
 
   #sessionOpened(session: http2.ServerHttp2Session): void {
+    keepStreamsYoung(session);
     const guard = new SessionGuard(session, this.options);
     this.#guards.add(guard);
     session.once('close', () => this.#guards.delete(guard));
