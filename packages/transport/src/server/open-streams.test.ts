@@ -9,7 +9,7 @@ describe('OpenStreams', () => {
   it('is a map', () => {
     const id = fc.oneof(
       fc.nat(20),
-      fc.nat(3).map((turn) => 7 + turn * 512),
+      fc.nat(3).map((turn) => 7 + turn * 256),
       fc.nat(100_000),
     );
     const steps = fc.array(fc.tuple(fc.constantFrom('set', 'set', 'delete', 'get', 'clear'), id), { maxLength: 200 });

@@ -8,8 +8,8 @@
 import type { ServerHttp2Session } from 'node:http2';
 import { types } from 'node:util';
 
-/** Streams with ids so far apart share a slot; a power of two. */
-const slotCount = 256;
+/** A power of two, 2 KB a session. Ids of a client are odd: two that are twice this apart share a slot. */
+const slotCount = 128;
 const unused = -1;
 
 /** Open streams by id: a `Map` in all it does, kept in slots that are filled again and never thrown away. */
