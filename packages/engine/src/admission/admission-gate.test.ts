@@ -1,54 +1,9 @@
 import { LoopLoad } from '@inferflow/transport';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Admission, AdmissionGate, type GateGuest, type GateWaiter, outsideGate } from './admission-gate.js';
+import { Entry, enter } from '../testing/gate-entry.js';
+import { Admission, AdmissionGate } from './admission-gate.js';
 import { ProcessLoad } from './process-load.js';
-
-class Entry implements GateWaiter, GateGuest {
-  gatePrevious: GateWaiter | null = null;
-  gateNext: GateWaiter | null = null;
-  isWaiting = false;
-  beganAt = outsideGate;
-  began = 0;
-  retryAfterMs = 0;
-  readonly answerBy: number;
-  readonly gate: AdmissionGate;
-  /** What happens when it has begun. */
-  onBegin: () => void = () => {};
-  now: () => number;
-  constructor(gate: AdmissionGate, now: () => number, answerBy = Number.POSITIVE_INFINITY) {
-    this.gate = gate;
-    this.now = now;
-    this.answerBy = answerBy;
-  }
-  /** What a door does with the gate's answer. */
-  enter(): Admission {
-    const admission = this.gate.ask(this.answerBy, this.now());
-    if (admission === Admission.begin) this.begin();
-    else if (admission === Admission.wait) this.gate.wait(this);
-    return admission;
-  }
-  begin(): void {
-    this.began++;
-    this.gate.letIn(this, this.now());
-    this.onBegin();
-  }
-  turnedAway(retryAfterMs: number): void {
-    this.retryAfterMs = retryAfterMs;
-  }
-  leave(): void {
-    this.gate.giveUp(this);
-    this.gate.leave(this, this.now());
-  }
-  get isInside(): boolean {
-    return this.beganAt !== outsideGate;
-  }
-}
-
-function enter(gate: AdmissionGate, count: number, now: () => number, answerBy?: number): { entries: Entry[]; admissions: Admission[] } {
-  const entries = Array.from({ length: count }, () => new Entry(gate, now, answerBy));
-  return { entries, admissions: entries.map((entry) => entry.enter()) };
-}
 
 describe('AdmissionGate', () => {
   it('lets so many in, and the others when it is their turn, in the order they came', () => {
@@ -101,88 +56,6 @@ describe('AdmissionGate', () => {
     expect(hints.length).toBeGreaterThan((endMs / workMs) * 1.5);
     expect(Math.min(...hints.slice(100))).toBeGreaterThan(50);
     expect(refusedLate * workMs).toBeLessThan(deadlineMs);
-  });
-
-  describe('when requests have been refused for longer than a burst', () => {
-    /** One worker takes 1 ms for each that is inside; all have two seconds. */
-    class World {
-      readonly load = new ProcessLoad(new LoopLoad(() => 0));
-      readonly gate = new AdmissionGate(16, this.load);
-      now = 0;
-      readonly #inside: Entry[] = [];
-      /** Lets a millisecond pass in which so many come; returns how many of them are refused. */
-      tick(count: number): number {
-        this.now++;
-        const done = this.#inside.shift();
-        if (done !== undefined) this.gate.leave(done, this.now);
-        let refused = 0;
-        for (let at = 0; at < count; at++) {
-          const entry = new Entry(this.gate, () => this.now, this.now + 2000);
-          entry.onBegin = () => this.#inside.push(entry);
-          if (entry.enter() === Admission.refuse) refused++;
-        }
-        return refused;
-      }
-      run(ms: number, count: number): number {
-        let refused = 0;
-        for (let at = 0; at < ms; at++) refused += this.tick(count);
-        return refused;
-      }
-    }
-
-    it('lets no long queue stand, is never idle, and tells callers to stay away for longer', () => {
-      const world = new World();
-      world.run(1000, 3);
-      const { retryAfterMs } = world.gate;
-      expect(world.gate.waiting).toBeGreaterThan(600);
-      world.run(2000, 3);
-      for (let at = 0; at < 1000; at++) {
-        world.tick(3);
-        expect(world.gate.waiting).toBeLessThanOrEqual(256);
-        expect(world.gate.waiting).toBeGreaterThan(200);
-      }
-      expect(world.gate.retryAfterMs).toBeGreaterThanOrEqual(160);
-      expect(retryAfterMs).toBeGreaterThanOrEqual(160);
-    });
-
-    it('keeps the queue short, too, when all that are refused are refused before they come to it', () => {
-      const world = new World();
-      const most = 500;
-      const serve = (ms: number) => {
-        for (let at = 0; at < ms; at++) {
-          const room = most - world.gate.waiting - world.gate.inside;
-          if (room < 3) world.load.refusedForRoom(world.now);
-          world.tick(Math.min(room, 3));
-        }
-      };
-      serve(1000);
-      expect(world.gate.waiting).toBeGreaterThan(400);
-      serve(2000);
-      expect(world.gate.waiting).toBeLessThanOrEqual(256);
-      expect(world.gate.waiting).toBeGreaterThan(200);
-    });
-
-    it('takes a burst again once the queue was empty', () => {
-      const world = new World();
-      world.run(4000, 3);
-      world.run(1000, 0);
-      expect(world.gate.waiting).toBe(0);
-      expect(world.tick(700)).toBe(0);
-    });
-
-    it('finds out after a while that as many may wait as do not come too late', () => {
-      const world = new World();
-      world.run(4000, 3);
-      // From now on there are never more than 600, each that leaves makes room for one.
-      const serve = (ms: number) => {
-        let refused = 0;
-        for (let at = 0; at < ms; at++) refused += world.tick(Math.max(0, 600 - world.gate.waiting - world.gate.inside));
-        return refused;
-      };
-      expect(serve(1000)).toBeGreaterThan(0);
-      serve(30_000);
-      expect(serve(10_000)).toBe(0);
-    });
   });
 
   it('turns away at its turn what has no time left for the work', () => {
