@@ -65,7 +65,7 @@ export interface Engine {
   hotMethods(toGrpcStatus: ToGrpcStatus): readonly HotMethod[];
   /**
    * The door for transcoded calls (Connect, gRPC-Web, JSON): request message bytes in, response message bytes out
-   * (owned by the caller). The request bytes must stay as they are until then. Same validation and errors as the hot methods.
+   * (owned by the caller). The request bytes are copied before this returns. Same validation and errors as the hot methods.
    * @throws EngineError
    */
   handle(method: EngineMethod, requestBytes: Uint8Array, call: CallInfo): Promise<Uint8Array>;

@@ -40,6 +40,7 @@ export function createHotMethods(door: RequestDoor, maxMessageBytes: number, toG
   return Object.entries(engineMethodPaths).map(([method, path]) => ({
     path,
     maxMessageBytes,
+    borrowsMessage: true,
     // The table's keys are the methods.
     handle: (call: ServerCall) => door.begin(method as EngineMethod, new HotCaller(call, toGrpcStatus), call.message),
     refusedForRoom: (now: number) => door.refusedForRoom(now),

@@ -86,8 +86,9 @@ export class LoggedRun implements RequestRecord {
   release(): void {
     if (!this.#isHeld) return;
     this.#isHeld = false;
-    this.matrix.release();
+    // The target matrix holds the request's bytes, which both point into.
     this.slate?.matrix.release();
+    this.matrix.release();
   }
 }
 

@@ -17,6 +17,7 @@ import type { ModelTable } from './model-table.js';
 import { OpenList } from './open-list.js';
 import { budgetOf } from './request/budget.js';
 import { checkMessageBytes } from './request/check-limits.js';
+import { KeptMessage } from './request/kept-message.js';
 import type { Limits } from './request/limits.js';
 import { InferflowOpener } from './request/open-inferflow.js';
 import { PredictOpener } from './request/open-predict.js';
@@ -72,7 +73,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
     this.#inferflow = new InferflowOpener(opening);
   }
 
-  /** Answers or refuses the caller, now or later. Never throws. The message must stay as it is until then. */
+  /** Answers or refuses the caller, now or later. Never throws. The message is copied if it is needed after this has returned. */
   begin(method: EngineMethod, caller: Caller, message: Uint8Array): void {
     const startedAt = performance.now();
     this.inFlight++;
@@ -108,10 +109,13 @@ export class RequestDoor implements RunObserver, WaitingHost {
       this.#refuse(method, createRequestError('INFERFLOW_ENGINE_DEADLINE_EXCEEDED', text, { modelConfigId }), caller, startedAt);
       return;
     }
-    const request = { method, caller, message, startedAt, budget };
     const admission = gate.ask(budget.deadline - budget.reserveMs, startedAt);
+    if (admission === Admission.refuse) {
+      this.#turnAway(plan, method, caller, startedAt, gate.retryAfterMs);
+      return;
+    }
+    const request = { method, caller, message: new KeptMessage(this.#services.memory.pool, message), startedAt, budget };
     if (admission === Admission.begin) this.#begin(plan, request, true);
-    else if (admission === Admission.refuse) this.#turnAway(plan, request, gate.retryAfterMs);
     else {
       const waiting = new WaitingRequest(plan, request, this);
       this.#waiting.add(waiting);
@@ -127,6 +131,8 @@ export class RequestDoor implements RunObserver, WaitingHost {
     } catch (error) {
       run = internalError(error);
     }
+    // Without a run, or when that failed before its blocks were made.
+    request.message.drop();
     if (!(run instanceof RequestRun)) {
       this.#refuse(request.method, run, request.caller, request.startedAt);
       return;
@@ -136,7 +142,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
     run.start();
   }
 
-  #turnAway(plan: ModelPlan, { method, caller, startedAt }: OpenRequest, retryAfterMs: number): void {
+  #turnAway(plan: ModelPlan, method: EngineMethod, caller: Caller, startedAt: number, retryAfterMs: number): void {
     this.#services.metrics.turnedAway.add(1);
     this.#refuse(method, plan.overloads.of(retryAfterMs), caller, startedAt, plan.config.errorLoggingPercent);
   }
@@ -158,15 +164,21 @@ export class RequestDoor implements RunObserver, WaitingHost {
   }
 
   waitedTooLong(waiting: WaitingRequest, retryAfterMs: number): void {
-    this.#waiting.remove(waiting);
-    this.#turnAway(waiting.plan, waiting.request, retryAfterMs);
+    const { method, caller, startedAt } = this.#left(waiting);
+    this.#turnAway(waiting.plan, method, caller, startedAt, retryAfterMs);
   }
 
   waitedInVain(waiting: WaitingRequest): void {
-    this.#waiting.remove(waiting);
-    const { plan, request } = waiting;
+    const { method, caller, startedAt } = this.#left(waiting);
     this.#services.metrics.cancelled.add(1);
-    this.#refuse(request.method, cancelled(plan.modelConfigId), request.caller, request.startedAt);
+    this.#refuse(method, cancelled(waiting.plan.modelConfigId), caller, startedAt);
+  }
+
+  /** It waits no more, and will not begin. */
+  #left(waiting: WaitingRequest): OpenRequest {
+    this.#waiting.remove(waiting);
+    waiting.request.message.drop();
+    return waiting.request;
   }
 
   #overload(now: number): EngineError | null {
@@ -311,9 +323,9 @@ export class RequestDoor implements RunObserver, WaitingHost {
     }
     const aborted = createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine was closed before the request was answered');
     for (let waiting = this.#waiting.any; waiting !== undefined; waiting = this.#waiting.any) {
-      this.#waiting.remove(waiting);
       waiting.stop();
-      this.#refuse(waiting.request.method, aborted, waiting.request.caller, waiting.request.startedAt);
+      const { method, caller, startedAt } = this.#left(waiting);
+      this.#refuse(method, aborted, caller, startedAt);
     }
     for (const run of this.#runs.toArray()) run.abort(aborted);
   }

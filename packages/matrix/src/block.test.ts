@@ -173,6 +173,30 @@ describe('Block', () => {
     );
   });
 
+  it('gives a message that it owns back with its own memory, once, and abandons it with that', () => {
+    const pool = new MemoryPool();
+    const open = (block = new Block()) => {
+      const heapMemory = pool.acquire(10);
+      heapMemory.bytes.set(new TextEncoder().encode('..user-7..'));
+      return block.open(pool, shape, 1, { externalHeap: heapMemory.bytes.subarray(0, 10), heapMemory });
+    };
+    const block = open();
+    block.setRange(0, 1, 2, 6, CellStatus.provided);
+    expect([block.heap.length, block.cellLength(0, 1), pool.outstanding]).toEqual([10, 6, 2]);
+    block.release(pool);
+    expect([pool.outstanding, pool.idleBytes]).toEqual([0, 8192]);
+    // Its next life has no message.
+    block.open(pool, shape, 1);
+    block.release(pool);
+    expect([pool.outstanding, pool.strayReleases]).toEqual([0, 0]);
+    const left = open(block);
+    left.abandon();
+    left.abandon();
+    expect([pool.outstanding, pool.abandoned, left.heap[2]]).toEqual([0, 2, 'u'.charCodeAt(0)]);
+    left.release(pool);
+    expect([pool.outstanding, pool.idleBytes, pool.strayReleases]).toEqual([0, 0, 0]);
+  });
+
   it('shows nothing of what reused memory held before', () => {
     const pool = new MemoryPool();
     const first = Block.create(pool, shape, 3);

@@ -9,8 +9,10 @@ export interface BlockOptions {
   readonly rowMapRows?: number;
   /** First size of the heap for variable cells, bytes. It grows from the pool. @default 64 per variable cell */
   readonly heapBytes?: number;
-  /** The heap is this message (request ids and texts are never copied). Its owner keeps it alive while the block lives. */
+  /** The heap is this message (request ids and texts are never copied). Its owner keeps it as it is while the block lives. */
   readonly externalHeap?: Uint8Array;
+  /** What `externalHeap` lies in, when the block is its owner: given back, or abandoned, with the block's own memory. */
+  readonly heapMemory?: Memory | null;
 }
 
 /**
@@ -42,6 +44,7 @@ export class Block {
   #pool: MemoryPool | null = null;
   #externalHeap: Uint8Array | null = null;
   #externalHeapView: DataView | null = null;
+  #heapMemory: Memory | null = null;
   // Rows outside [touchedFrom, touchedTo) are as created, so marking them needs no look at the plane.
   #touchedFrom = 0;
   #touchedTo = 0;
@@ -66,6 +69,7 @@ export class Block {
     this.#pool = pool;
     this.#externalHeap = externalHeap;
     this.#externalHeapView = null;
+    this.#heapMemory = options?.heapMemory ?? null;
     this.shape = shape;
     this.rowCount = rowCount;
     this.memory = memory;
@@ -90,10 +94,14 @@ export class Block {
   release(pool: MemoryPool): void {
     if (this.#pool === null) throw new MatrixError('INFERFLOW_MATRIX_RELEASED', 'a block is released twice');
     const isAbandoned = this.#pool === uncounted;
+    const heapMemory = this.#heapMemory;
     this.#pool = null;
     this.#externalHeap = null;
     this.#externalHeapView = null;
-    if (!isAbandoned) pool.release(this.memory);
+    this.#heapMemory = null;
+    if (isAbandoned) return;
+    pool.release(this.memory);
+    if (heapMemory !== null) pool.release(heapMemory);
   }
 
   /**
@@ -101,8 +109,10 @@ export class Block {
    * from here on is no longer counted. Nobody else may.
    */
   abandon(): void {
-    this.#pool?.abandon(this.memory);
-    if (this.#pool !== null) this.#pool = uncounted;
+    if (this.#pool === null) return;
+    this.#pool.abandon(this.memory);
+    if (this.#heapMemory !== null) this.#pool.abandon(this.#heapMemory);
+    this.#pool = uncounted;
   }
 
   /** False after `release`. */
@@ -110,7 +120,7 @@ export class Block {
     return this.#pool !== null;
   }
 
-  /** The bytes that variable cells point into: the block's own memory, or the message given at creation. */
+  /** The bytes that variable cells point into: the block's own memory, or the message given when it was opened. */
   get heap(): Uint8Array {
     return this.#externalHeap ?? this.memory.bytes;
   }

@@ -25,13 +25,15 @@ describe('MessageReader', () => {
         fc.integer({ min: 1, max: 4000 }),
         fc.boolean(),
         fc.integer({ min: 0, max: 1 }),
-        (message, places, firstBytes, isPooled, flag) => {
+        fc.boolean(),
+        (message, places, firstBytes, isPooled, flag, lasts) => {
           const pool = isPooled ? new BufferPool(1_000_000) : null;
           const reader = new MessageReader(3000, firstBytes, pool);
           const chunks = cut(framed(message, flag), places);
           chunks.forEach((chunk, i) => {
             expect(reader.isComplete && chunk.length > 0).toBe(false);
-            expect(reader.push(chunk)).toBe(ReadState.OK);
+            expect(reader.push(chunk, lasts)).toBe(ReadState.OK);
+            if (!lasts) chunk.fill(0xee);
             if (i < chunks.length - 1 && chunks.slice(i + 1).some((later) => later.length > 0)) expect(reader.isComplete).toBe(false);
           });
           expect(reader.isComplete).toBe(true);
@@ -55,7 +57,7 @@ describe('MessageReader', () => {
           const find = (bytes: Buffer, maxBytes: number) => {
             const reader = new MessageReader(maxBytes, 16, null);
             for (const chunk of cut(bytes, places)) {
-              const state = reader.push(chunk);
+              const state = reader.push(chunk, true);
               if (state !== ReadState.OK) return state;
             }
             return ReadState.OK;
@@ -71,7 +73,7 @@ describe('MessageReader', () => {
   it('is a view of the chunk when the message lies in one', () => {
     const chunk = framed(Buffer.from('hello'));
     const reader = new MessageReader(100, 100, null);
-    reader.push(chunk);
+    reader.push(chunk, true);
     expect(reader.message.buffer).toBe(chunk.buffer);
   });
 
@@ -86,7 +88,7 @@ describe('MessageReader', () => {
     const reader = new MessageReader(1 << 30, 65_536, pool);
     const head = Buffer.alloc(10);
     head.writeUInt32BE(1 << 30, 1);
-    reader.push(head);
+    reader.push(head, true);
     expect(largest).toBe(65_536);
     expect(reader).toMatchObject({ received: 5, announced: 1 << 30, isComplete: false });
     reader.release();

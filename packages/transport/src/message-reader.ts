@@ -2,7 +2,7 @@
 //
 //   | flag u8: 1 = compressed | length u32 | message … |
 //
-//   within one chunk     a view of it, nothing is copied
+//   within one chunk     a view of it, nothing is copied, unless the chunk does not last
 //   spread over chunks   copied once, into a buffer that grows with what arrives
 import type { BufferPool } from './buffer-pool.js';
 
@@ -75,15 +75,19 @@ export class MessageReader {
   }
 
   /**
-   * A view of the message. Valid until {@link MessageReader.release} when there is a pool, else as long as somebody holds it. Never a
-   * `Buffer`: whoever copies it with `slice()` must get a copy.
+   * A view of the message. Valid until {@link MessageReader.release} when there is a pool, else as long as the chunks last that were pushed
+   * as such. Never a `Buffer`: whoever copies it with `slice()` must get a copy.
    */
   get message(): Uint8Array {
     return new Uint8Array(this.#target.buffer, this.#target.byteOffset, this.#length);
   }
 
-  /** Takes the next chunk. After anything but OK the reader must not be used but for `release`. */
-  push(chunk: Buffer): ReadState {
+  /**
+   * Takes the next chunk. After anything but OK the reader must not be used but for `release`.
+   *
+   * @param lasts the chunk stays as it is while the message is needed; else what it holds is copied
+   */
+  push(chunk: Buffer, lasts: boolean): ReadState {
     let from = 0;
     if (this.#headAt < headBytes) {
       if (this.#headAt === 0 && chunk.length >= headBytes) {
@@ -104,7 +108,7 @@ export class MessageReader {
     if (rest === 0) return ReadState.OK;
     const needed = this.#at + rest;
     if (needed > this.#length) return ReadState.SURPLUS;
-    if (this.#at === 0 && rest === this.#length) this.#target = from === 0 ? chunk : chunk.subarray(from);
+    if (lasts && this.#at === 0 && rest === this.#length) this.#target = from === 0 ? chunk : chunk.subarray(from);
     else {
       if (needed > this.#target.length) this.#grow(needed);
       chunk.copy(this.#target, this.#at, from);

@@ -9,7 +9,7 @@ const maxBytes = 40;
 function readerSays(chunks: readonly Buffer[]): string | null {
   const reader = new MessageReader(maxBytes, 16, null);
   for (const chunk of chunks) {
-    const state = reader.push(chunk);
+    const state = reader.push(chunk, true);
     if (state === ReadState.TOO_LARGE) return null;
     if (state !== ReadState.OK) return state === ReadState.SURPLUS ? RequestProblem.SURPLUS : RequestProblem.NO_FRAME;
   }

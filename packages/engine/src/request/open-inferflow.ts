@@ -37,7 +37,8 @@ export class InferflowOpener {
 
   /** An open run of a plan that was found, or why there is none; `isScanned` = its request is the last that was looked at here. */
   open(plan: ModelPlan, request: OpenRequest, isScanned: boolean): RequestRun | EngineError {
-    const { caller, message } = request;
+    const { caller } = request;
+    const message = request.message.bytes;
     const scan = this.#scan;
     const { limits } = this.#services;
     if (!isScanned && !scan.scan(message)) return malformedRequest(METHOD, '', plan.modelConfigId);
@@ -87,7 +88,7 @@ export class InferflowOpener {
     run.includeConfigHash = scan.options.includeConfigHash;
     const violations = this.#violations;
     const isWellFormed = adaptEntities(
-      message,
+      message.bytes,
       scan,
       schema.inferflow as InferflowTables,
       plan.compat,

@@ -42,7 +42,8 @@ export class PredictOpener {
 
   /** An open run of a plan that was found, or why there is none; `isScanned` = its request is the last that was looked at here. */
   open(plan: ModelPlan, kind: PredictKind, request: OpenRequest, isScanned: boolean): RequestRun | EngineError {
-    const { method, caller, message } = request;
+    const { method, caller } = request;
+    const message = request.message.bytes;
     const scan = this.#scan;
     if (!isScanned && !scan.scan(message, kind)) return malformedRequest(method, '', plan.modelConfigId);
     const limit = checkPredictLimits(scan, this.#services.limits);
@@ -77,7 +78,7 @@ export class PredictOpener {
     run.omitQuality = scan.options.omitQuality ?? false;
     run.includeConfigHash = scan.options.includeConfigHash;
     const violations = this.#violations;
-    const malformed = this.#adapt(run, bound.schema.predict as PredictTables, kind, message);
+    const malformed = this.#adapt(run, bound.schema.predict as PredictTables, kind, message.bytes);
     const error =
       malformed ?? (violations.count > 0 ? violations.toError(plan.modelConfigId) : checkSlateTargets(this.#indices.count, limits));
     if (error === null) return run;

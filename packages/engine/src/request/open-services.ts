@@ -6,6 +6,7 @@ import type { EngineMetrics } from '../metrics.js';
 import type { ModelTable } from '../model-table.js';
 import type { RequestRun } from '../run/request-run.js';
 import type { Budget } from './budget.js';
+import type { KeptMessage } from './kept-message.js';
 import type { Limits } from './limits.js';
 import type { HeaderFlags } from './predict-schema.js';
 import { putBroadcastText } from './request-blocks.js';
@@ -26,7 +27,7 @@ export interface OpenServices {
 export interface OpenRequest {
   readonly method: EngineMethod;
   readonly caller: Caller;
-  readonly message: Uint8Array;
+  readonly message: KeptMessage;
   /** When it arrived, `performance.now()` clock. */
   readonly startedAt: number;
   readonly budget: Budget;

@@ -9,6 +9,7 @@ import type { BoundPlan } from '../compile/bind-plan.js';
 import type { EngineMethod } from '../engine.js';
 import type { EngineError } from '../errors.js';
 import type { OpenEntry } from '../open-list.js';
+import type { KeptMessage } from '../request/kept-message.js';
 import { entityHeaders } from '../request/request-schema.js';
 import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
@@ -27,7 +28,7 @@ export interface RunObserver {
 /** When and for whom a run runs. */
 export interface RunStart {
   readonly caller: Caller;
-  readonly message: Uint8Array;
+  readonly message: KeptMessage;
   readonly rowCount: number;
   readonly slateCount: number;
   /** `performance.now()` clock. */
@@ -98,7 +99,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   /** Takes a request and makes its blocks; the caller fills them before {@link RequestRun.start}. */
   open(start: RunStart): void {
     this.caller = start.caller;
-    this.#message = start.message;
+    this.#message = start.message.bytes;
     this.startedAt = start.startedAt;
     this.deadline = start.deadline;
     this.reserveMs = start.reserveMs;

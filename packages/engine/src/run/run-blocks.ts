@@ -1,6 +1,7 @@
 import { Block, Matrix, type RowSet, rowsOfSlates, type Slate } from '@inferflow/matrix';
 import type { BoundPlan } from '../compile/bind-plan.js';
 import { SlateBlock, TargetBlock } from '../compile/model-plan.js';
+import type { KeptMessage } from '../request/kept-message.js';
 
 class Rows implements RowSet {
   count = 0;
@@ -32,8 +33,11 @@ export class RunBlocks {
     this.matrix.release();
   }
 
-  /** Makes the blocks of a request. Ids and values point into the message, which must stay as it is until the matrices are released. */
-  open(message: Uint8Array, rowCount: number, slateCount: number): void {
+  /**
+   * Makes the blocks of a request. Ids and values point into the message, whose memory belongs to the target matrix from here on: whoever
+   * holds a slate matrix holds that, too, and gives it back last.
+   */
+  open(message: KeptMessage, rowCount: number, slateCount: number): void {
     const { resolver, pool, rowsShape, broadcastShape, plan } = this.#bound;
     if (this.matrix.references > 0) {
       this.matrix = new Matrix(resolver.targetLayout, rowCount, pool);
@@ -41,13 +45,14 @@ export class RunBlocks {
       this.broadcast = null;
     } else this.matrix.reopen(rowCount);
     this.#targets.count = rowCount;
-    this.matrix.setBlock(TargetBlock.rows, this.rows.open(pool, rowsShape, rowCount, { externalHeap: message }));
+    const rowsHeap = { externalHeap: message.bytes, heapMemory: message.take() };
+    this.matrix.setBlock(TargetBlock.rows, this.rows.open(pool, rowsShape, rowCount, rowsHeap));
     if (broadcastShape !== null) {
       this.broadcast ??= new Block();
       this.matrix.setBlock(TargetBlock.broadcast, this.broadcast.open(pool, broadcastShape, 1));
     }
     if (plan.constants.block !== null) this.matrix.setBlock(TargetBlock.constants, plan.constants.block);
-    if (resolver.slateLayout !== null) this.#openSlates(message, slateCount);
+    if (resolver.slateLayout !== null) this.#openSlates(message.bytes, slateCount);
   }
 
   #openSlates(message: Uint8Array, slateCount: number): void {
@@ -78,8 +83,8 @@ export class RunBlocks {
 
   /** Gives back this run's references. */
   close(): void {
-    this.matrix.release();
     if (this.#slateMatrix !== null && this.#slateMatrix.references > 0) this.#slateMatrix.release();
+    this.matrix.release();
     this.slate = null;
     this.slateSet = this.#targets;
   }

@@ -122,7 +122,7 @@ export class Exchange {
     this.#host.heard++;
     const call = this.call;
     if (call === null || this.#readState !== ReadState.OK) return;
-    this.#readState = this.#reader.push(chunk);
+    this.#readState = this.#reader.push(chunk, true);
     if (this.#readState !== ReadState.OK && this.#hasHead) this.#breakBody();
   }
 

@@ -10,6 +10,8 @@ const maxFrame = 128 * 1024;
 /** Writes down what it is told; DATA is joined, so that cuts do not show. */
 class Recorder implements FrameSink {
   readonly events: string[] = [];
+  /** What came last was said to be the last of its stream, and its frame has not ended. */
+  isEndDue = false;
   #data: string | null = null;
 
   dataBegan(streamId: number, length: number): void {
@@ -17,12 +19,16 @@ class Recorder implements FrameSink {
     this.#data = '';
   }
 
-  dataArrived(bytes: Buffer, from: number, to: number): void {
+  dataArrived(bytes: Buffer, from: number, to: number, isLast: boolean): void {
     if (to <= from) throw new Error('empty part');
+    if (this.isEndDue) throw new Error('bytes after the last ones');
+    this.isEndDue = isLast;
     this.#data += bytes.toString('hex', from, to);
   }
 
   dataEnded(isLast: boolean): void {
+    if (this.isEndDue && !isLast) throw new Error('not the last ones after all');
+    this.isEndDue = false;
     this.events.push(`${this.#data} ${isLast}`);
     this.#data = null;
   }
@@ -53,6 +59,7 @@ function read(bytes: Buffer, sizes: readonly number[]): string[] {
     buffer.fill(0xee);
     const length = bytes.copy(buffer, from, at, Math.min(at + size, bytes.length));
     reader.feed(buffer, from, from + length);
+    if (recorder.isEndDue) throw new Error('the last bytes, and the end of their frame not in the same read');
     at += length;
   }
   return recorder.all;

@@ -15,8 +15,11 @@ export const largestControlFrame = 65_536;
 export interface FrameSink {
   /** A DATA frame begins. `length` is what flow control counts, with padding. */
   dataBegan(streamId: number, length: number): void;
-  /** Bytes of the DATA frame that began last, without padding. Valid until this returns. */
-  dataArrived(bytes: Buffer, from: number, to: number): void;
+  /**
+   * Bytes of the DATA frame that began last, without padding. Valid until this returns, or, when they are the last of the stream (`isLast`),
+   * until `dataEnded` does, which follows at once.
+   */
+  dataArrived(bytes: Buffer, from: number, to: number, isLast: boolean): void;
   /** The DATA frame that began last is complete. */
   dataEnded(isLast: boolean): void;
   /** A whole frame of another known type. The payload is valid until this returns. */
@@ -133,7 +136,8 @@ export class FrameReader {
     const here = Math.min(this.#left, to - at);
     if (here > 0) {
       this.#left -= here;
-      this.#sink.dataArrived(bytes, at, at + here);
+      const isLast = this.#left === 0 && this.#padding === 0 && (this.#flags & FrameFlag.END_STREAM) !== 0;
+      this.#sink.dataArrived(bytes, at, at + here, isLast);
       if (this.isStopped) return to;
     }
     let end = at + here;

@@ -112,13 +112,13 @@ export class ServerSession implements FrameSink, AnswerSink, LimitsOwner, Contro
     putWindowUpdate(this.#out, 0, connectionWindow - defaultWindow);
   }
 
-  /** Takes what a read brought. Views of it are handed to requests, so the bytes must not be overwritten. */
-  feed(bytes: Buffer): void {
-    let from = 0;
+  /** Takes what a read brought. The bytes may be overwritten when this has returned. */
+  feed(bytes: Buffer, from: number, to: number): void {
+    let at = from;
     if (this.#reader.isStopped) return;
-    for (; this.#prefaceAt < clientPreface.length && from < bytes.length; from++, this.#prefaceAt++)
-      if (bytes[from] !== clientPreface[this.#prefaceAt]) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'no preface of HTTP/2');
-    this.#reader.feed(bytes, from, bytes.length);
+    for (; this.#prefaceAt < clientPreface.length && at < to; at++, this.#prefaceAt++)
+      if (bytes[at] !== clientPreface[this.#prefaceAt]) return this.framingBroken(Http2Code.PROTOCOL_ERROR, 'no preface of HTTP/2');
+    this.#reader.feed(bytes, at, to);
   }
 
   /** Ignores everything that comes from now on. */
@@ -193,13 +193,13 @@ export class ServerSession implements FrameSink, AnswerSink, LimitsOwner, Contro
     stream.receiveWindow = streamWindow;
   }
 
-  dataArrived(bytes: Buffer, from: number, to: number): void {
+  dataArrived(bytes: Buffer, from: number, to: number, isLast: boolean): void {
     const stream = this.#dataStream;
     this.#isDataEmpty = false;
     if (stream === null || stream.isClosed) return;
     stream.receivedBytes += to - from;
     if (stream.announcedBytes >= 0 && stream.receivedBytes > stream.announcedBytes) this.refuse(stream, Http2Code.PROTOCOL_ERROR);
-    else stream.request?.dataArrived(bytes.subarray(from, to));
+    else stream.request?.dataArrived(bytes.subarray(from, to), isLast);
   }
 
   dataEnded(isLast: boolean): void {

@@ -1,7 +1,7 @@
 /** Who serves the request of a {@link ServerStream}. */
 export interface StreamRequest {
-  /** Bytes of the body, a view of what was read. */
-  dataArrived(bytes: Buffer): void;
+  /** Bytes of the body, a view of what was read: valid until this returns, or, when they are the last (`isLast`), until `requestEnded` does. */
+  dataArrived(bytes: Buffer, isLast: boolean): void;
   /** The whole request is here. */
   requestEnded(): void;
   /** The stream is over: answered, reset or lost. Called once, unless the answer that ended it came from inside the request's own call. */

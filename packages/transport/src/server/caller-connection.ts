@@ -1,7 +1,8 @@
 // One connection of a caller on HTTP/2 of our own. A call and its answer as they lie on the wire (frame heads: http2/frames.ts):
 //
 //   ←  HEADERS  :method :path … grpc-timeout content-type …                             http2/hpack-decoder.ts, request-head.ts
-//   ←  DATA     flag 0 | length u32 | message              END_STREAM                    message-reader.ts: a view of what was read
+//   ←  DATA     flag 0 | length u32 | message              END_STREAM                    message-reader.ts: a view of what was read, which the
+//                                                                                        next read overwrites (reads-in-place.ts)
 //   →  HEADERS  88 content-type                                                          http2/answer-block.ts
 //   →  DATA     flag 0 | length u32 | message                                            BodyWriter.write puts the message right here
 //   →  HEADERS  grpc-status 0                              END_STREAM
@@ -23,6 +24,7 @@ import type { HotCallHost } from './hot-call.js';
 import { IdleWatch } from './idle-watch.js';
 import { LeanCall } from './lean-call.js';
 import { OtherRequest } from './other-request.js';
+import { readInPlace } from './reads-in-place.js';
 import { RecentRefusal } from './recent-refusal.js';
 
 const grpcType = 'application/grpc';
@@ -88,7 +90,8 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
     this.#elsewhere = elsewhere;
     this.#out = new OutSlab(socket, this);
     this.session = new ServerSession(this, this.#out, messageBuffers, options.maxConcurrentStreams);
-    socket.on('data', (bytes: Buffer) => this.#read(bytes));
+    socket.on('data', (bytes: Buffer) => this.#read(bytes, bytes.length));
+    readInPlace(socket, (bytes, length) => this.#read(bytes, length));
     socket.once('end', () => socket.destroy());
     socket.once('close', () => this.#closed());
     if (options.idleTimeoutMs > 0)
@@ -223,10 +226,10 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
     this.#socket.destroy();
   }
 
-  #read(bytes: Buffer): void {
+  #read(bytes: Buffer, length: number): void {
     if (this.#isBroken) return;
     try {
-      this.session.feed(bytes);
+      this.session.feed(bytes, 0, length);
     } catch (error) {
       // Nothing in there throws, short of a lack of memory: then this connection ends, and not the process.
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

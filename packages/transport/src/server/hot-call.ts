@@ -1,6 +1,7 @@
 // The bytes of a hot call:
 //
-//   ←  DATA …    | flag u8 | length u32 | message |     message-reader.ts; counted as held until there is an answer
+//   ←  DATA …    | flag u8 | length u32 | message |     message-reader.ts; counted as held until there is an answer; a method that borrows
+//                                                       messages has copied what it still needs when it returns
 //   →  HEADERS, DATA | flag u8 | length u32 | message |, HEADERS with grpc-status: `respond`
 //      HEADERS with grpc-status: `fail`                 what the caller does not take at once is counted as unsent until it has
 import { CallScope, type ScopeEnd, type ScopeLink } from '../call-scope.js';
@@ -76,8 +77,14 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   protected abstract answerGone(unsentBytes: number): void;
   /** Its connection's memory of what its calls were told. */
   protected abstract readonly recent: RecentRefusal | null;
+  /** Chunks of the body stay as they are as long as somebody holds them. */
+  protected abstract readonly keepsChunks: boolean;
   /** True when nobody waits for an answer any more. */
   protected abstract readonly isGone: boolean;
+
+  get #borrows(): boolean {
+    return this.#method.borrowsMessage === true;
+  }
 
   protected get maxMessageBytes(): number {
     return this.#method.maxMessageBytes;
@@ -124,9 +131,10 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.fail({ code: GrpcCode.CANCELLED, message: `the request was not complete after ${receiveTimeoutMs} ms` });
   }
 
-  dataArrived(chunk: Buffer): void {
+  /** @param isLast the request ends right after this, before the chunk changes */
+  dataArrived(chunk: Buffer, isLast: boolean): void {
     if (this.#isAnswered) return;
-    const state = this.#reader.push(chunk);
+    const state = this.#reader.push(chunk, this.keepsChunks || (isLast && this.#borrows));
     if (state !== ReadState.OK) {
       this.#rejectBody(state);
       return;
@@ -139,7 +147,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     deadlines.remove(this);
     const reader = this.#reader;
     if (!reader.isComplete) this.malformed(incompleteRequest(reader));
-    else if (reader.isCompressed) this.inflate(reader.message);
+    else if (reader.isCompressed) this.inflate(this.keepsChunks ? reader.message : reader.message.slice());
     else this.handle(reader.message);
   }
 
@@ -178,6 +186,9 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
       this.#broke(error);
     }
     this.#isBeginning = false;
+    if (!this.#borrows) return;
+    this.message = nothing;
+    this.#reader.release();
   }
 
   /** The message is marked as compressed. */

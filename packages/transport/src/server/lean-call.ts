@@ -14,10 +14,6 @@ import { HotCall, type HotCallHost } from './hot-call.js';
 import type { RecentRefusal } from './recent-refusal.js';
 import type { HotMethod } from './server-call.js';
 
-/** A request that is short beside what was read with it is copied out above this, so that it does not keep all of it. */
-const longReadBytes = 16_384;
-const shortShare = 8;
-
 const grpcType = 'application/grpc';
 const protoType = 'application/grpc+proto';
 const okHead = answerBlock(200, { 'content-type': grpcType });
@@ -52,9 +48,9 @@ export class LeanCall extends HotCall implements StreamRequest {
     return values;
   }
 
-  override dataArrived(bytes: Buffer): void {
-    const readBytes = bytes.buffer.byteLength;
-    super.dataArrived(readBytes > longReadBytes && bytes.length * shortShare < readBytes ? Buffer.from(bytes) : bytes);
+  /** The next read overwrites them. */
+  protected get keepsChunks(): boolean {
+    return false;
   }
 
   protected get recent(): RecentRefusal {

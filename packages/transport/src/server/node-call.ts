@@ -121,6 +121,10 @@ export class NodeCall extends HotCall {
     return this.#guard?.recent ?? null;
   }
 
+  protected get keepsChunks(): boolean {
+    return true;
+  }
+
   protected get isGone(): boolean {
     return this.#stream.destroyed || this.#stream.closed;
   }
@@ -175,7 +179,7 @@ export class NodeCall extends HotCall {
 }
 
 function onData(this: ServerHttp2Stream, chunk: Buffer): void {
-  (this as CallStream)[callOf]?.dataArrived(chunk);
+  (this as CallStream)[callOf]?.dataArrived(chunk, false);
 }
 
 function onEnd(this: ServerHttp2Stream): void {

@@ -4,7 +4,7 @@ import type { GrpcStatus } from '../grpc-status.js';
 
 /** One call of a hot method. */
 export interface ServerCall {
-  /** The request message: contiguous, owned by the call, valid as long as somebody holds it. */
+  /** The request message: contiguous, valid as long as somebody holds it, unless the method borrows it ({@link HotMethod.borrowsMessage}). */
   readonly message: Uint8Array;
   /** Ends as `deadline` when the caller's time is up, `cancelled` when the caller left, `done` when the call was answered. */
   readonly scope: CallScope;
@@ -24,6 +24,12 @@ export interface HotMethod {
   readonly path: string;
   /** A longer message is refused with RESOURCE_EXHAUSTED while it arrives. */
   readonly maxMessageBytes: number;
+  /**
+   * The method copies what it needs of a message for longer than `handle` takes: the bytes are then valid only until it returns. A call that
+   * is refused, which is most of them under overload, has cost no memory for its message.
+   * @default false
+   */
+  readonly borrowsMessage?: boolean;
   /** Must call `respond` or `fail` once, now or later. A throw is answered with INTERNAL. */
   handle(call: ServerCall): void;
   /** Told of a call that was refused unread because the server holds as much as it may. `now` on the `performance.now()` clock, here and below. */

@@ -74,7 +74,7 @@ export class ServerBench implements ServerSessionHost {
     this.open.set(id, stream);
     const parts: Buffer[] = [];
     stream.request = {
-      dataArrived: (bytes) => parts.push(bytes),
+      dataArrived: (bytes) => parts.push(Buffer.from(bytes)),
       requestEnded: () => {
         const body = Buffer.concat(parts);
         this.log.push(`${id} whole ${body.toString('latin1')}`);
@@ -96,7 +96,10 @@ export class ServerBench implements ServerSessionHost {
   read(bytes: Buffer, sizes: readonly number[] = []): void {
     for (let at = 0, turn = 0; at < bytes.length && this.broken === null; turn++) {
       const size = sizes.length === 0 ? bytes.length : sizes[turn % sizes.length]!;
-      this.session.feed(Buffer.from(bytes.subarray(at, at + size)));
+      const part = Buffer.from(bytes.subarray(at, at + size));
+      this.session.feed(part, 0, part.length);
+      // As the next read would.
+      part.fill(0xee);
       at += size;
     }
   }
