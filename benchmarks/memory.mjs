@@ -63,7 +63,7 @@ async function measure(name) {
   const [heap, buffers, pooled] = ['heap', 'outside', 'pooled'].map((what) => each(some, rest, begun, what));
   const idle = ['heap', 'outside'].reduce((sum, what) => sum + each(many, some, waiting, what), 0);
   console.log(
-    `${name}: a request that is worked on holds ${kib(heap + buffers + pooled)} (pooled blocks ${kib(pooled)}, message and other buffers ${kib(buffers)}, heap ${kib(heap)}); one that waits for its turn ${kib(idle)}, its message of ${kib(message.length)} included`,
+    `${name}: a request that is worked on holds ${kib(heap + buffers + pooled)} (pooled memory ${kib(pooled)}, other buffers ${kib(buffers)}, heap ${kib(heap)}); one that waits for its turn ${kib(idle)}, its message of ${kib(message.length)} included`,
   );
   await stop(server.child);
   await stop(fakes.child);
