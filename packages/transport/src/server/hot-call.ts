@@ -172,6 +172,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     load.heldBytes += byteLength;
     if (load.heldBytes <= options.maxHeldBytes) return true;
     this.refused(heldBytesRefusal.reason);
+    this.#method.refusedForRoom?.(performance.now());
     this.fail(heldBytesRefusal.status);
     return false;
   }

@@ -257,7 +257,9 @@ overBoth('hot calls', () => {
   });
 
   it('bounds the bytes it holds', async () => {
-    const port = await serve({ maxHeldBytes: 100_000 });
+    let told = 0;
+    const refusedForRoom = () => void told++;
+    const port = await serve({ maxHeldBytes: 100_000, hot: [{ path: hotPath, maxMessageBytes: 1_000_000, handle, refusedForRoom }] });
     const upstream = client(port);
     const open = new ProbeCall(Buffer.concat([Buffer.from('never '), Buffer.alloc(90_000)]));
     upstream.start(open);
@@ -267,6 +269,7 @@ overBoth('hot calls', () => {
     await until(() => last().inFlight === 0);
     expect((await run(upstream, new ProbeCall(new Uint8Array(20_000)))).answer).toHaveLength(20_000);
     expect(refusals).toEqual(['held-bytes']);
+    expect(told).toBe(1);
   });
 
   it('gives up on a request that never completes', async () => {

@@ -32,7 +32,7 @@ export interface HotMethod {
   readonly borrowsMessage?: boolean;
   /** Must call `respond` or `fail` once, now or later. A throw is answered with INTERNAL. */
   handle(call: ServerCall): void;
-  /** Told of a call that was refused unread because the server holds as much as it may. `now` on the `performance.now()` clock, here and below. */
+  /** Told of a call that was refused before it was whole because the server holds as much as it may. `now` on the `performance.now()` clock, here and below. */
   refusedForRoom?(now: number): void;
   /**
    * Whether a `SharedStatus` with which a call fails inside `handle` is one for the next calls of its connection, too, whatever they ask for:
