@@ -283,6 +283,40 @@ describe('MemoryPool', () => {
     expect([pool.outstanding, pool.abandoned, pool.strayReleases, pool.idleBytes]).toEqual([1, 1, 0, 0]);
   });
 
+  it('lets go of what a burst left, and keeps what is used', () => {
+    const pool = new MemoryPool();
+    const burst = Array.from({ length: 1000 }, () => pool.acquire(10_000));
+    for (const piece of burst) pool.release(piece);
+    expect(pool.idleBytes).toBe(1000 * 16_384);
+    const use = (times: number) => {
+      for (let time = 0; time < times; time++) {
+        const pieces = Array.from({ length: 8 }, () => pool.acquire(10_000));
+        for (const piece of pieces) pool.release(piece);
+      }
+    };
+    use(60_000);
+    expect(pool.idleBytes).toBeLessThan(700 * 16_384);
+    use(1_000_000);
+    expect(pool.idleBytes).toBeGreaterThanOrEqual(8 * 16_384);
+    expect(pool.idleBytes).toBeLessThanOrEqual(9 * 16_384);
+    expect(pool.created).toBe(1000);
+  });
+
+  it('makes room in a full pool for sizes that there is less of', () => {
+    const pool = new MemoryPool({ maxIdleBytes: 64 * 4096 });
+    for (const piece of Array.from({ length: 100 }, () => pool.acquire(1))) pool.release(piece);
+    expect(pool.idleBytes).toBe(64 * 4096);
+    const large = pool.acquire(40_000);
+    pool.release(large);
+    expect(pool.idleBytes).toBe(64 * 4096);
+    expect(pool.acquire(40_000)).toBe(large);
+    pool.release(large);
+    // Larger than all that may be idle: not kept, and nothing goes for it.
+    pool.release(pool.acquire(1 << 20));
+    expect(pool.idleBytes).toBe(64 * 4096);
+    expect(pool.strayReleases).toBe(0);
+  });
+
   it('stays within its bound and never hands out the same memory twice', () => {
     const pool = new MemoryPool({ maxIdleBytes: 8192 });
     const pieces = Array.from({ length: 5 }, () => pool.acquire(4096));

@@ -31,9 +31,14 @@ export interface MemoryPoolOptions {
 
 const smallestShift = 12; // 4 KiB
 const largestShift = 22; // 4 MiB
+/** Releases from one look at what is not needed to the next: some seconds of a busy server. */
+const releasesPerLook = 1 << 16;
+/** Part of what nobody needed since the last look that is let go then: a busy hour comes back. */
+const letGoShare = 1 / 8;
 
 /**
- * Memory in powers of two from 4 KiB to 4 MiB, reused and bounded. Larger pieces are made to measure and never kept.
+ * Memory in powers of two from 4 KiB to 4 MiB, reused and bounded. Larger pieces are made to measure and never kept. What a burst left
+ * behind is let go little by little, and of a full pool first what there is most of.
  * `outstanding` is the leak counter: after the last request it is zero. Memory that somebody may still write to when its request is over
  * is not reused and not counted as outstanding either: see {@link MemoryPool.abandon}.
  */
@@ -54,6 +59,9 @@ export class MemoryPool {
   strayReleases = 0;
   readonly #maxIdleBytes: number;
   readonly #idle: PooledMemory[][] = Array.from({ length: largestShift - smallestShift + 1 }, () => []);
+  /** Per size class, how few pieces were idle since the last look: so many were not needed. */
+  readonly #fewestIdle: number[] = new Array<number>(largestShift - smallestShift + 1).fill(0);
+  #releases = 0;
 
   constructor(options: MemoryPoolOptions = {}) {
     this.#maxIdleBytes = options.maxIdleBytes ?? 64 * 1024 * 1024;
@@ -62,8 +70,10 @@ export class MemoryPool {
   /** At least `minBytes` bytes with whatever the last holder left in them. */
   acquire(minBytes: number): Memory {
     const shift = classOf(minBytes);
-    const memory = shift <= largestShift ? this.#idle[shift - smallestShift]?.pop() : undefined;
-    let taken = memory;
+    const list = this.#idle[shift - smallestShift];
+    let taken = list?.pop();
+    if (list !== undefined && list.length < (this.#fewestIdle[shift - smallestShift] as number))
+      this.#fewestIdle[shift - smallestShift] = list.length;
     if (taken === undefined) {
       taken = new PooledMemory(shift <= largestShift ? 1 << shift : Math.ceil(minBytes / 8) * 8);
       this.created++;
@@ -85,10 +95,34 @@ export class MemoryPool {
       return;
     }
     const byteLength = this.#takeBack(piece);
-    const shift = classOf(byteLength);
-    if (shift > largestShift || this.idleBytes + byteLength > this.#maxIdleBytes) return;
-    this.#idle[shift - smallestShift]?.push(piece);
+    const list = this.#idle[classOf(byteLength) - smallestShift];
+    if (list === undefined) return;
+    if (++this.#releases === releasesPerLook) this.#letGo();
+    if (this.idleBytes + byteLength > this.#maxIdleBytes && !this.#makeRoom(byteLength, list)) return;
+    list.push(piece);
     this.idleBytes += byteLength;
+  }
+
+  #letGo(): void {
+    this.#releases = 0;
+    for (const [at, list] of this.#idle.entries()) {
+      this.#drop(list, Math.ceil((this.#fewestIdle[at] as number) * letGoShare));
+      this.#fewestIdle[at] = list.length;
+    }
+  }
+
+  /** Lets go of pieces of the size of which there is most. False when that is the size for which room is wanted, or there is not enough. */
+  #makeRoom(byteLength: number, wanted: PooledMemory[]): boolean {
+    if (byteLength > this.#maxIdleBytes) return false;
+    let most = wanted;
+    for (const list of this.#idle) if (idleBytesOf(list) > idleBytesOf(most)) most = list;
+    if (most === wanted) return false;
+    this.#drop(most, Math.ceil(byteLength / (most[0]?.bytes.byteLength ?? byteLength)));
+    return this.idleBytes + byteLength <= this.#maxIdleBytes;
+  }
+
+  #drop(list: PooledMemory[], count: number): void {
+    for (let left = count; left > 0; left--) this.idleBytes -= list.pop()?.bytes.byteLength ?? 0;
   }
 
   /** Leaves memory to the garbage collector: its holder does not need it any more, but somebody may still write to it. A later release does nothing. */
@@ -111,8 +145,13 @@ export class MemoryPool {
   /** Forgets all idle memory. */
   trim(): void {
     for (const list of this.#idle) list.length = 0;
+    this.#fewestIdle.fill(0);
     this.idleBytes = 0;
   }
+}
+
+function idleBytesOf(list: readonly PooledMemory[]): number {
+  return list.length * (list[0]?.bytes.byteLength ?? 0);
 }
 
 function classOf(minBytes: number): number {
