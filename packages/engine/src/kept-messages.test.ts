@@ -89,13 +89,13 @@ function pointwise(ids: readonly string[]): Uint8Array {
   );
 }
 
-async function openEngine(random: Random, kept: RequestRecord[]) {
+async function openEngine(random: Random, kept: RequestRecord[], isStuck = false) {
   const telemetry = createTelemetry({ prometheus: true, statsd: null });
   const pause = () => new Promise<void>((resolve) => setTimeout(resolve, random.below(4)));
   const engine = await createEngine({
     configSource: createObjectSource({ m: config }),
     featureStore: async ({ entity, keys }) => {
-      await pause();
+      await (isStuck ? new Promise(() => {}) : pause());
       if (random.chance(0.05)) throw new Error('the store is down');
       return keys.map(([id = '']) =>
         entity === 'it' ? { price: numberOf(id), shop: `s${numberOf(id) % 7}` } : { rank: numberOf(id) * 1000 },
@@ -109,7 +109,13 @@ async function openEngine(random: Random, kept: RequestRecord[]) {
       },
     },
     featureCacheBytes: 0,
-    logTap: { wants: () => kept.length < 200, taken: (record) => kept.push(record) },
+    logTap: {
+      wants: () => kept.length < 200,
+      taken: (record) => {
+        if (record.trackingId === 'for i666') throw new Error('a tap that breaks');
+        kept.push(record);
+      },
+    },
     telemetry,
   });
   const methods = new Map(engine.hotMethods(({ message }) => ({ code: 13, message })).map((method) => [method.path, method]));
@@ -173,7 +179,7 @@ describe('messages that are lent only while a method runs', () => {
   });
 
   it('give their memory back when the engine is closed while they wait or run', async () => {
-    const { engine, methodOf, outstanding, close } = await openEngine(new Random(12), []);
+    const { engine, methodOf, outstanding, close } = await openEngine(new Random(12), [], true);
     const before = await outstanding();
     const calls = Array.from({ length: 200 }, (_, at) => new LentCall(pointwise([`i${at}`]), 60_000));
     for (const call of calls) call.begin(methodOf('InferPointWise'));
@@ -182,6 +188,17 @@ describe('messages that are lent only while a method runs', () => {
     const ends = await Promise.all(calls.map(({ ended }) => ended));
     expect(ends.filter((end) => !(end instanceof Uint8Array))).toHaveLength(200);
     expect(await outstanding()).toBe(before);
+    await close();
+  });
+
+  it('give their memory back when the log tap throws', async () => {
+    const kept: RequestRecord[] = [];
+    const { methodOf, outstanding, close } = await openEngine(new Random(14), kept);
+    const before = await outstanding();
+    const call = new LentCall(pointwise(['i666']), 60_000);
+    call.begin(methodOf('InferPointWise'));
+    expect(await call.ended).toBeInstanceOf(Uint8Array);
+    expect([kept.length, await outstanding()]).toEqual([0, before]);
     await close();
   });
 

@@ -93,6 +93,7 @@ export interface RequestRecord extends LoggedRequest {
   readonly plan: LoggedPlan;
   readonly startedAtMs: number;
   readonly matrix: Matrix;
+  /** Its texts lie in the memory of `matrix`: whoever retains the matrix of the slates retains that, too, and releases it last. */
   readonly slate: Slate | null;
   /** Where a column of the target matrix is, or null when neither the request nor a component has it. */
   target(name: string): Source | null;
@@ -108,6 +109,6 @@ export interface RequestRecord extends LoggedRequest {
 export interface LogTap {
   /** Whether this request is logged. Called on the request path: must be cheap and must not throw. */
   wants(plan: LoggedPlan, request: LoggedRequest): boolean;
-  /** Takes over the record; it owns it until it calls `record.release()`. */
+  /** Takes over the record; it owns it until it calls `record.release()`. A tap that throws has not taken it. */
   taken(record: RequestRecord): void;
 }

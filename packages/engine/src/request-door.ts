@@ -114,12 +114,26 @@ export class RequestDoor implements RunObserver, WaitingHost {
       this.#turnAway(plan, method, caller, startedAt, gate.retryAfterMs);
       return;
     }
-    const request = { method, caller, message: new KeptMessage(this.#services.memory.pool, message), startedAt, budget };
+    const kept = this.#keep(message);
+    if (kept instanceof EngineError) {
+      this.#refuse(method, kept, caller, startedAt);
+      return;
+    }
+    const request = { method, caller, message: kept, startedAt, budget };
     if (admission === Admission.begin) this.#begin(plan, request, true);
     else {
       const waiting = new WaitingRequest(plan, request, this);
       this.#waiting.add(waiting);
       waiting.start();
+    }
+  }
+
+  /** Fails only for want of memory. */
+  #keep(message: Uint8Array): KeptMessage | EngineError {
+    try {
+      return new KeptMessage(this.#services.memory.pool, message);
+    } catch (error) {
+      return internalError(error);
     }
   }
 
@@ -289,6 +303,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
       record.hold();
       logTap.taken(record);
     } catch (error) {
+      record.release();
       logger?.error({ modelConfigId: plan.modelConfigId, err: error }, 'the log tap threw');
     } finally {
       record.seal();

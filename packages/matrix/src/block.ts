@@ -9,9 +9,15 @@ export interface BlockOptions {
   readonly rowMapRows?: number;
   /** First size of the heap for variable cells, bytes. It grows from the pool. @default 64 per variable cell */
   readonly heapBytes?: number;
-  /** The heap is this message (request ids and texts are never copied). Its owner keeps it as it is while the block lives. */
+  /**
+   * The heap is this message (request ids and texts are never copied). Its owner keeps it as it is while the block lives; without `heapMemory`
+   * that is somebody else, who may be another block.
+   */
   readonly externalHeap?: Uint8Array;
-  /** What `externalHeap` lies in, when the block is its owner: given back, or abandoned, with the block's own memory. */
+  /**
+   * What `externalHeap` lies in, of the same pool, when the block is its owner: given back, or abandoned, with the block's own memory. Still the
+   * caller's when opening throws.
+   */
   readonly heapMemory?: Memory | null;
 }
 

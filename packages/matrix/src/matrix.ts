@@ -14,7 +14,7 @@ export class Matrix {
   rowCount: number;
   /** By block index of the layout; null = its writer has not made it, its cells are `unwritten`. */
   readonly blocks: (Block | null)[];
-  /** Called after the last release, e.g. to give the request message back. */
+  /** Called after the last release. */
   onReleased: ((matrix: Matrix) => void) | null = null;
   readonly #pool: MemoryPool;
   readonly #texts: DerivedTextColumn[] = [];

@@ -1,8 +1,8 @@
 import type { Memory, MemoryPool } from '@inferflow/matrix';
 
 /**
- * The message of a request that was let in: a copy in pooled memory, so that requests which wait or run hold no memory of their listener's,
- * and those that are turned away never had any. Its memory has one owner: this, until {@link KeptMessage.take}.
+ * The message of a request that was let in: a copy in pooled memory, so that requests which wait or run hold no memory of their listener's.
+ * Its memory has one owner: this, until {@link KeptMessage.handOver}.
  */
 export class KeptMessage {
   /** Valid until its memory is given back. */
@@ -17,14 +17,17 @@ export class KeptMessage {
     this.bytes = this.#memory.bytes.subarray(0, message.length);
   }
 
-  /** The memory, which belongs to the caller from here on; null when it was taken before. */
-  take(): Memory | null {
-    const memory = this.#memory;
-    this.#memory = null;
-    return memory;
+  /** What `bytes` lie in; null when it was handed over. */
+  get memory(): Memory | null {
+    return this.#memory;
   }
 
-  /** Gives the memory back, unless it was taken. */
+  /** From here on the memory belongs to whoever took it. */
+  handOver(): void {
+    this.#memory = null;
+  }
+
+  /** Gives the memory back, unless it was handed over. */
   drop(): void {
     if (this.#memory !== null) this.#pool.release(this.#memory);
     this.#memory = null;

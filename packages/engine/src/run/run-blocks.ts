@@ -45,8 +45,9 @@ export class RunBlocks {
       this.broadcast = null;
     } else this.matrix.reopen(rowCount);
     this.#targets.count = rowCount;
-    const rowsHeap = { externalHeap: message.bytes, heapMemory: message.take() };
+    const rowsHeap = { externalHeap: message.bytes, heapMemory: message.memory };
     this.matrix.setBlock(TargetBlock.rows, this.rows.open(pool, rowsShape, rowCount, rowsHeap));
+    message.handOver();
     if (broadcastShape !== null) {
       this.broadcast ??= new Block();
       this.matrix.setBlock(TargetBlock.broadcast, this.broadcast.open(pool, broadcastShape, 1));

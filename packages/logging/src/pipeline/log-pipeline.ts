@@ -367,7 +367,7 @@ function capturedBytes(record: LoggedRecord): number {
   for (const block of record.matrix.blocks) {
     if (block === null || block.isShared) continue;
     bytes += block.memory.bytes.byteLength;
-    if (block.heap !== block.memory.bytes) bytes += block.heap.byteLength;
+    if (block.heap !== block.memory.bytes) bytes += block.heap.buffer.byteLength;
   }
   for (const block of record.slate?.matrix.blocks ?? []) if (block !== null && !block.isShared) bytes += block.memory.bytes.byteLength;
   return bytes;

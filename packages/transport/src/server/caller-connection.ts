@@ -2,7 +2,7 @@
 //
 //   ←  HEADERS  :method :path … grpc-timeout content-type …                             http2/hpack-decoder.ts, request-head.ts
 //   ←  DATA     flag 0 | length u32 | message              END_STREAM                    message-reader.ts: a view of what was read, which the
-//                                                                                        next read overwrites (reads-in-place.ts)
+//                                                                                        next read overwrites (read-in-place.ts)
 //   →  HEADERS  88 content-type                                                          http2/answer-block.ts
 //   →  DATA     flag 0 | length u32 | message                                            BodyWriter.write puts the message right here
 //   →  HEADERS  grpc-status 0                              END_STREAM
@@ -24,7 +24,7 @@ import type { HotCallHost } from './hot-call.js';
 import { IdleWatch } from './idle-watch.js';
 import { LeanCall } from './lean-call.js';
 import { OtherRequest } from './other-request.js';
-import { readInPlace } from './reads-in-place.js';
+import { readInPlace } from './read-in-place.js';
 import { RecentRefusal } from './recent-refusal.js';
 
 const grpcType = 'application/grpc';

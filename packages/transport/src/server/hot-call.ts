@@ -4,6 +4,8 @@
 //                                                       messages has copied what it still needs when it returns
 //   →  HEADERS, DATA | flag u8 | length u32 | message |, HEADERS with grpc-status: `respond`
 //      HEADERS with grpc-status: `fail`                 what the caller does not take at once is counted as unsent until it has
+
+import { messageBuffers } from '../buffer-pool.js';
 import { CallScope, type ScopeEnd, type ScopeLink } from '../call-scope.js';
 import type { BodyWriter } from '../client/unary-call.js';
 import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
@@ -53,7 +55,8 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   constructor(host: HotCallHost, method: HotMethod, deadline: number, now: number) {
     this.#host = host;
     this.#method = method;
-    this.#reader = new MessageReader(method.maxMessageBytes, firstMessageBytes, null);
+    const pool = method.borrowsMessage === true ? messageBuffers : null;
+    this.#reader = new MessageReader(method.maxMessageBytes, firstMessageBytes, pool);
     this.#timeoutMs = deadline - now;
     this.scope = new CallScope(deadline);
     this.scope.attach(this);
@@ -147,7 +150,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     deadlines.remove(this);
     const reader = this.#reader;
     if (!reader.isComplete) this.malformed(incompleteRequest(reader));
-    else if (reader.isCompressed) this.inflate(this.keepsChunks ? reader.message : reader.message.slice());
+    else if (reader.isCompressed) this.#inflateOf(reader);
     else this.handle(reader.message);
   }
 
@@ -190,6 +193,13 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     if (!this.#borrows) return;
     this.message = nothing;
     this.#reader.release();
+  }
+
+  /** The chunks may be overwritten, and the reader's buffer used again, while the message is inflated. */
+  #inflateOf(reader: MessageReader): void {
+    const message = this.keepsChunks && !this.#borrows ? reader.message : reader.message.slice();
+    if (this.#borrows) reader.release();
+    this.inflate(message);
   }
 
   /** The message is marked as compressed. */
@@ -247,5 +257,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   #release(): void {
     this.#host.load.heldBytes -= this.#heldBytes;
     this.#heldBytes = 0;
+    // While the method runs it may still read the message.
+    if (this.#borrows && !this.#isBeginning) this.#reader.release();
   }
 }

@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../testing/probe-call.js';
-import { type OnRead, readInPlace } from './reads-in-place.js';
+import { type OnRead, readInPlace } from './read-in-place.js';
 
 const testdata = (name: string) => readFileSync(new URL(`../testdata/${name}`, import.meta.url));
 const open: { close(): void }[] = [];

@@ -5,10 +5,11 @@
 //   in place         socket ─► the one buffer of this process ─► `onRead`      no memory at all; what is kept is copied by who keeps it
 import type net from 'node:net';
 
-const readBytes = 256 * 1024;
+/** As long as Node's own: a caller that floods a socket gets as many bytes of a turn as it does there. */
+const readBytes = 64 * 1024;
 
 /** Of all sockets that are read in place: what a read brought has been worked through before there is another. */
-let shared: Buffer | null = null;
+const shared = Buffer.allocUnsafeSlow(readBytes);
 
 /** Gets what a read brought: the first `length` bytes, which the next read of any socket overwrites. */
 export type OnRead = (bytes: Buffer, length: number) => void;
@@ -26,7 +27,6 @@ export function readInPlace(socket: net.Socket, onRead: OnRead): boolean {
   const handle = internals._handle;
   if (buffer === undefined || callback === undefined || generator === undefined) return false;
   if (typeof handle?.useUserBuffer !== 'function') return false;
-  shared ??= Buffer.allocUnsafeSlow(readBytes);
   internals[buffer] = shared;
   internals[callback] = (length: number, bytes: Buffer): boolean => {
     while (socket.readableLength > 0 && socket.read() !== null);

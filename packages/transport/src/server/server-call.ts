@@ -4,7 +4,10 @@ import type { GrpcStatus } from '../grpc-status.js';
 
 /** One call of a hot method. */
 export interface ServerCall {
-  /** The request message: contiguous, valid as long as somebody holds it, unless the method borrows it ({@link HotMethod.borrowsMessage}). */
+  /**
+   * The request message: contiguous, valid as long as somebody holds it. When the method borrows it ({@link HotMethod.borrowsMessage}), valid
+   * until `handle` returns, and empty then.
+   */
   readonly message: Uint8Array;
   /** Ends as `deadline` when the caller's time is up, `cancelled` when the caller left, `done` when the call was answered. */
   readonly scope: CallScope;
@@ -25,8 +28,9 @@ export interface HotMethod {
   /** A longer message is refused with RESOURCE_EXHAUSTED while it arrives. */
   readonly maxMessageBytes: number;
   /**
-   * The method copies what it needs of a message for longer than `handle` takes: the bytes are then valid only until it returns. A call that
-   * is refused, which is most of them under overload, has cost no memory for its message.
+   * The method copies what it needs of a message for longer than `handle` takes: the bytes are then valid only until it returns. They lie in
+   * what was read, or, when they came in several pieces, in a buffer that is used again: so a call that is refused, which is most of them under
+   * overload, leaves no garbage of its message's size. (`node:http2` makes memory for every read itself.)
    * @default false
    */
   readonly borrowsMessage?: boolean;
