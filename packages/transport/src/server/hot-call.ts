@@ -150,7 +150,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     deadlines.remove(this);
     const reader = this.#reader;
     if (!reader.isComplete) this.malformed(incompleteRequest(reader));
-    else if (reader.isCompressed) this.#inflateOf(reader);
+    else if (reader.isCompressed) this.inflate(reader.message);
     else this.handle(reader.message);
   }
 
@@ -195,14 +195,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.#reader.release();
   }
 
-  /** The chunks may be overwritten, and the reader's buffer used again, while the message is inflated. */
-  #inflateOf(reader: MessageReader): void {
-    const message = this.keepsChunks && !this.#borrows ? reader.message : reader.message.slice();
-    if (this.#borrows) reader.release();
-    this.inflate(message);
-  }
-
-  /** The message is marked as compressed. */
+  /** The message is marked as compressed. Its bytes are valid only until this returns. */
   protected inflate(_message: Uint8Array): void {
     this.refused('malformed');
     this.fail(unnamedCompression);

@@ -90,7 +90,7 @@ export class LeanCall extends HotCall implements StreamRequest {
       super.inflate(message);
       return;
     }
-    inflateMessage('request', message, this.maxMessageBytes, (result) => {
+    inflateMessage('request', message.slice(), this.maxMessageBytes, (result) => {
       if (this.isAnswered) return;
       if (result instanceof Uint8Array) {
         if (this.hold(result.length)) this.handle(result);
