@@ -132,8 +132,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   /** No target: nothing is asked of anybody. */
   #endWithoutRows(): void {
     for (let index = 0; index < this.states.length; index++) {
-      this.outcomes.ended(index, OutcomeStatus.skipped, 0, this.startedAt);
-      this.states[index]?.skip(this.matrix, this.slate);
+      this.#skip(index, this.startedAt);
     }
     this.#finish();
     this.#observer.answer(this);
@@ -144,8 +143,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   run(index: number): void {
     const state = this.states[index];
     if (state === null || state === undefined || (state.binding.component.scope === 'slate' && this.blocks.slateSet.count === 0)) {
-      this.outcomes.ended(index, OutcomeStatus.skipped, 0, performance.now());
-      state?.skip(this.matrix, this.slate);
+      this.#skip(index, performance.now());
       this.execution.finish(index, true);
       return;
     }
@@ -155,8 +153,13 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   }
 
   skipped(index: number, because: number): void {
-    this.outcomes.ended(index, OutcomeStatus.skipped, 0, performance.now());
     this.skippedBecause[index] = because;
+    this.#skip(index, performance.now());
+  }
+
+  /** The component does not run: what it would have written is marked as skipped. */
+  #skip(index: number, now: number): void {
+    this.outcomes.ended(index, OutcomeStatus.skipped, 0, now);
     this.states[index]?.skip(this.matrix, this.slate);
   }
 
