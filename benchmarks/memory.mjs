@@ -45,8 +45,10 @@ async function measure(name) {
     while (!existsSync(place)) await sleep(10);
     const { heapUsed, external } = JSON.parse(readFileSync(place, 'utf8'));
     const metrics = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();
-    const pooled = Number(/^inferflow_memory_pool_outstanding_bytes (.*)$/m.exec(metrics)[1]);
-    return { heap: heapUsed, outside: external, pooled };
+    const [pooled, idle] = ['outstanding', 'idle'].map((what) =>
+      Number(new RegExp(`^inferflow_memory_pool_${what}_bytes (.*)$`, 'm').exec(metrics)[1]),
+    );
+    return { heap: heapUsed, outside: external - pooled - idle, pooled };
   };
   const during = async (count) => {
     const answers = send(count);
@@ -61,7 +63,7 @@ async function measure(name) {
   const many = await during(begun + waiting);
   const each = (more, less, count, what) => Math.max(0, more[what] - less[what]) / count;
   const [heap, buffers, pooled] = ['heap', 'outside', 'pooled'].map((what) => each(some, rest, begun, what));
-  const idle = ['heap', 'outside'].reduce((sum, what) => sum + each(many, some, waiting, what), 0);
+  const idle = ['heap', 'outside', 'pooled'].reduce((sum, what) => sum + each(many, some, waiting, what), 0);
   console.log(
     `${name}: a request that is worked on holds ${kib(heap + buffers + pooled)} (pooled memory ${kib(pooled)}, other buffers ${kib(buffers)}, heap ${kib(heap)}); one that waits for its turn ${kib(idle)}, its message of ${kib(message.length)} included`,
   );
