@@ -9,6 +9,8 @@ const MAX_PACKET_BYTES = 1432;
 const MAX_LOCAL_PACKET_BYTES = 8192;
 /** Packets kept while the address is not known yet. */
 const MAX_WAITING = 256;
+/** Buffers of packets kept for the next ones. */
+const MAX_SPARE = 4;
 const LINE_END = 0x0a;
 const LOOKUP_AGAIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 1000;
@@ -31,6 +33,8 @@ export class StatsdSocket {
   #packetBytes = 0;
   #maxPacketBytes = MAX_PACKET_BYTES;
   #waiting: Buffer[] = [];
+  /** Whole buffers of packets that left. */
+  readonly #spare: Buffer[] = [];
   #socket: Socket | undefined;
   #address: string | undefined;
   #lookedUpAt = Number.NEGATIVE_INFINITY;
@@ -76,7 +80,7 @@ export class StatsdSocket {
     this.#packet = null;
     this.#packetBytes = 0;
     if (this.#address !== undefined) {
-      this.#send(packet);
+      this.#send(packet, buffer);
       return;
     }
     this.#waiting.push(packet);
@@ -88,9 +92,14 @@ export class StatsdSocket {
   /** The packet with room for a line, the line end in front of it written. A line longer than a packet has one to itself. */
   #room(lineBytes: number): Buffer {
     if (this.#packet !== null && this.#packetBytes + 1 + lineBytes > this.#packet.length) this.flush();
-    if (this.#packet === null) this.#packet = Buffer.allocUnsafe(Math.max(this.#maxPacketBytes, lineBytes));
+    if (this.#packet === null) this.#packet = this.#begin(lineBytes);
     else this.#packet[this.#packetBytes++] = LINE_END;
     return this.#packet;
+  }
+
+  #begin(lineBytes: number): Buffer {
+    if (lineBytes > this.#maxPacketBytes) return Buffer.allocUnsafeSlow(lineBytes);
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#maxPacketBytes);
   }
 
   /** Sends what is left, waits for it within a second, and closes. */
@@ -139,17 +148,20 @@ export class StatsdSocket {
       this.#socket.on('error', () => this.#options.onFailure('statsd_send'));
       this.#address = address;
       this.#maxPacketBytes = isLoopback(address) ? MAX_LOCAL_PACKET_BYTES : MAX_PACKET_BYTES;
+      this.#spare.length = 0;
     }
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const packet of waiting) this.#send(packet);
+    for (const packet of waiting) this.#send(packet, packet);
   }
 
-  #send(packet: Buffer): void {
+  /** @param buffer whose bytes the packet is: for the next one, when the socket has done with it */
+  #send(packet: Buffer, buffer: Buffer): void {
     if (this.#socket === undefined) return;
     this.#sending++;
     this.#socket.send(packet, this.#options.port, this.#address, (error) => {
       this.#sending--;
+      if (buffer.length === this.#maxPacketBytes && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
       if (error !== null) this.#options.onFailure('statsd_send');
       this.#settled();
     });

@@ -165,6 +165,18 @@ describe('DogStatsD', () => {
     expect(longest).toBeLessThanOrEqual(most);
   });
 
+  it('fills the buffer of a packet again only when the packet has left', async () => {
+    start();
+    const latency = telemetry!.histogram('retrieveModelScoreLatency', { model_id: 'm' });
+    for (let turn = 0; turn < 10; turn++) {
+      // More packets in a turn than buffers are kept.
+      for (let round = 0; round < 1000; round++) latency.observeMs(turn * 1000 + round);
+      telemetry!.flush();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(new Set(await lines(10_000)).size).toBe(10_000);
+  });
+
   it('lets no label value break a line', async () => {
     start();
     telemetry!.counter('loggingSent', { model_id: 'a,b|c\nd: e' }).add(1);

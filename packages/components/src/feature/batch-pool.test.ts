@@ -32,4 +32,13 @@ describe('BatchPool', () => {
     expect(pool.idle).toBe(15);
     expect(pool.idleBytes).toBeLessThanOrEqual(16 * 1024 * 1024);
   });
+
+  it('lets go of what a burst left', () => {
+    const pool = new BatchPool();
+    const burst = Array.from({ length: 50 }, () => pool.take());
+    for (const batch of burst) pool.give(batch);
+    for (let use = 0; use < 60 * 8192; use++) pool.give(pool.take());
+    expect(pool.idle).toBe(1);
+    expect(pool.idleBytes).toBe(burst[0]?.heldBytes);
+  });
 });

@@ -1,4 +1,8 @@
+import { IdleList } from '@inferflow/transport';
 import type { RequestRun } from './request-run.js';
+
+/** Runs given back from one look at what is not needed to the next: a second of a busy server. */
+const givesPerLook = 1 << 12;
 
 /** Idle runs of a whole engine: callers choose request schemas, and each has a pool of its own. */
 export class IdleBudget {
@@ -10,7 +14,10 @@ export class IdleBudget {
   }
 }
 
-/** Idle runs of one bound plan, bounded by itself and by what all pools of the engine may hold together. */
+/**
+ * Idle runs of one bound plan, bounded by itself and by what all pools of the engine may hold together. What a burst left is let go little
+ * by little.
+ */
 export class RunPool {
   /** Runs ever made; stops growing once the pool is warm. */
   created = 0;
@@ -18,7 +25,11 @@ export class RunPool {
   abandoned = 0;
   readonly #maxIdle: number;
   readonly #budget: IdleBudget;
-  readonly #idle: RequestRun[] = [];
+  readonly #idle = new IdleList<RequestRun>();
+  readonly #onDropped = () => {
+    this.#budget.idle--;
+  };
+  #gives = 0;
   #isClosed = false;
 
   constructor(maxIdle: number, budget: IdleBudget) {
@@ -32,7 +43,7 @@ export class RunPool {
 
   /** An idle run, or null: then the caller makes one. */
   take(): RequestRun | null {
-    const run = this.#idle.pop();
+    const run = this.#idle.take();
     if (run === undefined) return null;
     this.#budget.idle--;
     return run;
@@ -40,8 +51,12 @@ export class RunPool {
 
   /** Only for a run that nothing outside can reach any more. */
   give(run: RequestRun): void {
+    if (++this.#gives === givesPerLook) {
+      this.#gives = 0;
+      this.#idle.letGo(this.#onDropped);
+    }
     if (this.#isClosed || this.#idle.length >= this.#maxIdle || this.#budget.idle >= this.#budget.max) return;
-    this.#idle.push(run);
+    this.#idle.give(run);
     this.#budget.idle++;
   }
 
@@ -49,6 +64,6 @@ export class RunPool {
   close(): void {
     this.#isClosed = true;
     this.#budget.idle -= this.#idle.length;
-    this.#idle.length = 0;
+    this.#idle.clear();
   }
 }

@@ -6,11 +6,14 @@
 // Frames are written at `at`. At the end of the turn #from … at goes to the socket as one write (several slabs: one writev). When the
 // kernel took everything, the slab goes back to the pool at once, which is the usual case; else it is kept until the socket has drained.
 import type { Socket } from 'node:net';
+import { IdleList } from '../idle-list.js';
 import { type Flushable, turnEnd } from './turn-end.js';
 
 /** Bytes of a slab. */
 export const slabBytes: number = 256 * 1024;
 const mostIdleSlabs = 64;
+/** Slabs given back from one look at what is not needed to the next. */
+const givesPerLook = 1 << 13;
 
 /** A reusable buffer, under both classes: kernels get the plain array, the socket the `Buffer`. */
 export interface Slab {
@@ -18,10 +21,11 @@ export interface Slab {
   readonly buffer: Buffer;
 }
 
-/** Slabs of this process that nobody uses; bounded. */
+/** Slabs of this process that nobody uses; bounded, and what a burst left is let go little by little. */
 export class SlabPool {
-  readonly #idle: Slab[] = [];
+  readonly #idle = new IdleList<Slab>();
   #taken = 0;
+  #gives = 0;
 
   /** Slabs in use. */
   get taken(): number {
@@ -35,7 +39,7 @@ export class SlabPool {
 
   take(): Slab {
     this.#taken++;
-    const kept = this.#idle.pop();
+    const kept = this.#idle.take();
     if (kept !== undefined) return kept;
     const buffer = Buffer.allocUnsafeSlow(slabBytes);
     return { bytes: new Uint8Array(buffer.buffer), buffer };
@@ -43,7 +47,11 @@ export class SlabPool {
 
   give(slab: Slab): void {
     this.#taken--;
-    if (this.#idle.length < mostIdleSlabs) this.#idle.push(slab);
+    if (++this.#gives === givesPerLook) {
+      this.#gives = 0;
+      this.#idle.letGo();
+    }
+    if (this.#idle.length < mostIdleSlabs) this.#idle.give(slab);
   }
 
   /** Counts a slab as gone that something may still read. */
