@@ -14,6 +14,8 @@ import { ServiceCalls } from './service-calls.js';
 /** Who runs components: told exactly once per `begin`. */
 export interface RunHost {
   componentEnded(index: number, failure: Failure | null): void;
+  /** In its stead: what the component left open could not be marked, for want of memory. The matrix must not be read. */
+  componentBroke(error: unknown): void;
 }
 
 const emptyRows: RowSet = Object.freeze({ count: 0, rows: null, slateOf: null });
@@ -255,10 +257,15 @@ export class ComponentRunState implements ComponentRun {
 
   #finish(failure: Failure | null): void {
     if (!this.#isRunning) return;
-    this.#settleCells(failure);
     this.#isRunning = false;
     const host = this.#host;
     this.#host = null;
+    try {
+      this.#settleCells(failure);
+    } catch (error) {
+      host?.componentBroke(error);
+      return;
+    }
     host?.componentEnded(this.index, failure);
   }
 

@@ -63,6 +63,8 @@ export class RequestDoor implements RunObserver, WaitingHost {
   readonly #whenIdle: (() => void)[] = [];
   #refusal: EngineError | null = null;
   #full: EngineError | null = null;
+  /** The run of the request that is being taken in. */
+  #opening: RequestRun | null = null;
 
   constructor(services: DoorServices) {
     this.#services = services;
@@ -144,7 +146,9 @@ export class RequestDoor implements RunObserver, WaitingHost {
       run = kind === null ? this.#inferflow.open(plan, request, isScanned) : this.#predict.open(plan, kind, request, isScanned);
     } catch (error) {
       run = internalError(error);
+      this.#opening?.discard();
     }
+    this.#opening = null;
     // Without a run, or when that failed before its blocks were made.
     request.message.drop();
     if (!(run instanceof RequestRun)) {
@@ -205,10 +209,13 @@ export class RequestDoor implements RunObserver, WaitingHost {
   }
 
   #takeRun(bound: BoundPlan): RequestRun {
-    const idle = bound.runs.take();
-    if (idle !== null) return idle;
-    bound.runs.created++;
-    return new RequestRun(bound, this);
+    let run = bound.runs.take();
+    if (run === null) {
+      bound.runs.created++;
+      run = new RequestRun(bound, this);
+    }
+    this.#opening = run;
+    return run;
   }
 
   // RunObserver

@@ -14,7 +14,7 @@ import {
   type Source,
   sourceOf,
 } from '@inferflow/matrix';
-import { CallScope } from '@inferflow/transport';
+import { CallScope, GrpcCode } from '@inferflow/transport';
 import { type Backends, noBackends } from '../backends.js';
 import type { FeatureCache } from '../cache/feature-cache.js';
 import { ComponentBinding } from '../component-binding.js';
@@ -22,7 +22,7 @@ import { noComponentMetrics } from '../component-metrics.js';
 import type { RequestInfo } from '../component-run.js';
 import { ComponentRunState } from '../component-run-state.js';
 import { type Component, type ComponentDefinition, writeSlots } from '../define-component.js';
-import type { Failure } from '../failure.js';
+import { createFailure, type Failure } from '../failure.js';
 import { createTestTable, type TestColumns, type TestTable } from './test-table.js';
 
 /** What a component is tried with. */
@@ -179,6 +179,10 @@ export class TestRequest {
     this.ends++;
     this.failure = failure;
     this.#resolve();
+  }
+
+  componentBroke(error: unknown): void {
+    this.componentEnded(0, createFailure('exception', String(error), '', GrpcCode.INTERNAL, error));
   }
 
   /** The block that the component wrote, null when there is none. */

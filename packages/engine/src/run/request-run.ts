@@ -79,6 +79,8 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   #isOpen = false;
   /** Code of the request is running now. */
   #isWorking = false;
+  /** There was no memory for what a component leaves: nothing of the run is used again. */
+  #isBroken = false;
   /** Work of the request that is done, ms, and since when there is more of it; waiting for upstreams is none. */
   #selfMs = 0;
   #workSince = 0;
@@ -117,14 +119,11 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     caller.scope.attach(this);
     if (!this.#isOpen) return;
     deadlines.add(this, this.deadline - this.reserveMs);
-    if (this.matrix.rowCount === 0) {
-      this.#endWithoutRows();
-      return;
-    }
     try {
-      this.execution.start(this);
+      if (this.matrix.rowCount === 0) this.#endWithoutRows();
+      else this.execution.start(this);
     } catch (error) {
-      this.abort(internalError(error));
+      this.componentBroke(error);
     }
     this.#pause();
   }
@@ -183,8 +182,20 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     const calledFor = this.states[index]?.calledForMs ?? 0;
     if (calledFor > 0) this.bound.plan.gate.called(this, index, durationMs, calledFor, now);
     this.#observer.componentEnded(this, index, failure, durationMs);
-    this.execution.finish(index, failure === null);
+    try {
+      this.execution.finish(index, failure === null);
+    } catch (error) {
+      if (!this.#isOpen) throw error;
+      this.componentBroke(error);
+    }
     if (isWoken) this.#pause();
+  }
+
+  /** The request is refused, and nothing of its run is used again: how far it had come is not known. */
+  componentBroke(error: unknown): void {
+    if (!this.#isOpen || this.#isBroken) return;
+    this.#isBroken = true;
+    this.abort(internalError(error));
   }
 
   /** Time that this process has spent on the request up to now, in ms: waiting for its turn included, waiting for upstreams not. */
@@ -214,7 +225,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.execution.stop();
     this.#cancelComponents('deadline');
     let failedBy = -1;
-    for (let index = 0; index < this.states.length; index++) {
+    for (let index = 0; index < this.states.length && this.#isOpen; index++) {
       if (this.outcomes.status(index) === OutcomeStatus.pending) this.#endUnstarted(index, now);
       if (this.failures[index] !== null && this.bound.plan.topology.onFailure[index] === 'fail' && failedBy < 0) failedBy = index;
     }
@@ -248,7 +259,12 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     );
     this.failures[index] = failure;
     this.outcomes.ended(index, OutcomeStatus.failed, 0, now);
-    this.states[index]?.skip(this.matrix, this.slate, CellStatus.failed);
+    try {
+      this.states[index]?.skip(this.matrix, this.slate, CellStatus.failed);
+    } catch (error) {
+      this.componentBroke(error);
+      return;
+    }
     this.#observer.componentEnded(this, index, failure, 0);
   }
 
@@ -286,6 +302,12 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     return componentFailed(this.modelConfigId, this.bound.plan.components[index]?.name ?? '', this.failures[index] ?? null);
   }
 
+  /** Leaves everything to the garbage collector. */
+  discard(): void {
+    this.bound.runs.abandoned++;
+    this.blocks.abandon();
+  }
+
   /**
    * Gives everything back. The run returns to its pool only if no component can still reach it; otherwise it, its matrices and its
    * blocks are left to the garbage collector, so that a late writer never meets another request. Returns whether it was pooled.
@@ -297,9 +319,8 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     const { runs } = this.bound;
     let isBusy = this.execution.running > 0;
     for (let index = 0; index < this.states.length; index++) if (this.states[index]?.busy === true) isBusy = true;
-    if (isBusy) {
-      runs.abandoned++;
-      this.blocks.abandon();
+    if (isBusy || this.#isBroken) {
+      this.discard();
       return false;
     }
     for (let index = 0; index < this.states.length; index++) this.states[index]?.end();
