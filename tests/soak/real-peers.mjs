@@ -4,8 +4,9 @@ import net from 'node:net';
 import { delimiter, join } from 'node:path';
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
-import { createCallHead, createOnePort, createUpstream, UnaryCall } from '../../packages/transport/dist/index.js';
+import { createCallHead, createOnePort, createUpstream } from '../../packages/transport/dist/index.js';
 import { freePort } from '../../scripts/free-ports.mjs';
+import { PeerCall } from './lib/peer-call.mjs';
 import { findPythonGrpc } from './lib/python-grpc.mjs';
 import { until } from './lib/suite-run.mjs';
 
@@ -43,7 +44,7 @@ async function suite(run, rounds) {
   await tryPeer(run, 'nginx over TLS', secure, { ca: testFile('ca.pem') }, rounds);
 }
 
-/** gRPC C-core, which serves Triton's models. */
+/** gRPC C-core, by way of Python. */
 async function tryCore(run, rounds) {
   const { python, why } = await findPythonGrpc();
   if (python === null) return run.note(`!!!!! SKIPPED: gRPC C-core was not tried: ${why.trim().split('\n').at(-1)}`);
@@ -154,26 +155,6 @@ function callOnce(upstream, head, number) {
         resolve('cancelled');
       }, 2);
   });
-}
-
-class PeerCall extends UnaryCall {
-  constructor(head, body, timeoutMs, done) {
-    super(head, performance.now() + timeoutMs);
-    this.body = body;
-    this.done = done;
-  }
-  get byteLength() {
-    return this.body.length;
-  }
-  write(target, at) {
-    target.set(this.body, at);
-  }
-  succeeded(message) {
-    this.done(Buffer.from(message), null);
-  }
-  failed(failure) {
-    this.done(null, failure);
-  }
 }
 
 async function startProcess(run, command, args, port) {
