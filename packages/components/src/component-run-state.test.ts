@@ -26,8 +26,9 @@ function define(execute: (run: Run) => void | Promise<void> | typeof PENDING, ca
 }
 
 const options = { config: null, columns: { x: [1, 2, 3] } };
-const copy = (run: Run) => {
-  for (let row = 0; row < run.rows.count; row++) run.writes.y.setNumber(row, run.reads.x.number(row));
+const copy = (run: Run) => copyFrom(run, 0);
+const copyFrom = (run: Run, first: number) => {
+  for (let row = first; row < run.rows.count; row++) run.writes.y.setNumber(row, run.reads.x.number(row));
 };
 const failure = createFailure('rejected', 'no', 'tested');
 
@@ -166,6 +167,49 @@ describe('a component run', () => {
       [2, 3],
     ]);
     expect(result.failure).toBeNull();
+  });
+
+  it('tells of no request what another lost', async () => {
+    const reasons = ['no value for secret-1', ''];
+    const bench = new TestBench(
+      define((run) => {
+        copy(run);
+        const reason = reasons.shift();
+        if (reason === undefined) return;
+        if (reason === '') run.block.markCell(1, 0, CellStatus.failed);
+        else run.writes.y.fail(1, reason);
+      }),
+      options,
+    );
+    const state = bench.createState();
+    const told: (readonly string[])[] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      const request = bench.createRequest();
+      request.begin(state);
+      told.push(Array.from({ length: state.faults.count }, (_, fault) => state.faults.failure(fault).message));
+      state.end();
+      request.release();
+    }
+    expect(told).toEqual([['column "y": no value for secret-1'], ['column "y": the value could not be had'], []]);
+  });
+
+  it('has reasons of its own for every request, however many there were', () => {
+    let number = 0;
+    const bench = new TestBench(
+      define((run) => {
+        run.writes.y.fail(0, `reason ${number}`);
+        copyFrom(run, 1);
+      }),
+      options,
+    );
+    const state = bench.createState();
+    for (; number < 150; number++) {
+      const request = bench.createRequest();
+      request.begin(state);
+      expect(state.faults.failure(0).message).toBe(`column "y": reason ${number}`);
+      state.end();
+      request.release();
+    }
   });
 
   it('takes exactly one end after PENDING and counts the others', () => {

@@ -201,6 +201,7 @@ export class ComponentRunState implements ComponentRun {
       );
     this.#columns.unbind();
     this.#faults.clear();
+    this.#failedCells.clear();
     this.calls.clear();
     this.#host = null;
     this.#request = null;

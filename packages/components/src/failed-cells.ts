@@ -45,6 +45,7 @@ export class FailedCells implements CellFailures {
     }
   }
 
+  /** Forgets the request: its reasons may hold values of it. */
   clear(): void {
     if (this.#known.size === 0) return;
     this.#bySlot.clear();
