@@ -56,6 +56,17 @@ describe('Matrix', () => {
     expect(matrix.text(sourceOf(layout.require('user')), 'key')).toBe(column);
   });
 
+  it('keeps no text that could not be derived', () => {
+    const { matrix } = setUp();
+    const source = sourceOf(columnRef(0, 1), columnRef(2, 0));
+    matrix.blockOf = () => {
+      throw new RangeError('Array buffer allocation failed');
+    };
+    expect(() => matrix.text(source, 'key')).toThrow(RangeError);
+    matrix.blockOf = Matrix.prototype.blockOf;
+    expect(texts(matrix.text(source, 'key'))).toEqual(['drama', '1234567', '1234567']);
+  });
+
   it('takes the second column where the first has no text, numbers written once per block row', () => {
     const { matrix } = setUp();
     const source = sourceOf(columnRef(0, 1), columnRef(2, 0));

@@ -54,8 +54,9 @@ export class Matrix {
       column = new DerivedTextColumn();
       this.#texts.push(column);
     }
-    this.#textCount++;
     column.derive(this, source, style);
+    // Not before: what could not be derived, for want of memory, is no text.
+    this.#textCount++;
     return column;
   }
 
