@@ -7,6 +7,7 @@ import { createTelemetry } from '@inferflow/telemetry';
 import { describe, expect, it } from 'vitest';
 import type { RequestRecord } from './log-tap.js';
 import { openDoor, request, TestCaller } from './testing/open-door.js';
+import { plugin } from './testing/plugins.js';
 
 describe('RequestDoor', () => {
   it('answers before it returns when no component waits, and gives everything back', async () => {
@@ -86,6 +87,36 @@ describe('RequestDoor', () => {
     second?.release();
     expect(pool.outstanding).toBe(0);
     expect(pool.strayReleases).toBe(0);
+  });
+
+  it('has nobody suffer from a caller that cannot be told', async () => {
+    const waiting: { fail(): void; end(): void }[] = [];
+    const { door, plan, pool } = await openDoor({
+      plugins: [plugin('p', 'later', 'v', 'a', 'fail')],
+      behaviours: {
+        later: (run) =>
+          new Promise((resolve, reject) => {
+            waiting.push({ fail: () => reject(new Error('as it should')), end: () => resolve(run.output(0, 5)) });
+          }),
+      },
+    });
+    const callers = Array.from({ length: 40 }, () => new TestCaller());
+    const first = callers[0] as TestCaller;
+    first.refuse = () => {
+      throw new Error('the stream is gone');
+    };
+    for (const caller of callers) door.begin('InferPointWise', caller, request(1));
+    expect(plan.gate.waiting).toBeGreaterThan(0);
+    // The place and the run of the first are those of the next at once.
+    waiting[0]?.fail();
+    await new Promise((resolve) => setImmediate(resolve));
+    while (door.inFlight > 0) {
+      for (const one of waiting.splice(0)) one.end();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(callers.filter(({ answer }) => answer !== null)).toHaveLength(39);
+    expect(callers.filter(({ error }) => error !== null)).toEqual([]);
+    expect([plan.gate.inside, plan.gate.waiting, pool.outstanding]).toEqual([0, 0, 0]);
   });
 
   it('knows whether all requests of the last minute were for one model', async () => {

@@ -146,7 +146,10 @@ export class RequestDoor implements RunObserver, WaitingHost {
       run = kind === null ? this.#inferflow.open(plan, request, isScanned) : this.#predict.open(plan, kind, request, isScanned);
     } catch (error) {
       run = internalError(error);
-      this.#opening?.discard();
+      if (this.#opening !== null) {
+        this.#opening.discard();
+        plan.metrics.discarded.add(1);
+      }
     }
     this.#opening = null;
     // Without a run, or when that failed before its blocks were made.
@@ -327,8 +330,17 @@ export class RequestDoor implements RunObserver, WaitingHost {
   #ended(method: EngineMethod, error: EngineError | null, durationMs: number, caller: Caller | null): void {
     this.inFlight--;
     this.#services.metrics.rpcEnded(method, error?.kind ?? null, durationMs);
-    if (error !== null) caller?.refuse(error);
+    if (error !== null) this.#tell(caller, error);
     if (this.inFlight === 0) for (const wake of this.#whenIdle.splice(0)) wake();
+  }
+
+  /** What the caller's side throws must not keep others from their turn. */
+  #tell(caller: Caller | null, error: EngineError): void {
+    try {
+      caller?.refuse(error);
+    } catch (cause) {
+      this.#services.logger?.error({ modelConfigId: error.modelConfigId, err: cause }, 'a refusal could not be sent');
+    }
   }
 
   /** Refuses new requests, lets open ones end for `graceMs`, aborts the rest. */

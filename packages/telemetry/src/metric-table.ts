@@ -226,9 +226,13 @@ const shapes = {
   requestsRefused: counter('inferflow_requests_refused_total', 'Requests refused before they were run, by reason.', { labels: ['reason'] }),
   requestsCancelled: counter('inferflow_requests_cancelled_total', 'Requests whose caller left before the answer.'),
   budgetExceeded: counter('inferflow_request_budget_exceeded_total', 'Requests that ran out of time.', { labels: ['model_id'] }),
-  runsDiscarded: counter('inferflow_runs_discarded_total', 'Run states not reused because something could still write to them.', {
-    labels: ['model_id'],
-  }),
+  runsDiscarded: counter(
+    'inferflow_runs_discarded_total',
+    'Run states not reused because something could still write to them, or memory ran out.',
+    {
+      labels: ['model_id'],
+    },
+  ),
   poolOutstanding: gauge(
     'inferflow_memory_pool_outstanding_bytes',
     'Pooled memory in use, by requests in flight and by constants of models; without requests it is always the same.',
@@ -236,7 +240,7 @@ const shapes = {
   poolIdle: gauge('inferflow_memory_pool_idle_bytes', 'Pooled memory that waits for reuse.'),
   poolAbandoned: gauge(
     'inferflow_memory_pool_abandoned_bytes',
-    'Pooled memory left to the garbage collector since start, because a component that ignored its deadline could still write to it.',
+    'Pooled memory left to the garbage collector since start, because a component that ignored its deadline could still write to it, or memory ran out.',
   ),
   cells: counter('inferflow_cells_total', 'Cells stored, by component and status.', { labels: [...componentLabels, 'status'] }),
   rowFaults: counter('inferflow_row_faults_total', 'Rows whose score does not rest on real inputs, by reason.', {

@@ -123,7 +123,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
       if (this.matrix.rowCount === 0) this.#endWithoutRows();
       else this.execution.start(this);
     } catch (error) {
-      this.componentBroke(error);
+      this.#threw(error, caller);
     }
     this.#pause();
   }
@@ -171,6 +171,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   // RunHost
 
   componentEnded(index: number, failure: Failure | null): void {
+    const { caller } = this;
     const now = performance.now();
     const isWoken = !this.#isWorking;
     if (isWoken) this.#resume(now);
@@ -185,10 +186,15 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     try {
       this.execution.finish(index, failure === null);
     } catch (error) {
-      if (!this.#isOpen) throw error;
-      this.componentBroke(error);
+      this.#threw(error, caller);
     }
     if (isWoken) this.#pause();
+  }
+
+  /** What is thrown once the request is over is not its own: by then the run may serve another. */
+  #threw(error: unknown, caller: Caller | null): void {
+    if (!this.#isOpen || this.caller !== caller) throw error;
+    this.componentBroke(error);
   }
 
   /** The request is refused, and nothing of its run is used again: how far it had come is not known. */
@@ -309,7 +315,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   }
 
   /**
-   * Gives everything back. The run returns to its pool only if no component can still reach it; otherwise it, its matrices and its
+   * Gives everything back. The run returns to its pool only if no component can still reach it and nothing of it broke; otherwise it, its matrices and its
    * blocks are left to the garbage collector, so that a late writer never meets another request. Returns whether it was pooled.
    */
   close(): boolean {

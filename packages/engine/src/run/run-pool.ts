@@ -16,12 +16,12 @@ export class IdleBudget {
 
 /**
  * Idle runs of one bound plan, bounded by itself and by what all pools of the engine may hold together. What a burst left is let go little
- * by little.
+ * by little, as long as requests of its kind come.
  */
 export class RunPool {
   /** Runs ever made; stops growing once the pool is warm. */
   created = 0;
-  /** Runs that went to the garbage collector because a component could still reach them. */
+  /** Runs that went to the garbage collector because a component could still reach them, or because memory ran out in them. */
   abandoned = 0;
   readonly #maxIdle: number;
   readonly #budget: IdleBudget;
