@@ -9,8 +9,8 @@ const MAX_PACKET_BYTES = 1432;
 const MAX_LOCAL_PACKET_BYTES = 8192;
 /** Packets kept while the address is not known yet. */
 const MAX_WAITING = 256;
-/** Buffers of packets kept for the next ones. */
-const MAX_SPARE = 4;
+/** Bytes of buffers kept for the next packets. */
+const MAX_SPARE_BYTES = 32 * 1024;
 const LINE_END = 0x0a;
 const LOOKUP_AGAIN_MS = 30_000;
 const CLOSE_WITHIN_MS = 1000;
@@ -161,7 +161,7 @@ export class StatsdSocket {
     this.#sending++;
     this.#socket.send(packet, this.#options.port, this.#address, (error) => {
       this.#sending--;
-      if (buffer.length === this.#maxPacketBytes && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
+      if (buffer.length === this.#maxPacketBytes && (this.#spare.length + 1) * buffer.length <= MAX_SPARE_BYTES) this.#spare.push(buffer);
       if (error !== null) this.#options.onFailure('statsd_send');
       this.#settled();
     });
