@@ -53,13 +53,17 @@ async function suite(run, rounds) {
 
 /** Everything that one call can meet, mixed, over connections of one upstream. */
 async function tryCalls(run, title, port, options, rounds) {
-  const upstream = createUpstream({ name: 'triton', host: '127.0.0.1', port, tls: null, ...options });
+  const seen = { connections: 0, compressed: 0 };
+  const onEvent = ({ kind }) => {
+    if (kind === 'connected') seen.connections++;
+  };
+  const upstream = createUpstream({ name: 'triton', host: '127.0.0.1', port, tls: null, onEvent, ...options });
   const tally = { echo: 0, text: 0, status: 0, unknown: 0, refused: 0, deadline: 0, cancelled: 0 };
   const wrong = {};
   let number = 0;
   for (let round = 0; round < rounds; round++) {
     const head = headOf(port, round % 2 === 0);
-    const outcomes = await Promise.all(Array.from({ length: 50 }, () => callOnce(upstream, head, ++number)));
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => callOnce(upstream, head, ++number, seen)));
     for (const outcome of outcomes) {
       if (outcome in tally) tally[outcome]++;
       else wrong[outcome] = (wrong[outcome] ?? 0) + 1;
@@ -68,6 +72,8 @@ async function tryCalls(run, title, port, options, rounds) {
   await upstream.close(1000);
   const isRight = Object.keys(wrong).length === 0 && Object.values(tally).every((count) => count > 0);
   run.check(`${title}: every call ends as it should`, isRight, `${JSON.stringify(tally)} ${JSON.stringify(wrong)}`);
+  const isSeen = options.tls ? seen.connections > 0 : seen.connections > 2 && seen.compressed > 0;
+  run.check(`${title}: connections were renewed, answers compressed, where that was asked for`, isSeen, JSON.stringify(seen));
   run.check(`${title}: the pools have everything back`, messageBuffers.taken === 0 && slabs.taken === 0);
 }
 
@@ -77,7 +83,7 @@ const headOf = (port, acceptGzip = false) =>
 const sizes = [0, 1, 20, 1000, 5000, 20_000, 70_000];
 
 /** How one call ended: a key of the tally when that is right. */
-async function callOnce(upstream, head, number) {
+async function callOnce(upstream, head, number, seen) {
   const kind = number % 10;
   if (kind === 0) return expectCode(await infer(upstream, head, 'nobody', floats(3, number)), 'unknown', [5, 14], /nobody/);
   if (kind === 1) return expectCode(await infer(upstream, head, 'ranker', floats(3, number)), 'refused', [3], /x/);
@@ -85,7 +91,10 @@ async function callOnce(upstream, head, number) {
   if (kind === 3 && number % 50 === 3) return expectCode(await infer(upstream, head, 'slow', floats(1, 60), 20), 'deadline', [4], /./);
   if (kind === 4) return cancelled(upstream, head, number);
   const input = kind === 5 ? texts(`${number}`, '', 'schön'.repeat(number % 2000)) : floats(sizeOf(number), number);
-  const { answer, failure } = await infer(upstream, head, kind === 5 ? 'text' : 'echo', input);
+  const { call, ended } = startInfer(upstream, head, kind === 5 ? 'text' : 'echo', input, 20_000);
+  const { answer, failure } = await ended;
+  const encodingAt = call.answerHeaders?.indexOf('grpc-encoding') ?? -1;
+  if (encodingAt >= 0 && call.answerHeaders[encodingAt + 1] === 'gzip') seen.compressed++;
   if (failure !== null) return `${failure.reason} ${failure.code} ${failure.message}`;
   const isSame = Buffer.compare(fromBinary(ModelInferResponseSchema, answer).rawOutputContents[0] ?? Buffer.alloc(0), input.raw) === 0;
   return isSame ? (kind === 5 ? 'text' : 'echo') : 'a wrong answer';
@@ -119,6 +128,7 @@ function startInfer(upstream, head, model, { datatype, shape, raw }, timeoutMs) 
   let call;
   const ended = new Promise((resolve) => {
     call = new PeerCall(head, body, timeoutMs, (answer, failure) => resolve({ answer, failure }));
+    call.wantsMetadata = true;
     upstream.start(call);
   });
   return { call, ended };

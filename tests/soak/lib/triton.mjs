@@ -53,6 +53,7 @@ export async function startTriton(run, triton, { args = [], port } = {}) {
     cpSync(join(import.meta.dirname, 'triton_model.py'), join(repository, name, '1', 'model.py'));
     writeFileSync(join(repository, name, 'config.pbtxt'), configOf(name, model));
   }
+  removeShared((file) => Number(sharedBy.exec(file)?.[1]) > 0 && !isAlive(Number(sharedBy.exec(file)?.[1])));
   const shared = `inferflow-soak-${process.pid}-${started++}-`;
   const ports = { grpc: port ?? (await freePort()), http: await freePort() };
   const child = spawn(
@@ -64,7 +65,7 @@ export async function startTriton(run, triton, { args = [], port } = {}) {
       ...['http', 'grpc'].flatMap((kind) => [`--${kind}-address=127.0.0.1`, `--${kind}-port=${ports[kind]}`]),
       `--backend-config=python,shm-region-prefix-name=${shared}`,
       '--allow-metrics=false',
-      '--exit-timeout-secs=3',
+      '--exit-timeout-secs=2',
       ...args,
     ],
     { env: triton.env, stdio: ['ignore', 'ignore', 'pipe'] },
@@ -74,21 +75,30 @@ export async function startTriton(run, triton, { args = [], port } = {}) {
     log = (log + text).slice(-4000);
   });
   let hasExited = false;
-  child.once('exit', () => {
-    hasExited = true;
-  });
+  for (const end of ['exit', 'error'])
+    child.once(end, () => {
+      hasExited = true;
+    });
   const stop = async () => {
-    if (hasExited) return;
-    child.kill('SIGTERM');
-    if (!(await until(() => hasExited, 4500))) child.kill('SIGKILL');
-    // It leaves what it shared with its models.
-    for (const file of readdirSync('/dev/shm').filter((each) => each.startsWith(shared))) rmSync(join('/dev/shm', file), { force: true });
+    if (!hasExited) child.kill('SIGTERM');
+    if (!(await until(() => hasExited, 3500))) child.kill('SIGKILL');
+    await until(() => hasExited, 1000);
+    removeShared((file) => file.startsWith(shared));
   };
   run.defer(stop);
   const isReady = await until(async () => hasExited || (await answersReady(ports.http)), 60_000, 200);
   if (!isReady || hasExited) throw new Error(`Triton did not start:\n${log}`);
   return { port: ports.grpc, stop };
 }
+
+const sharedBy = /^inferflow-soak-(\d+)-/;
+
+/** Triton leaves the memory that it shared with its models, and a run that was killed leaves Triton's. */
+function removeShared(isMeant) {
+  for (const file of readdirSync('/dev/shm').filter(isMeant)) rmSync(join('/dev/shm', file), { force: true });
+}
+
+const isAlive = (pid) => existsSync(`/proc/${pid}`);
 
 async function answersReady(port) {
   try {
