@@ -240,7 +240,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
     const { metrics } = bound.plan;
     if (error === null) {
       metrics.answered(method, run.slate === null ? run.rowCount : run.slate.matrix.rowCount, durationMs);
-      metrics.self.observeMs(run.selfMs(run.startedAt + durationMs));
+      metrics.self.observeMs(run.work.totalMs(run.startedAt + durationMs));
       metrics.runEnded(run);
       this.#failureLog?.answered(run);
       this.#log(run, { durationMs, faultyRows });

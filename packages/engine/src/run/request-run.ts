@@ -2,7 +2,7 @@ import { ComponentRunState, createFailure, type Failure, type RequestInfo, type 
 import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferflow/dag';
 import { CellStatus, type Matrix, type Slate } from '@inferflow/matrix';
 import { readUtf8 } from '@inferflow/proto/hot';
-import { CallScope, type DeadlineEntry, deadlines, delivery, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
+import { CallScope, type DeadlineEntry, deadlines, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
 import { type GateGuest, outsideGate } from '../admission/admission-gate.js';
 import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
@@ -15,6 +15,7 @@ import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
 import { RunBlocks } from './run-blocks.js';
 import { componentFailed, internalError, outOfBudget } from './run-errors.js';
+import { WorkClock } from './work-clock.js';
 
 /** What a run reports to its engine. */
 export interface RunObserver {
@@ -52,6 +53,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   /** Per component: the one whose failure kept it from running; −1 = none. */
   readonly skippedBecause: Int32Array;
   readonly blocks: RunBlocks;
+  readonly work = new WorkClock();
   caller: Caller | null = null;
   omitQuality = false;
   includeConfigHash = false;
@@ -77,13 +79,8 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   #routeHash = -1;
   #errorDraw = -1;
   #isOpen = false;
-  /** Code of the request is running now. */
-  #isWorking = false;
   /** There was no memory for what a component leaves: nothing of the run is used again. */
   #isBroken = false;
-  /** Work of the request that is done, ms, and since when there is more of it; waiting for upstreams is none. */
-  #selfMs = 0;
-  #workSince = 0;
 
   constructor(bound: BoundPlan, observer: RunObserver) {
     this.bound = bound;
@@ -108,9 +105,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.scope.reset(start.deadline);
     this.blocks.open(start.message, start.rowCount, start.slateCount);
     this.#isOpen = true;
-    this.#isWorking = true;
-    this.#selfMs = 0;
-    this.#workSince = start.startedAt;
+    this.work.begin(start.startedAt);
   }
 
   /** Runs the components; the observer hears how it ends, perhaps before this returns. */
@@ -173,8 +168,8 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   componentEnded(index: number, failure: Failure | null): void {
     const { caller } = this;
     const now = performance.now();
-    const isWoken = !this.#isWorking;
-    if (isWoken) this.#resume(now);
+    const isWoken = !this.work.isRunning;
+    if (isWoken) this.work.resume(now);
     this.failures[index] = failure;
     const isBusy = failure !== null && this.states[index]?.busy === true;
     const status = failure === null ? OutcomeStatus.ok : isBusy ? OutcomeStatus.abandoned : OutcomeStatus.failed;
@@ -204,21 +199,9 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.abort(internalError(error));
   }
 
-  /** Time that this process has spent on the request up to now, in ms: waiting for its turn included, waiting for upstreams not. */
-  selfMs(now: number): number {
-    return this.#selfMs + (this.#isWorking ? now - this.#workSince : 0);
-  }
-
-  /** What an upstream answered is work from the moment it was handed over. */
-  #resume(now: number): void {
-    this.#isWorking = true;
-    this.#workSince = delivery.since > 0 ? delivery.since : now;
-  }
-
+  /** An answered run has told its time, and may serve another request already. */
   #pause(): void {
-    if (!this.#isOpen || !this.#isWorking) return;
-    this.#isWorking = false;
-    this.#selfMs += performance.now() - this.#workSince;
+    if (this.#isOpen && this.work.isRunning) this.work.pause(performance.now());
   }
 
   // DeadlineEntry and ScopeLink
@@ -227,7 +210,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   deadlinePassed(): void {
     if (!this.#isOpen) return;
     const now = performance.now();
-    if (!this.#isWorking) this.#resume(now);
+    if (!this.work.isRunning) this.work.resume(now);
     this.execution.stop();
     this.#cancelComponents('deadline');
     let failedBy = -1;
@@ -315,8 +298,9 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   }
 
   /**
-   * Gives everything back. The run returns to its pool only if no component can still reach it and nothing of it broke; otherwise it, its matrices and its
-   * blocks are left to the garbage collector, so that a late writer never meets another request. Returns whether it was pooled.
+   * Gives everything back. The run returns to its pool only if no component can still reach it and nothing of it broke; otherwise it, its
+   * matrices and its blocks are left to the garbage collector, so that a late writer never meets another request. Returns whether it was
+   * pooled.
    */
   close(): boolean {
     this.#isOpen = false;
