@@ -1,9 +1,7 @@
-import { IdleList } from './idle-list.js';
+import { givesPerLook, IdleList } from './idle-list.js';
 
 const smallestShift = 14;
 const largestShift = 23;
-/** Buffers given back from one look at what is not needed to the next. */
-const givesPerLook = 1 << 13;
 
 /**
  * Reusable message buffers in powers of two from 16 KiB to 8 MiB. Above 128 KiB a fresh buffer costs page faults on every use

@@ -1,9 +1,12 @@
 /** Part of what nobody needed since the last look that is let go then: a burst may come back. */
 const letGoShare = 1 / 8;
 
+/** Things that an owner of {@link IdleList}s is given back from one look at what is not needed to the next: seconds of a busy server. */
+export const givesPerLook: number = 1 << 13;
+
 /**
  * Things between two uses, the last one given back taken first. Knows how few there were at any time since the last look: nobody needed
- * these. Its owner bounds it, and calls {@link IdleList.letGo} now and then, so that a burst does not stay for ever.
+ * these. Its owner bounds it, and calls {@link IdleList.letGo} every {@link givesPerLook}, so that a burst does not stay for ever.
  */
 export class IdleList<T> {
   readonly #items: T[] = [];

@@ -13,7 +13,7 @@ export { GrpcCode, grpcCodeName, grpcCodeOfHttpStatus } from './grpc-code.js';
 export { type CallHead, type CallHeadOptions, createCallHead, formatGrpcTimeout, parseGrpcTimeout } from './grpc-head.js';
 export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus, SharedStatus } from './grpc-status.js';
 export { type Flushable, TurnEnd, turnEnd } from './http2/turn-end.js';
-export { IdleList } from './idle-list.js';
+export { givesPerLook, IdleList } from './idle-list.js';
 export { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from './request-frame.js';
 export { LoopLoad } from './server/loop-load.js';
 export { createOnePort } from './server/one-port.js';

@@ -1,11 +1,9 @@
-import { IdleList } from '@inferflow/transport';
+import { givesPerLook, IdleList } from '@inferflow/transport';
 import { FeatureBatch } from './feature-batch.js';
 
 /** As many as two calls for each of 512 requests; more are made, and not kept. */
 const maxIdle = 1024;
 const maxIdleBytes = 16 * 1024 * 1024;
-/** Batches given back from one look at what is not needed to the next. */
-const givesPerLook = 1 << 13;
 
 /** Batches between two uses. A batch of one source is as good for another, so models that rest hold none. */
 export class BatchPool {

@@ -21,7 +21,7 @@ describe('runs between two requests', () => {
     const budget = new IdleBudget(100);
     const pool = new RunPool(64, budget);
     for (const run of runs(64)) pool.give(run);
-    for (let request = 0; request < 60 * 4096; request++) pool.give(pool.take() as RequestRun);
+    for (let request = 0; request < 60 * 8192; request++) pool.give(pool.take() as RequestRun);
     expect([pool.idle, budget.idle]).toEqual([1, 1]);
   });
 });

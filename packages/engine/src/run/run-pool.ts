@@ -1,8 +1,5 @@
-import { IdleList } from '@inferflow/transport';
+import { givesPerLook, IdleList } from '@inferflow/transport';
 import type { RequestRun } from './request-run.js';
-
-/** Runs given back from one look at what is not needed to the next: a second of a busy server. */
-const givesPerLook = 1 << 12;
 
 /** Idle runs of a whole engine: callers choose request schemas, and each has a pool of its own. */
 export class IdleBudget {

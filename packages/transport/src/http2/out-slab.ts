@@ -6,14 +6,12 @@
 // Frames are written at `at`. At the end of the turn #from … at goes to the socket as one write (several slabs: one writev). When the
 // kernel took everything, the slab goes back to the pool at once, which is the usual case; else it is kept until the socket has drained.
 import type { Socket } from 'node:net';
-import { IdleList } from '../idle-list.js';
+import { givesPerLook, IdleList } from '../idle-list.js';
 import { type Flushable, turnEnd } from './turn-end.js';
 
 /** Bytes of a slab. */
 export const slabBytes: number = 256 * 1024;
 const mostIdleSlabs = 64;
-/** Slabs given back from one look at what is not needed to the next. */
-const givesPerLook = 1 << 13;
 
 /** A reusable buffer, under both classes: kernels get the plain array, the socket the `Buffer`. */
 export interface Slab {
