@@ -24,10 +24,7 @@ export class WaitingRequest implements GateWaiter, OpenEntry, ScopeLink, Deadlin
   openIndex = -1;
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   readonly #host: WaitingHost;
 
   constructor(plan: ModelPlan, request: OpenRequest, host: WaitingHost) {

@@ -17,10 +17,7 @@ export interface ScopeLink {
  * and {@link CallScope.signal} is made only when somebody touches it.
  */
 export class CallScope implements DeadlineEntry {
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   #deadline: number;
   #ended: ScopeEnd | null = null;
   #first: ScopeLink | null = null;

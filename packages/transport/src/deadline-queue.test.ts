@@ -55,10 +55,7 @@ class FakeClock implements DeadlineClock {
 }
 
 class Entry implements DeadlineEntry {
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   readonly passed: number[] = [];
   readonly clock: FakeClock;
   onPassed: () => void = () => {};
@@ -95,7 +92,7 @@ describe('DeadlineQueue', () => {
     clock.endTurn();
     queue.close();
     clock.endTurn();
-    expect([closed.passed, closed.deadlineSlot]).toEqual([[], -1]);
+    expect([closed.passed, closed.deadlinePlace]).toEqual([[], -1]);
   });
 
   it('acts within a millisecond after the time, never before it', () => {
@@ -209,7 +206,7 @@ describe('DeadlineQueue', () => {
     clock.advance(100);
     expect(one.passed).toEqual([]);
     expect(queue.size).toBe(0);
-    expect(one.deadlineSlot).toBe(-1);
+    expect(one.deadlinePlace).toBe(-1);
   });
 
   it('agrees with a sorted list for any adds, removes and pauses', () => {

@@ -1,11 +1,7 @@
-/** What can wait in a {@link DeadlineQueue}. The fields belong to the queue; start `deadlineSlot` as −1 and the links as `null`. */
+/** What can wait in a {@link DeadlineQueue}. */
 export interface DeadlineEntry {
-  /** When the entry is due, on the queue's clock. */
-  deadlineAt: number;
-  /** −1 while the entry is not queued. */
-  deadlineSlot: number;
-  deadlinePrevious: DeadlineEntry | null;
-  deadlineNext: DeadlineEntry | null;
+  /** Where the queue keeps the entry, −1 while it does not. Belongs to the queue; start it as −1. */
+  deadlinePlace: number;
   /** Called once, after the entry left the queue. Must not throw. */
   deadlinePassed(): void;
 }
@@ -33,6 +29,8 @@ const lateSlot = slotCount + 2;
 /** An entry that is found so long after its time was found late because the process was busy. */
 const lateByMs = 5;
 const longestTimerMs = 0x7fffffff;
+const firstPlaces = 256;
+const none = -1;
 
 const systemClock: DeadlineClock = {
   now: () => performance.now(),
@@ -42,9 +40,12 @@ const systemClock: DeadlineClock = {
 };
 
 /**
- * All deadlines of a process under one Node timer, in intrusive lists of 1 ms slots: adding and removing costs a few nanoseconds and
- * allocates nothing. The timer is set to the earliest occupied slot, so an idle process is not woken, and it keeps the process
- * alive only while something waits.
+ * All deadlines of a process under one Node timer, in lists of 1 ms slots: adding and removing costs a few nanoseconds and allocates
+ * nothing. The timer is set to the earliest occupied slot, so an idle process is not woken, and it keeps the process alive only while
+ * something waits.
+ *
+ * The lists are rows of numbers, one place per entry: entries are of a dozen classes, so what is read of them has to be looked up, and
+ * what lists say of their neighbours would keep the garbage collector busy.
  *
  * A timer fires before the sockets of its turn are read. So an entry that is due is acted on at the end of that turn, and an answer
  * which is already in the socket wins. When that is long after its time, the process was busy meanwhile: then the sockets are read once
@@ -52,10 +53,18 @@ const systemClock: DeadlineClock = {
  */
 export class DeadlineQueue {
   readonly #clock: DeadlineClock;
-  readonly #heads: (DeadlineEntry | null)[] = new Array<DeadlineEntry | null>(slotCount + 3).fill(null);
+  /** Per slot, the place of its first entry. */
+  readonly #heads = new Int32Array(slotCount + 3).fill(none);
   /** Lower bound of the due ticks in a slot; slots are shared by ticks that are `slotCount` apart. */
   readonly #earliest = new Float64Array(slotCount).fill(Number.POSITIVE_INFINITY);
   readonly #occupied = new Uint32Array(slotCount >>> 5);
+  /** Per place, from here on: who is there, when it is due, in which slot, and its neighbours. Free places are linked by `#next`. */
+  readonly #entries: (DeadlineEntry | null)[] = [];
+  #dueAt = new Float64Array(0);
+  #slots = new Int16Array(0);
+  #previous = new Int32Array(0);
+  #next = new Int32Array(0);
+  #free = none;
   readonly #onTimer = () => this.#timerFired();
   readonly #onTurnEnd = () => this.#turnEnded();
   #count = 0;
@@ -81,72 +90,107 @@ export class DeadlineQueue {
    * @param now what the clock said a moment ago, for callers that have looked
    */
   add(entry: DeadlineEntry, at: number, now?: number): void {
-    if (entry.deadlineSlot >= 0) this.remove(entry);
-    if (this.#closed || at === Number.POSITIVE_INFINITY || Number.isNaN(at)) return;
-    entry.deadlineAt = at;
+    if (this.#closed || at === Number.POSITIVE_INFINITY || Number.isNaN(at)) {
+      this.remove(entry);
+      return;
+    }
+    let place = entry.deadlinePlace;
+    if (place < 0) place = this.#occupy(entry);
+    else this.#unlink(place);
+    this.#dueAt[place] = at;
     const tick = Math.ceil(at);
     if (tick <= this.#sweptTick || at <= (now ?? this.#clock.now())) {
-      this.#push(entry, dueSlot);
-      this.#count++;
+      this.#link(place, dueSlot);
       this.#askTurnEnd();
       return;
     }
     const slot = tick & slotMask;
-    this.#push(entry, slot);
+    this.#link(place, slot);
     if (tick < this.#earliest[slot]!) this.#earliest[slot] = tick;
     this.#occupied[slot >>> 5]! |= 1 << (slot & 31);
-    this.#count++;
     if (tick < this.#timerTick) this.#arm(tick);
-    if (this.#count === 1) this.#timer?.ref();
   }
 
   /** Takes an entry out; one that is not queued is ignored. */
   remove(entry: DeadlineEntry): void {
-    const slot = entry.deadlineSlot;
-    if (slot < 0) return;
-    this.#unlink(entry, slot);
-    this.#count--;
+    const place = entry.deadlinePlace;
+    if (place < 0) return;
+    this.#unlink(place);
+    this.#vacate(place, entry);
     if (this.#count === 0) this.#timer?.unref();
+  }
+
+  /** When an entry is due, on the queue's clock; `Infinity` when it is not queued. */
+  dueAt(entry: DeadlineEntry): number {
+    return entry.deadlinePlace < 0 ? Number.POSITIVE_INFINITY : this.#dueAt[entry.deadlinePlace]!;
   }
 
   /** Drops every entry without telling it. The queue stays unusable. */
   close(): void {
     this.#closed = true;
-    for (let slot = 0; slot <= lateSlot; slot++)
-      for (let entry: DeadlineEntry | null = this.#head(slot); entry !== null; entry = this.#head(slot)) this.#unlink(entry, slot);
-    this.#count = 0;
+    for (const entry of this.#entries)
+      if (entry !== null) {
+        this.#unlink(entry.deadlinePlace);
+        this.#vacate(entry.deadlinePlace, entry);
+      }
     if (this.#timer !== null) this.#clock.clearTimer(this.#timer);
     this.#timer = null;
   }
 
-  #head(slot: number): DeadlineEntry | null {
-    return this.#heads[slot] ?? null;
+  #occupy(entry: DeadlineEntry): number {
+    if (this.#free === none) this.#makePlaces();
+    const place = this.#free;
+    this.#free = this.#next[place]!;
+    this.#entries[place] = entry;
+    entry.deadlinePlace = place;
+    if (++this.#count === 1) this.#timer?.ref();
+    return place;
   }
 
-  #push(entry: DeadlineEntry, slot: number): void {
-    const head = this.#head(slot);
-    entry.deadlineSlot = slot;
-    entry.deadlinePrevious = null;
-    entry.deadlineNext = head;
-    if (head !== null) head.deadlinePrevious = entry;
-    this.#heads[slot] = entry;
+  #vacate(place: number, entry: DeadlineEntry): void {
+    entry.deadlinePlace = none;
+    this.#entries[place] = null;
+    this.#next[place] = this.#free;
+    this.#free = place;
+    this.#count--;
   }
 
-  #unlink(entry: DeadlineEntry, slot: number): void {
-    const previous = entry.deadlinePrevious;
-    const next = entry.deadlineNext;
-    if (previous !== null) previous.deadlineNext = next;
+  #makePlaces(): void {
+    const from = this.#entries.length;
+    const to = Math.max(firstPlaces, from * 2);
+    this.#dueAt = grown(this.#dueAt, new Float64Array(to));
+    this.#slots = grown(this.#slots, new Int16Array(to));
+    this.#previous = grown(this.#previous, new Int32Array(to));
+    this.#next = grown(this.#next, new Int32Array(to));
+    for (let place = from; place < to; place++) {
+      this.#entries.push(null);
+      this.#next[place] = place + 1 < to ? place + 1 : this.#free;
+    }
+    this.#free = from;
+  }
+
+  #link(place: number, slot: number): void {
+    const head = this.#heads[slot]!;
+    this.#slots[place] = slot;
+    this.#previous[place] = none;
+    this.#next[place] = head;
+    if (head !== none) this.#previous[head] = place;
+    this.#heads[slot] = place;
+  }
+
+  #unlink(place: number): void {
+    const slot = this.#slots[place]!;
+    const previous = this.#previous[place]!;
+    const next = this.#next[place]!;
+    if (previous !== none) this.#next[previous] = next;
     else {
       this.#heads[slot] = next;
-      if (next === null && slot < slotCount) {
+      if (next === none && slot < slotCount) {
         this.#earliest[slot] = Number.POSITIVE_INFINITY;
         this.#occupied[slot >>> 5]! &= ~(1 << (slot & 31));
       }
     }
-    if (next !== null) next.deadlinePrevious = previous;
-    entry.deadlineSlot = -1;
-    entry.deadlinePrevious = null;
-    entry.deadlineNext = null;
+    if (next !== none) this.#previous[next] = previous;
   }
 
   #arm(tick: number): void {
@@ -171,20 +215,20 @@ export class DeadlineQueue {
       else if ((word & (1 << (slot & 31))) !== 0 && this.#earliest[slot]! <= nowTick) this.#sweep(slot, nowTick);
     }
     this.#sweptTick = Math.max(this.#sweptTick, nowTick);
-    if (this.#head(dueSlot) !== null) this.#askTurnEnd();
+    if (this.#heads[dueSlot] !== none) this.#askTurnEnd();
     const next = this.#nextTick();
     if (next !== Number.POSITIVE_INFINITY) this.#arm(next);
   }
 
   #sweep(slot: number, nowTick: number): void {
     let earliest = Number.POSITIVE_INFINITY;
-    let next: DeadlineEntry | null;
-    for (let entry: DeadlineEntry | null = this.#head(slot); entry !== null; entry = next) {
-      next = entry.deadlineNext;
-      const tick = Math.ceil(entry.deadlineAt);
+    let next: number;
+    for (let place = this.#heads[slot]!; place !== none; place = next) {
+      next = this.#next[place]!;
+      const tick = Math.ceil(this.#dueAt[place]!);
       if (tick <= nowTick) {
-        this.#unlink(entry, slot);
-        this.#push(entry, dueSlot);
+        this.#unlink(place);
+        this.#link(place, dueSlot);
       } else if (tick < earliest) earliest = tick;
     }
     this.#earliest[slot] = earliest;
@@ -220,20 +264,21 @@ export class DeadlineQueue {
     // Moved aside first: what a callback adds as already due waits for the next turn instead of keeping this one busy.
     this.#moveAll(lateSlot, firingSlot);
     const late = this.#clock.now() - lateByMs;
-    let next: DeadlineEntry | null;
-    for (let entry: DeadlineEntry | null = this.#head(dueSlot); entry !== null; entry = next) {
-      next = entry.deadlineNext;
-      this.#unlink(entry, dueSlot);
-      this.#push(entry, entry.deadlineAt < late ? lateSlot : firingSlot);
+    let next: number;
+    for (let place = this.#heads[dueSlot]!; place !== none; place = next) {
+      next = this.#next[place]!;
+      this.#unlink(place);
+      this.#link(place, this.#dueAt[place]! < late ? lateSlot : firingSlot);
     }
-    if (this.#head(lateSlot) !== null) this.#askTurnEnd();
+    if (this.#heads[lateSlot] !== none) this.#askTurnEnd();
     try {
-      for (let entry: DeadlineEntry | null = this.#head(firingSlot); entry !== null; entry = this.#head(firingSlot)) {
+      for (let place = this.#heads[firingSlot]!; place !== none; place = this.#heads[firingSlot]!) {
+        const entry = this.#entries[place]!;
         this.remove(entry);
         entry.deadlinePassed();
       }
     } finally {
-      if (this.#head(firingSlot) !== null) this.#requeueFiring();
+      if (this.#heads[firingSlot] !== none) this.#requeueFiring();
     }
   }
 
@@ -243,11 +288,16 @@ export class DeadlineQueue {
   }
 
   #moveAll(from: number, to: number): void {
-    for (let entry: DeadlineEntry | null = this.#head(from); entry !== null; entry = this.#head(from)) {
-      this.#unlink(entry, from);
-      this.#push(entry, to);
+    for (let place = this.#heads[from]!; place !== none; place = this.#heads[from]!) {
+      this.#unlink(place);
+      this.#link(place, to);
     }
   }
+}
+
+function grown<T extends Float64Array | Int32Array | Int16Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
 }
 
 /** The deadlines of this process. A timer wheel is process state on purpose: one timer serves every upstream and every server. */

@@ -18,10 +18,7 @@ let keyScratch = new Uint8Array(256);
  * a pooled run. Block row u is identity u.
  */
 export class FeatureLookup implements DeadlineEntry {
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   layout: FeatureLayout | null = null;
   /** Where rows are placed; null once the request is over. */
   block: Block | null = null;
@@ -113,7 +110,7 @@ export class FeatureLookup implements DeadlineEntry {
 
   /** A call that others wait for, too, may last longer than this lookup may. */
   keepOwnDeadline(): void {
-    if (this.deadlineSlot < 0) deadlines.add(this, this.deadline);
+    if (this.deadlinePlace < 0) deadlines.add(this, this.deadline);
   }
 
   /** What others still wait for goes on without this lookup. Its own calls end by themselves. */
@@ -251,7 +248,7 @@ export class FeatureLookup implements DeadlineEntry {
     for (let index = 0; index < this.#open; index++) this.#batches[index] = null;
     this.#open = 0;
     this.#asked = 0;
-    if (this.deadlineSlot >= 0) deadlines.remove(this);
+    if (this.deadlinePlace >= 0) deadlines.remove(this);
   }
 
   #placeOf(batch: FeatureBatch): number {

@@ -29,10 +29,7 @@ const answer = new InferAnswer();
  */
 export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, SharedCallOwner {
   isDirty = false;
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   readonly #deps: ComponentDeps;
   readonly #route: ModelRoute;
   readonly #batchSize: number;
@@ -60,7 +57,7 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     }
     const now = performance.now();
     const until = Math.min(now + this.#waitMs, (now + deadline) / 2);
-    if (this.deadlineSlot < 0 || until < this.deadlineAt) deadlines.add(this, until);
+    if (until < deadlines.dueAt(this)) deadlines.add(this, until);
   }
 
   /** A run's request is over. The last one to leave ends the call. */

@@ -23,10 +23,7 @@ export interface SharedRowsHolder {
 
 /** Rows of one run that wait for a call together with those of others, at most until their own deadline. */
 export class SharedRows implements DeadlineEntry {
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   readonly owner: SharedRowsOwner;
   readonly chunk: Chunk;
   readonly deadline: number;
@@ -63,7 +60,7 @@ export class SharedRows implements DeadlineEntry {
 
   /** They are told of, or their run has left. */
   close(): void {
-    if (this.deadlineSlot >= 0) deadlines.remove(this);
+    if (this.deadlinePlace >= 0) deadlines.remove(this);
   }
 
   deadlinePassed(): void {

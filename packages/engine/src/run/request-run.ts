@@ -67,10 +67,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   openIndex = -1;
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   beganAt = outsideGate;
   readonly #observer: RunObserver;
   #message: Uint8Array = new Uint8Array(0);
@@ -317,8 +314,10 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.blocks.close();
     this.execution.reset();
     this.outcomes.reset();
-    this.failures.fill(null);
-    this.skippedBecause.fill(-1);
+    for (let index = 0; index < this.failures.length; index++) {
+      this.failures[index] = null;
+      this.skippedBecause[index] = -1;
+    }
     this.caller = null;
     this.#message = nothing;
     this.#trackingId = null;

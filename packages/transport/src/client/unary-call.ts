@@ -70,10 +70,7 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
 
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
 
   /** @internal The fields below belong to the upstream. */
   callState: CallState = CallState.NEW;

@@ -57,10 +57,7 @@ const unknownEncodingBlock = statusBlock(grpcType, unknownEncoding, { 'grpc-acce
 
 /** See the top of the file. */
 export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEntry {
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   readonly session: ServerSession;
   readonly recent: RecentRefusal = new RecentRefusal();
   readonly #host: HotCallHost;
@@ -201,7 +198,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
   /** Counts what the socket could not take, and watches that it moves. */
   stuck(): void {
     this.#hold(this.#out.backlog);
-    if (this.deadlineSlot >= 0) return;
+    if (this.deadlinePlace >= 0) return;
     this.#takenBytes = this.#taken();
     deadlines.add(this, performance.now() + this.#host.options.sendTimeoutMs);
   }

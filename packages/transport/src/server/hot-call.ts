@@ -36,10 +36,7 @@ export interface HotCallHost {
 export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   readonly scope: CallScope;
   message: Uint8Array = nothing;
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   scopePrevious: ScopeLink | null = null;
   scopeNext: ScopeLink | null = null;
   readonly #host: HotCallHost;

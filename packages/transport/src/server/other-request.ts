@@ -10,10 +10,7 @@ const mostReadBytes = 65_536;
 
 /** A request that is no gRPC call, on a stream of our own HTTP/2: read, thrown away, and answered with words. */
 export class OtherRequest implements StreamRequest, DeadlineEntry {
-  deadlineAt = 0;
-  deadlineSlot = -1;
-  deadlinePrevious: DeadlineEntry | null = null;
-  deadlineNext: DeadlineEntry | null = null;
+  deadlinePlace = -1;
   readonly #host: HotCallHost;
   readonly #caller: CallerConnection;
   readonly #session: ServerSession;
