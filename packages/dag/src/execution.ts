@@ -73,8 +73,11 @@ export class Execution {
    */
   reset(): void {
     if (this.#running > 0 || this.#isDraining) throw busy(this.#running);
-    this.#state.fill(WAITING);
-    this.#waitingFor.set(this.topology.dependencyCounts);
+    const { dependencyCounts } = this.topology;
+    for (let index = 0; index < this.#state.length; index++) {
+      this.#state[index] = WAITING;
+      this.#waitingFor[index] = dependencyCounts[index] as number;
+    }
     this.#head = 0;
     this.#tail = 0;
     this.#open = this.#state.length;

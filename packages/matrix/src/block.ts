@@ -2,6 +2,7 @@ import type { BlockShape } from './block-shape.js';
 import { CellStatus, cellStatusCount } from './cell-status.js';
 import { MatrixError } from './errors.js';
 import { type Memory, MemoryPool } from './memory-pool.js';
+import { copyBytes, fillRange } from './short-runs.js';
 
 /** What a block needs beside its rows. */
 export interface BlockOptions {
@@ -82,11 +83,11 @@ export class Block {
     this.statusAt = statusAt;
     this.rowMapRows = rowMapRows;
     this.rowMapAt = rowMapRows > 0 ? mapAt >>> 2 : -1;
-    this.heapEnd = externalHeap !== null ? externalHeap.byteLength : heapAt;
-    memory.bytes.fill(0, 0, statusAt);
-    memory.bytes.fill(CellStatus.unwritten, statusAt, statusAt + cells);
-    memory.bytes.fill(CellStatus.skipped, statusAt + cells, statusAt + cells + slotCount);
-    if (rowMapRows > 0) memory.words.fill(-1, this.rowMapAt, this.rowMapAt + rowMapRows);
+    this.heapEnd = externalHeap !== null ? externalHeap.length : heapAt;
+    fillRange(memory.bytes, 0, 0, statusAt);
+    fillRange(memory.bytes, CellStatus.unwritten, statusAt, statusAt + cells);
+    fillRange(memory.bytes, CellStatus.skipped, statusAt + cells, statusAt + cells + slotCount);
+    if (rowMapRows > 0) fillRange(memory.words, -1, this.rowMapAt, this.rowMapAt + rowMapRows);
     this.counts.fill(0);
     this.counts[CellStatus.unwritten] = cells;
     this.withoutValue = cells;
@@ -217,7 +218,7 @@ export class Block {
         `column "${this.shape.slots[slot]?.name}" has a fixed width; setRange needs a variable one`,
       );
     }
-    if (start < 0 || length < 0 || start + length > this.heap.byteLength) {
+    if (start < 0 || length < 0 || start + length > this.heap.length) {
       throw new MatrixError(
         'INFERFLOW_MATRIX_OUT_OF_RANGE',
         `a cell of column "${this.shape.slots[slot]?.name}" points outside the heap of its block`,
@@ -240,7 +241,7 @@ export class Block {
     }
     const start = this.heapEnd;
     const end = start + length;
-    if (end > this.memory.bytes.byteLength) this.#grow(end);
+    if (end > this.memory.bytes.length) this.#grow(end);
     this.heapEnd = end;
     return start;
   }
@@ -331,7 +332,7 @@ export class Block {
   #grow(end: number): void {
     const pool = this.#pool as MemoryPool;
     const old = this.memory;
-    const next = pool.acquire(Math.max(end, old.bytes.byteLength * 2));
+    const next = pool.acquire(Math.max(end, old.bytes.length * 2));
     next.bytes.set(old.bytes.subarray(0, this.heapEnd));
     this.memory = next;
     pool.release(old);
@@ -380,14 +381,3 @@ function align4(position: number): number {
 
 /** First size of the heap. */
 const heapBytesPerCell = 64;
-
-// Cells are short: a loop beats making a view for set() up to about this length.
-const loopLimit = 48;
-
-function copyBytes(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {
-  if (to - from > loopLimit) {
-    target.set(source.subarray(from, to), at);
-    return;
-  }
-  for (let index = from, put = at; index < to; index++, put++) target[put] = source[index] as number;
-}

@@ -1,5 +1,6 @@
 import { MatrixError } from './errors.js';
 import type { RowSet } from './row-set.js';
+import { fillRange } from './short-runs.js';
 import type { TextColumn } from './text-column.js';
 
 /*
@@ -38,11 +39,11 @@ export class IdentityTable {
     this.#resize(count);
     const { rowToUnique } = this;
     if (columns.length === 0) {
-      rowToUnique.fill(-1, 0, count);
+      fillRange(rowToUnique, -1, 0, count);
       return;
     }
-    this.#rowHashes.fill(seed, 0, count);
-    rowToUnique.fill(0, 0, count);
+    fillRange(this.#rowHashes, seed, 0, count);
+    fillRange(rowToUnique, 0, 0, count);
     for (let part = 0; part < columns.length; part++) this.#hashColumn(columns[part] as TextColumn, rows.rows, count);
     for (let position = 0; position < count; position++) {
       if (rowToUnique[position] === 0) rowToUnique[position] = this.#find(position, this.#rowHashes[position] as number);

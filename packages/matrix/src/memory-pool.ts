@@ -78,11 +78,11 @@ export class MemoryPool {
       taken = new PooledMemory(shift <= largestShift ? 1 << shift : Math.ceil(minBytes / 8) * 8);
       this.created++;
     } else {
-      this.idleBytes -= taken.bytes.byteLength;
+      this.idleBytes -= taken.bytes.length;
       taken.isOut = true;
     }
     this.outstanding++;
-    this.outstandingBytes += taken.bytes.byteLength;
+    this.outstandingBytes += taken.bytes.length;
     return taken;
   }
 
@@ -117,12 +117,12 @@ export class MemoryPool {
     let most = wanted;
     for (const list of this.#idle) if (idleBytesOf(list) > idleBytesOf(most)) most = list;
     if (most === wanted) return false;
-    this.#drop(most, Math.ceil(byteLength / (most[0]?.bytes.byteLength ?? byteLength)));
+    this.#drop(most, Math.ceil(byteLength / (most[0]?.bytes.length ?? byteLength)));
     return this.idleBytes + byteLength <= this.#maxIdleBytes;
   }
 
   #drop(list: PooledMemory[], count: number): void {
-    for (let left = count; left > 0; left--) this.idleBytes -= list.pop()?.bytes.byteLength ?? 0;
+    for (let left = count; left > 0; left--) this.idleBytes -= list.pop()?.bytes.length ?? 0;
   }
 
   /** Leaves memory to the garbage collector: its holder does not need it any more, but somebody may still write to it. A later release does nothing. */
@@ -135,7 +135,7 @@ export class MemoryPool {
   }
 
   #takeBack(piece: PooledMemory): number {
-    const byteLength = piece.bytes.byteLength;
+    const byteLength = piece.bytes.length;
     piece.isOut = false;
     this.outstanding--;
     this.outstandingBytes -= byteLength;
@@ -151,7 +151,7 @@ export class MemoryPool {
 }
 
 function idleBytesOf(list: readonly PooledMemory[]): number {
-  return list.length * (list[0]?.bytes.byteLength ?? 0);
+  return list.length * (list[0]?.bytes.length ?? 0);
 }
 
 function classOf(minBytes: number): number {

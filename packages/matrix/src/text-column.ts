@@ -4,6 +4,7 @@ import { appendText, floatNotationOf } from './convert/format-text.js';
 import { DataType } from './data-type.js';
 import { type ColumnRef, NONE, refSlot, type Source } from './layout.js';
 import type { Matrix } from './matrix.js';
+import { fillRange } from './short-runs.js';
 
 /**
  * How a value is written as text.
@@ -65,7 +66,7 @@ export class DerivedTextColumn implements TextColumn {
       if (empty === 0 || otherwise === null) return;
     }
     this.#buffer.reset();
-    this.ranges.fill(0, 0, rowCount * 2);
+    fillRange(this.ranges, 0, 0, rowCount * 2);
     if (first !== null) this.#deriveWhereEmpty(first, firstSlot, style);
     if (otherwise !== null) this.#deriveWhereEmpty(otherwise, refSlot(source.otherwise), style);
     this.bytes = this.#buffer.bytes;

@@ -7,6 +7,7 @@ import { MatrixError } from '../errors.js';
 import type { Layout } from '../layout.js';
 import type { Matrix } from '../matrix.js';
 import type { RowSet } from '../row-set.js';
+import { copyBytes, fillRange } from '../short-runs.js';
 import { DefaultedRow } from './defaulted-row.js';
 import { describeVariant } from './describe-gather.js';
 import { CellStager } from './gather-cells.js';
@@ -60,7 +61,9 @@ export class GatherProgram {
   #offsets = new Int32Array(0);
   #rowBytes = 0;
   #elements = 0;
-  #targetView: DataView = new DataView(new ArrayBuffer(0));
+  #target: Uint8Array = emptyBytes;
+  /** A view of `#target`. */
+  #targetView: DataView = emptyView;
 
   constructor(plan: GatherPlan) {
     this.#plan = plan;
@@ -95,7 +98,7 @@ export class GatherProgram {
   prepare(matrix: Matrix, slateMatrix: Matrix | null, rows: RowSet): number {
     this.#bind(matrix, slateMatrix, rows);
     if (this.defaultedRows.length < rows.count) this.defaultedRows = new Uint8Array(rows.count);
-    this.defaultedRows.fill(0, 0, rows.count);
+    fillRange(this.defaultedRows, 0, 0, rows.count);
     this.#staged.reset();
     this.#rowOffsets = null;
     this.conversions = 0;
@@ -147,7 +150,7 @@ export class GatherProgram {
     const only = steps[0];
     if (steps.length === 1 && only !== undefined && this.#isWholeCopy(only)) {
       const block = this.#blocks[only.block] as Block;
-      target.set(block.memory.bytes.subarray(from * this.#rowBytes, to * this.#rowBytes), at);
+      copyBytes(block.memory.bytes, from * this.#rowBytes, to * this.#rowBytes, target, at);
       return;
     }
     this.#viewOf(target);
@@ -163,7 +166,7 @@ export class GatherProgram {
   clear(): void {
     for (let index = 0; index < this.#blocks.length; index++) this.#blocks[index] = null;
     this.#stager.unbind();
-    this.#job.source = this.#job.target = emptyBytes;
+    this.#job.source = this.#job.target = this.#target = emptyBytes;
     this.#job.sourceView = this.#job.targetView = this.#targetView = emptyView;
   }
 
@@ -269,8 +272,8 @@ export class GatherProgram {
   }
 
   #viewOf(target: Uint8Array): void {
-    const view = this.#targetView;
-    if (view.buffer === target.buffer && view.byteOffset === target.byteOffset && view.byteLength === target.byteLength) return;
+    if (target === this.#target) return;
+    this.#target = target;
     this.#targetView = new DataView(target.buffer, target.byteOffset, target.byteLength);
   }
 }

@@ -1,6 +1,7 @@
 import type { Block } from '../block.js';
 import { CellStatus } from '../cell-status.js';
 import { MatrixError } from '../errors.js';
+import { copyBytes } from '../short-runs.js';
 
 /**
  * Places a row-major tensor into fixed slots of a block: tensor row r → block row `toRow + r`. `widths[i]` are the bytes of slot `slots[i]`
@@ -32,7 +33,7 @@ export function scatterFixed(
     if (slot !== index) isWholeRow = false;
     rowBytes += widths[index] as number;
   }
-  if (toRow < 0 || toRow + tensorRows > block.rowCount || at + tensorRows * rowBytes > tensor.byteLength) {
+  if (toRow < 0 || toRow + tensorRows > block.rowCount || at + tensorRows * rowBytes > tensor.length) {
     throw new MatrixError(
       'INFERFLOW_MATRIX_OUT_OF_RANGE',
       `a tensor of ${tensorRows} rows does not fit a block of ${block.rowCount} rows at row ${toRow}`,
@@ -40,7 +41,7 @@ export function scatterFixed(
   }
   const bytes = block.memory.bytes;
   if (isWholeRow) {
-    bytes.set(tensor.subarray(at, at + tensorRows * rowBytes), toRow * shape.stride);
+    copyBytes(tensor, at, at + tensorRows * rowBytes, bytes, toRow * shape.stride);
     block.markRows(toRow, toRow + tensorRows, status);
     return;
   }
