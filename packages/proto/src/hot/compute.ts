@@ -204,7 +204,7 @@ export class ComputeAnswer {
       next.set(this.#values);
       this.#values = next;
     }
-    this.#values.fill(-1, row * cellsPerRow, (row + 1) * cellsPerRow);
+    this.#emptyRow(row);
     let at = start;
     let form = 0;
     let seen = 0;
@@ -217,8 +217,11 @@ export class ComputeAnswer {
         const from = readEnd;
         at = from + length;
         // A list in several pieces is one list; another kind of list replaces it.
-        if (form !== tag) seen = 0;
-        form = tag;
+        if (form !== tag) {
+          if (form !== 0) this.#emptyRow(row);
+          seen = 0;
+          form = tag;
+        }
         seen = this.#readList(message, from, at, row, seen, tag === 0x0a ? 1 : 0);
         if (seen < 0) return false;
         continue;
@@ -229,10 +232,13 @@ export class ComputeAnswer {
     return true;
   }
 
+  #emptyRow(row: number): void {
+    for (let cell = row * cellsPerRow; cell < (row + 1) * cellsPerRow; cell++) this.#values[cell] = -1;
+  }
+
   /** Returns how many values of the row have been seen so far, −1 if malformed. */
   #readList(message: Uint8Array, start: number, end: number, row: number, seenBefore: number, isText: 0 | 1): number {
     let seen = seenBefore;
-    if (seen === 0) this.#values.fill(-1, row * cellsPerRow, (row + 1) * cellsPerRow);
     let at = start;
     while (at < end) {
       const tag = readTag(message, at, end);
