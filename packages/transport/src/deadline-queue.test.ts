@@ -169,6 +169,27 @@ describe('DeadlineQueue', () => {
     expect(one.passed).toHaveLength(1);
   });
 
+  it('holds any number of entries, and says when each is due', () => {
+    const { clock, queue, entry } = setUp();
+    const entries = Array.from({ length: 2000 }, entry);
+    const dueAt = (index: number) => 10 + ((index * 7919) % 6000);
+    for (const half of [0, 1]) {
+      for (const [index, each] of entries.entries()) queue.add(each, clock.time + dueAt(index));
+      expect(entries.map((each) => queue.dueAt(each))).toEqual(entries.map((_, index) => clock.time + dueAt(index)));
+      for (const [index, each] of entries.entries()) if (index % 2 === half) queue.remove(each);
+      expect(queue.size).toBe(1000);
+      expect(queue.dueAt(entries[half]!)).toBe(Number.POSITIVE_INFINITY);
+      const before = entries.map(({ passed }) => passed.length);
+      const start = clock.time;
+      for (let ms = 0; ms < 6100; ms += 50) clock.advance(start + ms);
+      for (const [index, { passed }] of entries.entries()) {
+        expect(passed.length - before[index]!).toBe(index % 2 === half ? 0 : 1);
+        if (index % 2 !== half) expect(passed.at(-1)).toBeGreaterThanOrEqual(start + dueAt(index));
+      }
+      expect(queue.size).toBe(0);
+    }
+  });
+
   it('gives entries added by a callback the next turn', () => {
     const { clock, queue, entry } = setUp();
     const one = entry();
