@@ -31,9 +31,9 @@ export class BoundColumns {
   readonly #groups: BoundColumnsWriter[] = [];
 
   constructor(binding: ComponentBinding, faults: RowFaultList, failedCells: FailedCells) {
-    const reads: Record<string, unknown> = new Columns();
+    const reads: Record<string, unknown> = new Named();
     for (const read of binding.reads) reads[read.name] = this.#makeRead(binding, read, faults);
-    const writes: Record<string, unknown> = new Columns();
+    const writes: Record<string, unknown> = new Named();
     let declared = 0;
     for (const [name, write] of Object.entries(binding.component.writes)) {
       const slots = Int32Array.from(write.columns, (_, index) => binding.write.slotOf[declared + index] as number);
@@ -110,11 +110,13 @@ export class BoundColumns {
 }
 
 /**
- * Columns by the names a component gave them, and nothing else: without a prototype no name finds what nobody declared. Made by a
- * constructor, because what `Object.create(null)` makes is a hash table, of a shape of its own in every run: no read of it is ever fast.
+ * What a component reads or writes, by the names it gave, and nothing else: the prototype is empty, so no name finds what nobody declared.
+ * `Object.create(null)` makes hash tables, which `freeze` gives a shape of their own in every run: no read of one is ever fast. What a
+ * constructor makes is of one shape in all runs, up to sixteen names or so. Only a function can have such a prototype, and only a cast
+ * makes a function a constructor.
  */
-const Columns = function Columns() {} as unknown as new () => Record<string, unknown>;
-Columns.prototype = Object.create(null);
+const Named = function Named() {} as unknown as new () => Record<string, unknown>;
+Named.prototype = Object.freeze(Object.create(null));
 
 interface BoundReader {
   readonly reader: BoundColumnReader;

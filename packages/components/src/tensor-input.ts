@@ -4,7 +4,7 @@ export interface TensorInput {
   prepare(): number;
   /** Exact bytes of these rows. */
   byteLength(from: number, to: number): number;
-  /** Writes these rows at `at`. Repeatable until the run ends. */
+  /** Writes these rows at `at`, where the target must have room for them. Repeatable until the run ends. */
   write(target: Uint8Array, at: number, from: number, to: number): void;
   /** Values that the last `prepare` found to be of another type than the tensor. */
   readonly conversions: number;

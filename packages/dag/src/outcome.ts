@@ -29,7 +29,7 @@ export class Outcomes {
 
   /** Makes every component pending again. */
   reset(): void {
-    for (let cell = 0; cell < this.#cells.length; cell++) this.#cells[cell] = 0;
+    this.#cells.fill(0);
   }
 
   /** Notes that a component has started at `now`. */

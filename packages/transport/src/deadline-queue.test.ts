@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DeadlineClock, type DeadlineEntry, DeadlineQueue, type DeadlineTimer } from './deadline-queue.js';
+import type { DeadlineClock, DeadlineTimer } from './deadline-clock.js';
+import { type DeadlineEntry, DeadlineQueue } from './deadline-queue.js';
 
 class FakeClock implements DeadlineClock {
   time = 0.25;
@@ -169,16 +170,78 @@ describe('DeadlineQueue', () => {
     expect(one.passed).toHaveLength(1);
   });
 
-  it('holds any number of entries, and says when each is due', () => {
+  it('says when an entry is due', () => {
+    const { clock, queue, entry } = setUp();
+    const one = entry();
+    expect(queue.dueAt(one)).toBe(Number.POSITIVE_INFINITY);
+    queue.add(one, 5.5);
+    expect(queue.dueAt(one)).toBe(5.5);
+    queue.add(one, -2);
+    expect(queue.dueAt(one)).toBe(-2);
+    clock.advance(10);
+    expect([one.passed.length, queue.dueAt(one)]).toEqual([1, Number.POSITIVE_INFINITY]);
+  });
+
+  it.each([Number.POSITIVE_INFINITY, Number.NaN])('takes an entry out that is moved to %s', (at) => {
+    const { clock, queue, entry } = setUp();
+    const one = entry();
+    queue.add(one, 5);
+    queue.add(one, at);
+    expect([queue.size, one.deadlinePlace]).toEqual([0, -1]);
+    clock.advance(100);
+    expect(one.passed).toEqual([]);
+  });
+
+  it('keeps the process alive for an entry that is moved, and for one that comes while another is due', () => {
+    const { clock, queue, entry } = setUp();
+    const [one, due] = [entry(), entry()];
+    queue.add(one, 1000);
+    queue.add(one, 2000);
+    expect(clock.timers[0]?.isRef).toBe(true);
+    queue.remove(one);
+    queue.add(due, 0);
+    queue.add(one, 3000);
+    expect(clock.timers[0]?.isRef).toBe(true);
+    clock.endTurn();
+    expect([due.passed.length, clock.timers[0]?.isRef]).toEqual([1, true]);
+  });
+
+  it('lets callbacks add more than there are places, take out or move what is about to be told, and close', () => {
+    const { clock, queue, entry } = setUp();
+    const added = Array.from({ length: 1000 }, entry);
+    const [first, second, third, fourth] = [entry(), entry(), entry(), entry()];
+    // Told in this order or the other: both ends do the same.
+    for (const end of [first, fourth])
+      end.onPassed = () => {
+        queue.remove(second);
+        queue.add(third, clock.time + 50);
+        for (const each of added) queue.add(each, clock.time + 20);
+      };
+    for (const each of [first, second, third, fourth]) queue.add(each, 0);
+    clock.endTurn();
+    clock.advance(30);
+    expect([first, second, third, fourth].map(({ passed }) => passed.length)).toEqual([1, 0, 0, 1]);
+    expect(added.every(({ passed }) => passed.length === 1)).toBe(true);
+    clock.advance(100);
+    expect([third.passed.length, queue.size]).toEqual([1, 0]);
+    for (const each of [first, fourth]) {
+      each.onPassed = () => queue.close();
+      queue.add(each, 0);
+    }
+    clock.endTurn();
+    clock.endTurn();
+    expect(first.passed.length + fourth.passed.length).toBe(3);
+    expect([queue.size, first.deadlinePlace, fourth.deadlinePlace]).toEqual([0, -1, -1]);
+  });
+
+  it('holds any number of entries', () => {
     const { clock, queue, entry } = setUp();
     const entries = Array.from({ length: 2000 }, entry);
     const dueAt = (index: number) => 10 + ((index * 7919) % 6000);
     for (const half of [0, 1]) {
       for (const [index, each] of entries.entries()) queue.add(each, clock.time + dueAt(index));
-      expect(entries.map((each) => queue.dueAt(each))).toEqual(entries.map((_, index) => clock.time + dueAt(index)));
       for (const [index, each] of entries.entries()) if (index % 2 === half) queue.remove(each);
       expect(queue.size).toBe(1000);
-      expect(queue.dueAt(entries[half]!)).toBe(Number.POSITIVE_INFINITY);
       const before = entries.map(({ passed }) => passed.length);
       const start = clock.time;
       for (let ms = 0; ms < 6100; ms += 50) clock.advance(start + ms);

@@ -1,24 +1,11 @@
+import { type DeadlineClock, type DeadlineTimer, systemClock } from './deadline-clock.js';
+
 /** What can wait in a {@link DeadlineQueue}. */
 export interface DeadlineEntry {
-  /** Where the queue keeps the entry, −1 while it does not. Belongs to the queue; start it as −1. */
+  /** Where the queue keeps the entry, −1 while it does not. Belongs to the queue, one at a time; start it as −1. */
   deadlinePlace: number;
   /** Called once, after the entry left the queue. Must not throw. */
   deadlinePassed(): void;
-}
-
-/** Where the queue gets time from; replaced only by tests. */
-export interface DeadlineClock {
-  now(): number;
-  setTimer(callback: () => void, delayMs: number): DeadlineTimer;
-  clearTimer(timer: DeadlineTimer): void;
-  /** Runs the callback when the current turn of the event loop has read its sockets. */
-  atTurnEnd(callback: () => void): void;
-}
-
-/** A timer that need not keep the process alive. */
-export interface DeadlineTimer {
-  ref(): unknown;
-  unref(): unknown;
 }
 
 const slotCount = 4096;
@@ -29,20 +16,13 @@ const lateSlot = slotCount + 2;
 /** An entry that is found so long after its time was found late because the process was busy. */
 const lateByMs = 5;
 const longestTimerMs = 0x7fffffff;
-const firstPlaces = 256;
+const firstPlaceCount = 256;
 const none = -1;
 
-const systemClock: DeadlineClock = {
-  now: () => performance.now(),
-  setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
-  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  atTurnEnd: (callback) => void setImmediate(callback),
-};
-
 /**
- * All deadlines of a process under one Node timer, in lists of 1 ms slots: adding and removing costs a few nanoseconds and allocates
- * nothing. The timer is set to the earliest occupied slot, so an idle process is not woken, and it keeps the process alive only while
- * something waits.
+ * All deadlines of a process under one Node timer, in lists of 1 ms slots: adding and removing costs a few nanoseconds, and allocates
+ * nothing while there are places for as many as ever waited at once (26 bytes each, kept). The timer is set to the earliest occupied slot,
+ * so an idle process is not woken, and it keeps the process alive only while something waits.
  *
  * The lists are rows of numbers, one place per entry: entries are of a dozen classes, so what is read of them has to be looked up, and
  * what lists say of their neighbours would keep the garbage collector busy.
@@ -58,7 +38,7 @@ export class DeadlineQueue {
   /** Lower bound of the due ticks in a slot; slots are shared by ticks that are `slotCount` apart. */
   readonly #earliest = new Float64Array(slotCount).fill(Number.POSITIVE_INFINITY);
   readonly #occupied = new Uint32Array(slotCount >>> 5);
-  /** Per place, from here on: who is there, when it is due, in which slot, and its neighbours. Free places are linked by `#next`. */
+  /** The next five, per place: who is there, when it is due, in which slot, and its neighbours. Free places are linked by `#next`. */
   readonly #entries: (DeadlineEntry | null)[] = [];
   #dueAt = new Float64Array(0);
   #slots = new Int16Array(0);
@@ -157,14 +137,14 @@ export class DeadlineQueue {
 
   #makePlaces(): void {
     const from = this.#entries.length;
-    const to = Math.max(firstPlaces, from * 2);
+    const to = Math.max(firstPlaceCount, from * 2);
     this.#dueAt = grown(this.#dueAt, new Float64Array(to));
     this.#slots = grown(this.#slots, new Int16Array(to));
     this.#previous = grown(this.#previous, new Int32Array(to));
     this.#next = grown(this.#next, new Int32Array(to));
     for (let place = from; place < to; place++) {
       this.#entries.push(null);
-      this.#next[place] = place + 1 < to ? place + 1 : this.#free;
+      this.#next[place] = place + 1 < to ? place + 1 : none;
     }
     this.#free = from;
   }

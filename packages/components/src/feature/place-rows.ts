@@ -1,5 +1,5 @@
 import { type Block, CellStatus } from '@inferflow/matrix';
-import { putBytes, type WalkScratch } from '@inferflow/proto/hot';
+import type { WalkScratch } from '@inferflow/proto/hot';
 import type { FeatureCache } from '../cache/feature-cache.js';
 import type { FeatureLayout } from './feature-layout.js';
 
@@ -11,7 +11,7 @@ export type RowResult = (typeof RowResult)[keyof typeof RowResult];
 /** Copies decoded rows into as many block rows, one copy for all: only when all cells are there and none is variable. */
 export function placeRun(block: Block, toRow: number, scratch: WalkScratch, fromRow: number, count: number): void {
   const { stride } = block.shape;
-  putBytes(block.memory.bytes, toRow * stride, scratch.rows, fromRow * stride, (fromRow + count) * stride);
+  copyRow(scratch.rows, fromRow * stride, block.memory.bytes, toRow * stride, count * stride);
   block.markRows(toRow, toRow + count, CellStatus.fresh);
 }
 

@@ -7,7 +7,7 @@ import { MatrixError } from '../errors.js';
 import type { Layout } from '../layout.js';
 import type { Matrix } from '../matrix.js';
 import type { RowSet } from '../row-set.js';
-import { copyBytes, fillRange } from '../short-runs.js';
+import { copyBytes, fillRange } from '../short-copies.js';
 import { DefaultedRow } from './defaulted-row.js';
 import { describeVariant } from './describe-gather.js';
 import { CellStager } from './gather-cells.js';
@@ -133,15 +133,27 @@ export class GatherProgram {
 
   /** Bytes that `write` writes for these rows. */
   byteLength(_matrix: Matrix, _slateMatrix: Matrix | null, _rows: RowSet, from: number, to: number): number {
+    return this.#lengthOf(from, to);
+  }
+
+  #lengthOf(from: number, to: number): number {
     if (this.#rowOffsets !== null) return (this.#rowOffsets[to] as number) - (this.#rowOffsets[from] as number);
     return (to - from) * this.#rowBytes;
   }
 
-  /** Writes rows from … to−1, one after another. */
+  /**
+   * Writes rows from … to−1, one after another.
+   * @throws {MatrixError} INFERFLOW_MATRIX_OUT_OF_RANGE when there are no such rows, or they do not fit the target.
+   */
   write(_matrix: Matrix, _slateMatrix: Matrix | null, rows: RowSet, from: number, to: number, target: Uint8Array, at: number): void {
     if (to > rows.count || from < 0)
       throw new MatrixError('INFERFLOW_MATRIX_OUT_OF_RANGE', `rows ${from} to ${to} are outside a set of ${rows.count} rows`);
     if (to <= from) return;
+    if (at < 0 || at + this.#lengthOf(from, to) > target.length)
+      throw new MatrixError(
+        'INFERFLOW_MATRIX_OUT_OF_RANGE',
+        `rows ${from} to ${to} do not fit a target of ${target.length} bytes at ${at}`,
+      );
     if (this.#rowOffsets !== null) {
       target.set(this.#staged.bytes.subarray(this.#rowOffsets[from], this.#rowOffsets[to]), at);
       return;
@@ -273,8 +285,8 @@ export class GatherProgram {
 
   #viewOf(target: Uint8Array): void {
     if (target === this.#target) return;
-    this.#target = target;
     this.#targetView = new DataView(target.buffer, target.byteOffset, target.byteLength);
+    this.#target = target;
   }
 }
 

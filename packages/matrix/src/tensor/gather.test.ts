@@ -271,6 +271,64 @@ describe('compileGather', () => {
     expect([...new Float32Array(gather(program, matrix, null, allRows(2)).buffer)]).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
+  it('is one copy of many rows, too', () => {
+    const made = Block.create(pool, floats, 40);
+    for (let row = 0; row < 40; row++)
+      for (const index of [0, 1, 2]) made.setBytes(row, index, encodeValue(DataType.FP32, row * 3 + index), 0, 4, CellStatus.fresh);
+    const matrix = matrixOf(made);
+    const program = compileGather({
+      sources: [0, 1, 2].map((index) => sourceOf(columnRef(0, index))),
+      layout: matrix.layout,
+      v2Type: 'FP32',
+      shape: [3],
+      compat: false,
+    });
+    program.prepare(matrix, null, allRows(40));
+    const values = (from: number, to: number) => [...new Float32Array(gather(program, matrix, null, allRows(40), from, to).buffer)];
+    expect(values(0, 40)).toEqual(Array.from({ length: 120 }, (_, index) => index));
+    expect(values(7, 9)).toEqual([21, 22, 23, 24, 25, 26]);
+  });
+
+  it('writes to one target after the other, to the same again after a run, and to none that is too short', () => {
+    const made = Block.create(pool, floats, 2);
+    const fill = (first: number) => {
+      for (const row of [0, 1])
+        for (const index of [0, 1, 2])
+          made.setBytes(row, index, encodeValue(DataType.FP32, first + row * 3 + index), 0, 4, CellStatus.fresh);
+    };
+    const matrix = matrixOf(made);
+    const rows = allRows(2);
+    for (const [order, isCopy] of [
+      [[0, 1, 2], true],
+      [[2, 0, 1], false],
+    ] as const) {
+      const sources = order.map((index) => sourceOf(columnRef(0, index)));
+      const program = compileGather({ sources, layout: matrix.layout, v2Type: 'FP32', shape: [3], compat: false });
+      expect(program.describe() === 'copy').toBe(isCopy);
+      const [one, two] = [new Uint8Array(24), new Uint8Array(24)];
+      const numbers = (target: Uint8Array) => [...new Float32Array(target.slice().buffer)];
+      const wanted = (first: number) => [0, 1].flatMap((row) => order.map((index) => first + row * 3 + index));
+      for (const [first, target] of [
+        [10, one],
+        [20, two],
+        [30, one],
+        [40, one],
+      ] as const) {
+        fill(first);
+        program.prepare(matrix, null, rows);
+        program.write(matrix, null, rows, 0, 2, target, 0);
+        if (first > 20) program.clear();
+        expect(numbers(target)).toEqual(wanted(first));
+      }
+      expect(numbers(two)).toEqual(wanted(20));
+      program.prepare(matrix, null, rows);
+      const tooFar = expect.objectContaining({ code: 'INFERFLOW_MATRIX_OUT_OF_RANGE' });
+      expect(() => program.write(matrix, null, rows, 0, 2, new Uint8Array(23), 0)).toThrow(tooFar);
+      expect(() => program.write(matrix, null, rows, 0, 2, one, 1)).toThrow(tooFar);
+      expect(() => program.write(matrix, null, rows, 1, 2, one, -1)).toThrow(tooFar);
+    }
+  });
+
   it('counts the values that had to become another type: not copies, texts that are parsed, nor defaults', () => {
     const shape = createBlockShape([
       { name: 'f', type: DataType.FP32, width: 4 },

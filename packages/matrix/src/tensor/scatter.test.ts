@@ -21,6 +21,16 @@ describe('scatterFixed', () => {
     expect([block.counts[CellStatus.fresh], block.counts[CellStatus.unwritten]]).toEqual([4, 2]);
   });
 
+  it('places many whole rows, and nothing beside them', () => {
+    const block = Block.create(pool, scores, 30);
+    const values = Float32Array.from({ length: 60 }, (_, index) => index + 1);
+    scatterFixed(block, [0, 1], [4, 8], new Uint8Array(values.buffer), 0, 20, 5, CellStatus.fresh);
+    const wanted = new Float32Array(90);
+    wanted.set(values, 15);
+    expect(new Float32Array(block.memory.bytes.slice(0, 360).buffer)).toEqual(wanted);
+    expect([block.counts[CellStatus.fresh], block.counts[CellStatus.unwritten]]).toEqual([40, 20]);
+  });
+
   it('places single slots and leaves the others alone', () => {
     const block = Block.create(pool, scores, 2);
     scatterFixed(block, [1], [8], new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer), 0, 2, 0, CellStatus.fresh);
