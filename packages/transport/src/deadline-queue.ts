@@ -24,8 +24,8 @@ const none = -1;
  * nothing while there are places for as many as ever waited at once (26 bytes each, kept). The timer is set to the earliest occupied slot,
  * so an idle process is not woken, and it keeps the process alive only while something waits.
  *
- * The lists are rows of numbers, one place per entry: entries are of a dozen classes, so what is read of them has to be looked up, and
- * what lists say of their neighbours would keep the garbage collector busy.
+ * The lists are rows of numbers, one place per entry. Links in the entries themselves cost more: these are of a dozen classes, so each of
+ * their fields has to be looked up, and links from old objects to new ones keep the garbage collector busy.
  *
  * A timer fires before the sockets of its turn are read. So an entry that is due is acted on at the end of that turn, and an answer
  * which is already in the socket wins. When that is long after its time, the process was busy meanwhile: then the sockets are read once

@@ -248,7 +248,7 @@ export class FeatureLookup implements DeadlineEntry {
     for (let index = 0; index < this.#open; index++) this.#batches[index] = null;
     this.#open = 0;
     this.#asked = 0;
-    if (this.deadlinePlace >= 0) deadlines.remove(this);
+    deadlines.remove(this);
   }
 
   #placeOf(batch: FeatureBatch): number {

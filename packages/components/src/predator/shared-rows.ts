@@ -60,7 +60,7 @@ export class SharedRows implements DeadlineEntry {
 
   /** They are told of, or their run has left. */
   close(): void {
-    if (this.deadlinePlace >= 0) deadlines.remove(this);
+    deadlines.remove(this);
   }
 
   deadlinePassed(): void {
