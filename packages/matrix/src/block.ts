@@ -2,7 +2,7 @@ import type { BlockShape } from './block-shape.js';
 import { CellStatus, cellStatusCount } from './cell-status.js';
 import { MatrixError } from './errors.js';
 import { type Memory, MemoryPool } from './memory-pool.js';
-import { copyBytes, fillRange } from './short-copies.js';
+import { copyBytes, fillRange } from './short-ranges.js';
 
 /** What a block needs beside its rows. */
 export interface BlockOptions {

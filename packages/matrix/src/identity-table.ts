@@ -1,6 +1,6 @@
 import { MatrixError } from './errors.js';
 import type { RowSet } from './row-set.js';
-import { fillRange } from './short-copies.js';
+import { fillRange } from './short-ranges.js';
 import type { TextColumn } from './text-column.js';
 
 /*

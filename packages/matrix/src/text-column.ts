@@ -4,7 +4,7 @@ import { appendText, floatNotationOf } from './convert/format-text.js';
 import { DataType } from './data-type.js';
 import { type ColumnRef, NONE, refSlot, type Source } from './layout.js';
 import type { Matrix } from './matrix.js';
-import { fillRange } from './short-copies.js';
+import { fillRange } from './short-ranges.js';
 
 /**
  * How a value is written as text.

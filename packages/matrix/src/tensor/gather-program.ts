@@ -7,7 +7,7 @@ import { MatrixError } from '../errors.js';
 import type { Layout } from '../layout.js';
 import type { Matrix } from '../matrix.js';
 import type { RowSet } from '../row-set.js';
-import { copyBytes, fillRange } from '../short-copies.js';
+import { copyBytes, fillRange } from '../short-ranges.js';
 import { DefaultedRow } from './defaulted-row.js';
 import { describeVariant } from './describe-gather.js';
 import { CellStager } from './gather-cells.js';
@@ -136,11 +136,6 @@ export class GatherProgram {
     return this.#lengthOf(from, to);
   }
 
-  #lengthOf(from: number, to: number): number {
-    if (this.#rowOffsets !== null) return (this.#rowOffsets[to] as number) - (this.#rowOffsets[from] as number);
-    return (to - from) * this.#rowBytes;
-  }
-
   /**
    * Writes rows from … to−1, one after another.
    * @throws {MatrixError} INFERFLOW_MATRIX_OUT_OF_RANGE when there are no such rows, or they do not fit the target.
@@ -180,6 +175,11 @@ export class GatherProgram {
     this.#stager.unbind();
     this.#job.source = this.#job.target = this.#target = emptyBytes;
     this.#job.sourceView = this.#job.targetView = this.#targetView = emptyView;
+  }
+
+  #lengthOf(from: number, to: number): number {
+    if (this.#rowOffsets !== null) return (this.#rowOffsets[to] as number) - (this.#rowOffsets[from] as number);
+    return (to - from) * this.#rowBytes;
   }
 
   #prepareRows(count: number): number {

@@ -1,7 +1,7 @@
 import type { Block } from '../block.js';
 import { CellStatus } from '../cell-status.js';
 import { MatrixError } from '../errors.js';
-import { copyBytes } from '../short-copies.js';
+import { copyBytes } from '../short-ranges.js';
 
 /**
  * Places a row-major tensor into fixed slots of a block: tensor row r → block row `toRow + r`. `widths[i]` are the bytes of slot `slots[i]`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { copyBytes, fillRange } from './short-copies.js';
+import { copyBytes, fillRange } from './short-ranges.js';
 
 const source = Uint8Array.from({ length: 120 }, (_, index) => index + 1);
 
