@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createLocalModels, type LocalModels, type LocalModelsOptions } from './local-models.js';
 import { findModels } from './model-directory.js';
 import type { Runner } from './runner.js';
@@ -304,6 +304,19 @@ describe('a program that loads models', () => {
 });
 
 describe('findModels', () => {
+  it('writes nothing where a process may write, so that nothing is there to be sent', async () => {
+    const home = await mkdtemp(join(folder, 'home-'));
+    for (const name of ['HOME', 'TMPDIR', 'XDG_CACHE_HOME']) vi.stubEnv(name, home);
+    try {
+      const models = await load({ models: [{ name: 'copy', bytes: identityModel('FP32') }] });
+      await models.infer('copy', '', [floats('x', [1, 2], [1, 2])]);
+      await models.close(1000);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(await readdir(home)).toEqual([]);
+  });
+
   it('finds the models of a directory and nothing else', async () => {
     const directory = await mkdtemp(join(folder, 'directory-'));
     for (const name of ['b.onnx', 'a.onnx', '.hidden.onnx', 'notes.txt']) await writeFile(join(directory, name), '');

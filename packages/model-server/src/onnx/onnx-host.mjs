@@ -34,6 +34,10 @@ const byOrt = new Map(TYPES.map((type) => [/** @type {string} */ (type[1]), type
 // no bytes. Without it both speak of Uint16Array.
 Reflect.deleteProperty(globalThis, 'Float16Array');
 
+// The runtime reports to its maker unless it is told not to: it keeps an id of the machine in ~/.cache, queues events in a file and sends
+// them by HTTPS. Read when it loads; who wants it sets the variable to 0.
+process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
+
 // The terminal's Ctrl-C and a supervisor's SIGTERM reach this process too, while its parent still has requests to finish.
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => {});
 
