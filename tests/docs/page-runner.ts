@@ -120,7 +120,7 @@ export class PageRunner {
 
   #spawn(command: string, args: readonly string[]): ChildProcess {
     const path = [join(this.#directory, 'bin'), join(root, 'node_modules/.bin'), process.env['PATH']].join(':');
-    const env = { ...process.env, PATH: path, EXTERNAL_SERVICE_PREDATOR_DEADLINE: '5s' };
+    const env = { ...process.env, PATH: path, TMPDIR: this.#directory, EXTERNAL_SERVICE_PREDATOR_DEADLINE: '5s' };
     return spawn(command, args, { cwd: this.#directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeCertificates } from '../../scripts/services/etcd.mjs';
 import { randomFaults } from './lib/etcd-random.mjs';
@@ -404,7 +403,7 @@ async function lastGood(run, { version }) {
 
   const tried = { 'read-only': ['-o', 'ro'], full: ['-o', 'size=16k'] };
   for (const [what, options] of Object.entries(tried)) {
-    const place = mkdtempSync(join(tmpdir(), 'inferflow-disk-'));
+    const place = run.directory('inferflow-disk-');
     try {
       execFileSync('mount', ['-t', 'tmpfs', ...options, 'tmpfs', place], { stdio: 'ignore' });
     } catch {

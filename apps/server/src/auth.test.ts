@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { createFileCallerCheck } from './auth.js';
 
 const sha = (token: string) => createHash('sha256').update(token).digest('hex');
@@ -13,6 +13,7 @@ describe('createFileCallerCheck', () => {
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-auth-'));
   const file = join(directory, 'callers');
   afterEach(() => rmSync(file, { force: true }));
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   it('lets in a caller whose token has the listed hash and nobody else', () => {
     writeFileSync(file, `# callers\nranker ${sha('secret')}\n`);
