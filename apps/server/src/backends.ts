@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
-import type { Backends, ExpressionEngine, ServiceBackend } from '@inferflow/components';
+import type { Backends, ExpressionEngine } from '@inferflow/components';
 import type { ConfigSnapshot } from '@inferflow/config';
 import type { Telemetry } from '@inferflow/telemetry';
-import { type CallHead, createCallHead, createUpstream, type TlsOptions, type Upstream } from '@inferflow/transport';
+import { createUpstream, type TlsOptions, type Upstream } from '@inferflow/transport';
 import { authorityOf, type Endpoint, localEndpoint, parseEndpoint } from './endpoint.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { ServerLogger } from './logger.js';
+import { ModelBackends } from './model-backends.js';
+import { type ServiceSettings, serviceBackend } from './service-backend.js';
 import { UpstreamMonitor, type UpstreamWatch } from './upstream-monitor.js';
 
 /** Services in this process, where a setting or an endpoint says `local`. */
@@ -18,7 +20,7 @@ export interface LocalServices {
 
 /** The backends of a server: remote by the environment, in process where it says `local`. */
 export interface ServerBackends extends Backends {
-  /** Closes connections to model servers that no live model names any more. */
+  /** Closes, a while later, connections to model servers that no live model names any more. */
   releaseUnused(snapshot: ConfigSnapshot): void;
   close(graceMs: number): Promise<void>;
   /** One sentence a service, for the start-up log. */
@@ -26,7 +28,6 @@ export interface ServerBackends extends Backends {
 }
 
 type UpstreamPrefix = 'EXTERNAL_SERVICE_ONFS_FS' | 'EXTERNAL_SERVICE_PREDATOR' | 'NUMERIX_CLIENT_V1';
-type Metadata = readonly (readonly [string, string])[];
 
 /**
  * Wires the three services. An unset host is no backend: a model that needs it is refused with that reason.
@@ -110,7 +111,7 @@ export function createBackends(
           batchSize: environment.number('NUMERIX_CLIENT_V1_BATCHSIZE'),
         });
 
-  const modelMetadata: Metadata = [
+  const modelMetadata: ServiceSettings['metadata'] = [
     ['predator-caller-id', environment.text('EXTERNAL_SERVICE_PREDATOR_CALLER_ID') ?? ''],
     ['predator-auth-token', environment.text('EXTERNAL_SERVICE_PREDATOR_CALLER_TOKEN') ?? ''],
   ];
@@ -119,12 +120,17 @@ export function createBackends(
     deadlineMs: environment.number('EXTERNAL_SERVICE_PREDATOR_DEADLINE'),
     batchSize: environment.number('INFERFLOW_MODEL_BATCH_SIZE'),
   };
-  const models = new Map<string, ServiceBackend>();
-  const keyOf = (endpoint: string): string => {
-    if (endpoint === localEndpoint) return localEndpoint;
-    const parsed = parseEndpoint(endpoint, environment.number('EXTERNAL_SERVICE_PREDATOR_PORT'));
-    return parsed === undefined ? '' : authorityOf(parsed);
-  };
+  const models = new ModelBackends({
+    settings: modelSettings,
+    defaultPort: environment.number('EXTERNAL_SERVICE_PREDATOR_PORT'),
+    local: local.models,
+    connect: (endpoint) => connect('model', endpoint, 'EXTERNAL_SERVICE_PREDATOR'),
+    disconnect(upstream, graceMs) {
+      const watch = open.get(upstream);
+      open.delete(upstream);
+      void upstream.close(graceMs).then(() => watch?.end());
+    },
+  });
   descriptions.push(
     local.models === null
       ? `models: remote, port ${environment.number('EXTERNAL_SERVICE_PREDATOR_PORT')} where an endpoint names none`
@@ -140,65 +146,12 @@ export function createBackends(
     compute,
     expressions: local.expressions,
     descriptions,
-    model(endpoint) {
-      const key = keyOf(endpoint);
-      if (key === '') return null;
-      const known = models.get(key);
-      if (known !== undefined) return known;
-      if (key === localEndpoint && local.models === null) return null;
-      const at = key === localEndpoint ? 'local' : parseEndpoint(key, 0)!;
-      const upstream = at === 'local' ? local.models! : connect('model', at, 'EXTERNAL_SERVICE_PREDATOR');
-      const backend = serviceBackend(upstream, at, modelSettings);
-      models.set(key, backend);
-      return backend;
-    },
-    releaseUnused(snapshot) {
-      const used = new Set([localEndpoint]);
-      for (const { config, candidate } of snapshot.models.values()) {
-        // One that is being prepared has its connections already.
-        for (const component of [...(config?.components ?? []), ...(candidate?.components ?? [])]) {
-          if (component.kind !== 'predator') continue;
-          used.add(keyOf(component.endpoint));
-          for (const { endpoint } of component.endpoints) used.add(keyOf(endpoint));
-        }
-      }
-      for (const [key, backend] of models) {
-        if (used.has(key)) continue;
-        models.delete(key);
-        // Requests in flight finish on the snapshot they started with, so their calls get time to end.
-        const watch = open.get(backend.upstream);
-        open.delete(backend.upstream);
-        void backend.upstream.close(60_000).then(() => watch?.end());
-      }
-    },
+    model: (endpoint) => models.find(endpoint),
+    releaseUnused: (snapshot) => models.releaseUnused(snapshot),
     async close(graceMs) {
+      models.close();
       await Promise.all([...open.keys(), local.featureStore, local.models].map((upstream) => upstream?.close(graceMs)));
       monitor.close();
-    },
-  };
-}
-
-interface ServiceSettings {
-  readonly metadata: Metadata;
-  readonly deadlineMs: number;
-  readonly batchSize: number;
-}
-
-function serviceBackend(upstream: Upstream, at: Endpoint | 'local' | null, settings: ServiceSettings): ServiceBackend {
-  const authority = at === 'local' || at === null ? localEndpoint : authorityOf(at);
-  const heads = new Map<string, CallHead>();
-  return {
-    upstream,
-    deadlineMs: settings.deadlineMs,
-    batchSize: settings.batchSize,
-    description: authority,
-    head(path) {
-      let head = heads.get(path);
-      if (head === undefined) {
-        head = createCallHead({ path, authority, metadata: settings.metadata });
-        heads.set(path, head);
-      }
-      return head;
     },
   };
 }

@@ -15,11 +15,14 @@ export interface FakeServices {
   readonly port: number;
   /** gRPC status that every call gets instead of an answer; 0 = none. */
   status: number;
+  /** Called with each query of features, which is answered once its promise settles. */
+  beforeFeatures: () => Promise<void>;
   /** Models whose chunks of one row fail. */
   failSmallChunks: boolean;
   close(): Promise<void>;
 }
 
+const featuresPath = '/retrieve.FeatureService/RetrieveFeatures';
 const one = new Uint8Array(Float32Array.of(1).buffer);
 
 /** Starts them. */
@@ -35,6 +38,7 @@ export async function startFakeServices(): Promise<FakeServices> {
       return (server.address() as AddressInfo).port;
     },
     status: 0,
+    beforeFeatures: () => Promise.resolve(),
     failSmallChunks: false,
     async close() {
       for (const session of sessions) session.destroy();
@@ -45,7 +49,8 @@ export async function startFakeServices(): Promise<FakeServices> {
     const parts: Buffer[] = [];
     stream.on('data', (part: Buffer) => parts.push(part));
     stream.on('error', () => {});
-    stream.on('end', () => {
+    stream.on('end', async () => {
+      if (headers[':path'] === featuresPath) await services.beforeFeatures();
       const message = Buffer.concat(parts).subarray(5);
       const answer = services.status === 0 ? answerOf(String(headers[':path']), message, services) : services.status;
       if (typeof answer === 'number') {
@@ -66,7 +71,7 @@ export async function startFakeServices(): Promise<FakeServices> {
 
 function answerOf(path: string, message: Uint8Array, services: FakeServices): Uint8Array | number {
   switch (path) {
-    case '/retrieve.FeatureService/RetrieveFeatures':
+    case featuresPath:
       return features(message);
     case '/inference.GRPCInferenceService/ModelInfer':
       return scores(message, services);
