@@ -328,6 +328,28 @@ describe('a component run', () => {
     }
   });
 
+  it('lets go of what `execute` had started when it threw', () => {
+    for (const throws of [false, true]) {
+      let calls = 0;
+      const bench = new TestBench(
+        define(
+          () => {
+            throw new Error('half way');
+          },
+          () => {
+            calls++;
+            if (throws) throw new Error('no');
+          },
+        ),
+        options,
+      );
+      const request = bench.createRequest();
+      const state = bench.createState();
+      request.begin(state);
+      expect([calls, request.ends, request.failure?.reason, state.busy]).toEqual([1, 1, 'exception', throws]);
+    }
+  });
+
   it('refuses to be used after it ended', () => {
     let own: Run | undefined;
     const bench = new TestBench(

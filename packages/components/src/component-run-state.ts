@@ -133,6 +133,7 @@ export class ComponentRunState implements ComponentRun {
       }
     } catch (error) {
       failure = this.#thrown(error);
+      this.#letGo('cancelled');
     }
     if (!isWaiting) this.#finish(failure);
   }
@@ -170,15 +171,7 @@ export class ComponentRunState implements ComponentRun {
   /** The request is over: ends the component with that reason, unless it has ended. The host is told. */
   cancel(reason: ScopeEnd): void {
     if (!this.#isRunning) return;
-    const { component } = this.binding;
-    if (component.letsGo && this.#isOut) {
-      try {
-        component.cancelled(this, reason);
-        this.#isOut = false;
-      } catch {
-        // It may still hold the run: left busy, so that nobody uses it again.
-      }
-    }
+    if (this.#isOut) this.#letGo(reason);
     this.#finish(
       reason === 'deadline'
         ? createFailure('deadline', 'the request ran out of time before the component ended', this.#name, GrpcCode.DEADLINE_EXCEEDED)
@@ -233,6 +226,19 @@ export class ComponentRunState implements ComponentRun {
     (this.#matrix as Matrix).setBlock(blockIndex, block);
     this.#columns.bindWrites(block);
     return block;
+  }
+
+  /** Has what the component started, calls above all, end without a word. */
+  #letGo(reason: ScopeEnd): void {
+    const { component } = this.binding;
+    if (!component.letsGo) return;
+    this.#isOut = true;
+    try {
+      component.cancelled(this, reason);
+      this.#isOut = false;
+    } catch {
+      // It may still hold the run: left busy, so that nobody uses it again.
+    }
   }
 
   /** Its code may write until the promise settles, whatever it said before. */

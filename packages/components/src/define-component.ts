@@ -93,8 +93,9 @@ export interface ComponentSpec<R extends Reads, W extends Writes, S> {
    */
   execute(run: ComponentRun<R, W, S>): void | Promise<void> | typeof PENDING;
   /**
-   * The request ended while the component was {@link PENDING}. After it returned, the component must not touch the run again: it
-   * may be reused. Without this function a run whose component is still out is given to the garbage collector.
+   * The request ended while the component was {@link PENDING}, or `execute` threw and may have started something by then. After it returned,
+   * the component must not touch the run again: it may be reused. Without this function a run whose component is still out is given to the
+   * garbage collector.
    */
   cancelled?(run: ComponentRun<R, W, S>, reason: ScopeEnd): void;
 }

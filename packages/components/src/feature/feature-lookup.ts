@@ -2,7 +2,7 @@ import { type Block, CellStatus, type IdentityTable } from '@inferflow/matrix';
 import { isValidUtf8, keyPartSize, putKeyPart } from '@inferflow/proto/hot';
 import { type DeadlineEntry, deadlines } from '@inferflow/transport';
 import { CacheFind } from '../cache/feature-cache.js';
-import { deadlinePassed, type Failure, outOfTime } from '../failure.js';
+import { createFailure, deadlinePassed, type Failure, outOfTime } from '../failure.js';
 import { putCompositeKeys } from './composite-key.js';
 import type { FeatureBatch } from './feature-batch.js';
 import type { FeatureRun } from './feature-component.js';
@@ -105,7 +105,7 @@ export class FeatureLookup implements DeadlineEntry {
   batchEnded(batch: FeatureBatch, now: number): void {
     if (!this.#forget(batch)) return;
     this.#run?.calls.note(this.#source.backend.description, now - batch.startedAt, batch.isFailed);
-    this.#pump(now);
+    this.#goOn(now);
   }
 
   /** A call that others wait for, too, may last longer than this lookup may. */
@@ -131,7 +131,7 @@ export class FeatureLookup implements DeadlineEntry {
       source.expire(this, batch, failure);
       this.#forget(batch);
     }
-    this.#pump(now);
+    this.#goOn(now);
   }
 
   /** Asks again for an identity that waited for another request's call in vain. */
@@ -143,7 +143,7 @@ export class FeatureLookup implements DeadlineEntry {
   failUnique(unique: number, failure: Failure, isWhole: boolean): void {
     if (this.block === null) return;
     if (isWhole) {
-      if (this.#source.staleMs > 0 && this.layout !== null && this.layout.sourceId > 0 && this.#placeFromCache(unique, CacheFind.stale)) {
+      if (this.#source.staleMs > 0 && this.layout !== null && this.layout.sourceId > 0 && this.#placeStale(unique)) {
         this.#source.deps.metrics.cacheStale.add(1);
         return;
       }
@@ -188,6 +188,21 @@ export class FeatureLookup implements DeadlineEntry {
     this.#queueNext = at + 1;
     if (source.join(this, table, this.#queue[at] as number)) source.deps.metrics.sharedFetches.add(1);
     else source.ask(this, table, this.#queue, at, at + 1);
+  }
+
+  /** From within an answer or a timer, where nobody above could end the run. */
+  #goOn(now: number): void {
+    try {
+      this.#pump(now);
+    } catch (error) {
+      const run = this.#run;
+      // It has ended: what went wrong is not its own.
+      if (run === null) throw error;
+      this.leave();
+      const { backend, deps } = this.#source;
+      const text = error instanceof Error ? error.message : 'the features could not be placed';
+      run.failed(createFailure('exception', `${backend.description}: ${text}`, deps.componentName));
+    }
   }
 
   /** So many batches of keys, at most, are under way for one lookup. */
@@ -274,6 +289,15 @@ export class FeatureLookup implements DeadlineEntry {
     let most = 0;
     for (let index = 0; index < this.#open; index++) most = Math.max(most, this.#batches[index]?.call?.ownMs() ?? 0);
     return most;
+  }
+
+  /** Others wait for the same failure: one row for which there is no room must not keep them from it. */
+  #placeStale(unique: number): boolean {
+    try {
+      return this.#placeFromCache(unique, CacheFind.stale);
+    } catch {
+      return false;
+    }
   }
 
   #placeFromCache(unique: number, wanted: CacheFind): boolean {

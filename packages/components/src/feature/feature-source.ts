@@ -148,6 +148,7 @@ export class FeatureSource implements Flushable {
       batch.call = null;
       this.backend.upstream.cancel(call);
       this.#underWay.remove(batch);
+      // Not used again: the last one may leave from within the answer, whose end gives the batch back.
       batch.clear();
     } else if (batch === this.#openBatch) {
       this.#openBatch = null;

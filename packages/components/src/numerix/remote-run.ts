@@ -74,8 +74,6 @@ export class RemoteRun implements ComputeCallOwner {
   /** The request is over: ends the calls. */
   leave(): void {
     this.#calls.cancelAll(this.#plan.backend.upstream);
-    // A cancelled call may not have been written yet: its values must stay what they were.
-    this.#values = new Uint8Array(0);
     this.#close();
   }
 
@@ -97,13 +95,26 @@ export class RemoteRun implements ComputeCallOwner {
         this.#failChunk(chunk, this.#failure('exception', error instanceof Error ? error.message : 'the answer could not be placed'));
       }
     }
-    this.#pump();
+    this.#goOn();
   }
 
   callFailed(call: ComputeCall, failure: CallFailure): void {
     this.#ended(call, failure.code);
     this.#failChunk(call.chunk, failureOfCall(failure, this.#plan.backend.description, this.#plan.deps.componentName));
-    this.#pump();
+    this.#goOn();
+  }
+
+  /** From within an answer, where nobody above could end the run. */
+  #goOn(): void {
+    try {
+      this.#pump();
+    } catch (error) {
+      const run = this.#run;
+      // It has ended: what went wrong is not its own.
+      if (run === null) throw error;
+      this.leave();
+      run.failed(this.#failure('exception', error instanceof Error ? error.message : 'the next call could not be made'));
+    }
   }
 
   #pump(): void {

@@ -103,19 +103,18 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   answered(call: InferCall, message: Uint8Array): void {
     const now = this.#ended(call, GrpcCode.OK);
     this.#place(call.chunk, message, 0);
-    this.#pump(now);
+    this.#goOn(now);
   }
 
   callFailed(call: InferCall, failure: CallFailure): void {
     const now = this.#ended(call, failure.code);
     this.#failChunk(call.chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
-    this.#pump(now);
+    this.#goOn(now);
   }
 
   sharedAlone({ chunk, deadline }: SharedRows): void {
     this.#shared--;
-    this.#call(chunk, deadline, performance.now());
-    this.#pump(performance.now());
+    this.#goOn(performance.now(), chunk, deadline);
   }
 
   sharedSplit(): void {
@@ -126,15 +125,34 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, false);
     this.#place(chunk, message, firstRow);
-    this.#pump(performance.now());
+    this.#goOn(performance.now());
   }
 
   sharedFailure({ chunk, deadline }: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, true);
-    if (mayRetry) this.#call(chunk, deadline, performance.now());
-    else this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
-    this.#pump(performance.now());
+    if (mayRetry) {
+      this.#goOn(performance.now(), chunk, deadline);
+      return;
+    }
+    this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
+    this.#goOn(performance.now());
+  }
+
+  /** From within an answer, where nobody above could end the run. A chunk that is given calls for itself, by `deadline`. */
+  #goOn(now: number, chunk: Chunk | null = null, deadline = 0): void {
+    try {
+      if (chunk !== null) this.#call(chunk, deadline, now);
+      this.#pump(now);
+    } catch (error) {
+      const run = this.#run;
+      // It has ended: what went wrong is not its own.
+      if (run === null) throw error;
+      const text = error instanceof Error ? error.message : 'the next call could not be made';
+      const failure = createFailure('exception', `${this.#service}: ${text}`, this.#plan.deps.componentName);
+      this.leave();
+      run.failed(failure);
+    }
   }
 
   /** `now` is what the clock said a moment ago. */
