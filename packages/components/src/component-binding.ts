@@ -73,11 +73,6 @@ export class ComponentBinding {
     this.reads = Object.entries(component.reads).map(([name, spec]) => this.#resolve(name, spec));
   }
 
-  /** The programs that build the tensors, in declared order. For plan explanations. */
-  get gathers(): readonly GatherProgram[] {
-    return this.reads.flatMap((read) => (read.program === null ? [] : [read.program]));
-  }
-
   #resolve(name: string, spec: ReadSpec): ResolvedRead {
     const sources = spec.columns.map((column) => this.#sourceOf(column, spec.kind === 'keys'));
     return { name, spec, sources, program: spec.kind === 'tensor' ? this.#compileTensor(spec, sources) : null };

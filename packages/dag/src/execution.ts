@@ -37,7 +37,6 @@ export class Execution {
   #open = 0;
   #running = 0;
   #failedBy = -1;
-  #ignoredFinishes = 0;
   #isDraining = false;
   #isOver = true;
   #host: ExecutionHost = idle;
@@ -60,11 +59,6 @@ export class Execution {
   /** Components that were started and have not finished. While it is above 0, what they can reach must not be reused. */
   get running(): number {
     return this.#running;
-  }
-
-  /** Calls of `finish` that named a component which was not running; since construction. */
-  get ignoredFinishes(): number {
-    return this.#ignoredFinishes;
   }
 
   /**
@@ -99,12 +93,9 @@ export class Execution {
     this.#drain();
   }
 
-  /** A component has ended. Only the first call for a running component counts; others are ignored and counted. */
+  /** A component has ended. Only the first call for a running component counts; others are ignored. */
   finish(index: number, ok: boolean): void {
-    if (this.#state[index] !== RUNNING) {
-      this.#ignoredFinishes++;
-      return;
-    }
+    if (this.#state[index] !== RUNNING) return;
     this.#state[index] = FINISHED;
     this.#running--;
     this.#open--;

@@ -281,7 +281,10 @@ export class Block {
     return matrixRow >= 0 && matrixRow < this.rowCount ? matrixRow : -1;
   }
 
-  /** Fills the row map; −1 = the matrix row has no block row. */
+  /**
+   * Puts one entry of the row map; −1 = the matrix row has no block row. For cold code and tests: a writer that has the whole map sets
+   * `memory.words` from `rowMapAt` on.
+   */
   mapRow(matrixRow: number, blockRow: number): void {
     if (this.rowMapAt < 0 || matrixRow < 0 || matrixRow >= this.rowMapRows) throw this.#outside(matrixRow);
     this.memory.words[this.rowMapAt + matrixRow] = blockRow;

@@ -49,30 +49,20 @@ describe('IdentityTable', () => {
             return seen.get(name) as number;
           });
           expect([...table.rowToUnique.subarray(0, set.count)]).toEqual(expected);
-          expect(table.uniqueCount).toBe(seen.size);
+          expect([table.uniqueCount, table.partCount]).toEqual([seen.size, parts]);
           expect([...table.firstRow.subarray(0, table.uniqueCount)]).toEqual(first);
           const names = [...seen.keys()].map((name) => JSON.parse(name) as string[]);
-          const identities = new Set<string>();
           for (const [unique, name] of names.entries()) {
             const texts = name.map((_, index) => {
               const start = table.partStart(unique, index);
               return new TextDecoder().decode(table.partSource(index).subarray(start, start + table.partLength(unique, index)));
             });
             expect(texts).toEqual(name);
-            identities.add(Buffer.from(table.identityBytes(unique)).toString('hex'));
           }
-          expect(identities.size).toBe(names.length);
         },
       ),
       { numRuns: 400 },
     );
-  });
-
-  it('writes each part with its length', () => {
-    const table = new IdentityTable();
-    table.build([columnOf(['a|b']), columnOf(['c'])], allRows(1));
-    expect(Buffer.from(table.identityBytes(0)).toString('hex')).toBe('03000000617c620100000063');
-    expect([table.identityLength(0), table.partCount]).toEqual([12, 2]);
   });
 
   it('gives equal keys equal hashes in every table', () => {

@@ -14,7 +14,7 @@ const noColumns: readonly TextColumn[] = [];
 
 /**
  * Keys → unique identities. A row's key is one text per column; two rows have the same identity only if all parts are equal, whatever
- * characters they hold, because parts are compared one by one and written with their lengths. Rows with an empty part get −1.
+ * characters they hold, because parts are compared one by one. Rows with an empty part get −1.
  * Built again for each use; its arrays are reused.
  */
 export class IdentityTable {
@@ -78,36 +78,6 @@ export class IdentityTable {
   /** Parts per identity. */
   get partCount(): number {
     return this.#columns.length;
-  }
-
-  /** Bytes that {@link writeIdentity} writes. */
-  identityLength(unique: number): number {
-    let length = 0;
-    for (let part = 0; part < this.#columns.length; part++) length += 4 + this.partLength(unique, part);
-    return length;
-  }
-
-  /** Writes the identity: per part its length (u32, little-endian) and its bytes. Returns the end. */
-  writeIdentity(unique: number, target: Uint8Array, at: number): number {
-    let put = at;
-    for (let part = 0; part < this.#columns.length; part++) {
-      const source = this.partSource(part);
-      const length = this.partLength(unique, part);
-      const start = this.partStart(unique, part);
-      target[put++] = length & 0xff;
-      target[put++] = (length >>> 8) & 0xff;
-      target[put++] = (length >>> 16) & 0xff;
-      target[put++] = length >>> 24;
-      for (let index = 0; index < length; index++) target[put++] = source[start + index] as number;
-    }
-    return put;
-  }
-
-  /** The identity's bytes in an array of their own, e.g. as a cache key. */
-  identityBytes(unique: number): Uint8Array {
-    const bytes = new Uint8Array(this.identityLength(unique));
-    this.writeIdentity(unique, bytes, 0);
-    return bytes;
   }
 
   /** Lets go of the columns at the end of a run. */

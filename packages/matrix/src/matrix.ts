@@ -1,7 +1,7 @@
 import type { Block } from './block.js';
 import { BoundColumnReader, type ColumnReader } from './column-reader.js';
 import { MatrixError } from './errors.js';
-import { type ColumnRef, type Layout, refBlock, refSlot, type Source } from './layout.js';
+import { type ColumnRef, type Layout, refBlock, type Source } from './layout.js';
 import type { MemoryPool } from './memory-pool.js';
 import { DerivedTextColumn, type TextColumn, type TextStyle } from './text-column.js';
 
@@ -97,10 +97,5 @@ export class Matrix {
   /** References held; 0 = released. */
   get references(): number {
     return this.#references;
-  }
-
-  /** Name of a column, for texts and logs; '' for none. */
-  nameOf(ref: ColumnRef): string {
-    return this.layout.shapes[refBlock(ref)]?.slots[refSlot(ref)]?.name ?? '';
   }
 }

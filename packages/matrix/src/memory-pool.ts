@@ -141,13 +141,6 @@ export class MemoryPool {
     this.outstandingBytes -= byteLength;
     return byteLength;
   }
-
-  /** Forgets all idle memory. */
-  trim(): void {
-    for (const list of this.#idle) list.length = 0;
-    this.#fewestIdle.fill(0);
-    this.idleBytes = 0;
-  }
 }
 
 function idleBytesOf(list: readonly PooledMemory[]): number {

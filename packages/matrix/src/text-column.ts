@@ -6,6 +6,16 @@ import { type ColumnRef, NONE, refSlot, type Source } from './layout.js';
 import type { Matrix } from './matrix.js';
 import { fillRange } from './short-ranges.js';
 
+/*
+ *   matrix row   0      1      2      3
+ *   block row    1      0      1      –         rows 0 and 2 have one block row, so they have one text
+ *   ranges       0, 7 | 7, 3 | 0, 7 | 0, 0      start, length
+ *   bytes        | 7 bytes: block row 1 | 3 bytes: block row 0 |
+ *
+ * `bytes` is the block's heap where the cells are texts already and no other column has to fill in: nothing is copied. Else it is #buffer,
+ * into which each block row is formatted when first met; #blockRanges remembers its range, start −1 = not met yet.
+ */
+
 /**
  * How a value is written as text.
  * `answer`: floats in scientific form from 1e6 upward and below 1e-4, vectors joined with commas, string vectors decoded.

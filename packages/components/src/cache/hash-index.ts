@@ -1,5 +1,14 @@
 const smallest = 64;
 
+/*
+ * A place is two words of #pairs: hash, value; value 0 = free. An entry's home is hash & mask, here the last 6 bits; where that is taken it
+ * stands at the next free place, round the end of the array. A search ends at a free place, so removing must leave none in between:
+ *
+ *   place            1      2          3          4          5
+ *   insert           free   0x02 → a   0x42 → b   0x03 → c   free       homes 2, 2, 3
+ *   removeAt(2)      free   0x42 → b   0x03 → c   free       free       b goes to its home, c to the gap that b leaves
+ */
+
 /**
  * Hash → positive integer, in one flat array: open addressing, linear probing, no object per entry. Several entries may have one
  * hash; the caller compares. Entries move when others are removed: a place is good until the next change.

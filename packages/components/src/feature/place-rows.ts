@@ -3,6 +3,17 @@ import type { WalkScratch } from '@inferflow/proto/hot';
 import type { FeatureCache } from '../cache/feature-cache.js';
 import type { FeatureLayout } from './feature-layout.js';
 
+/*
+ * A row in three places. A variable cell is start and length (u32 each) of its bytes; only what start counts from differs:
+ *
+ *   scratch                   row | status byte per slot             from the start of the message
+ *   cached row  u32 without | row | status byte per slot | heap      from where heap begins: bytes of the variable cells, in slot order
+ *   block                     row | status byte per slot             from the start of block.heap
+ *
+ * Scratch and block keep their rows together and their statuses together; a cached row has its own in one piece. `without` counts its cells
+ * without a value: where it is 0 no status of a fixed cell is read. Numbers are little-endian.
+ */
+
 /** What placing a row found. */
 export const RowResult = { complete: 0, hasFailedCells: 1 } as const;
 /** One of {@link RowResult}. */
@@ -49,8 +60,6 @@ function markExceptions(block: Block, toRow: number, layout: FeatureLayout, scra
   }
   return result;
 }
-
-// A cached row: cells without value (u32), the row, a status byte per slot, the bytes of its variable cells, whose starts count from there.
 
 /** Keeps a decoded row, unless a cell of it failed. */
 export function cacheRow(

@@ -10,6 +10,16 @@ import {
 import { type CallFailure, type CallHead, UnaryCall } from '@inferflow/transport';
 import type { Chunk } from '../chunks.js';
 
+/*
+ * The body of a call; a row is its id and its values, each a field:
+ *
+ *   0a length | schema | «12 length | 12 length | 0a length id | 0a 04 value | 0a 04 value | …» | tail
+ *   └ putComputeHead ┘   └─────────────────── putComputeRow, per position ────────────────────┘   └ putComputeTail
+ *
+ *   ids.ranges   row × 2: start, length in ids.bytes      by matrix row: rows[position]
+ *   values       position × valueCount × 4                by position
+ */
+
 /** Bytes of a value on the wire: FP32. */
 export const computeValueBytes = 4;
 

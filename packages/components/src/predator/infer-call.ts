@@ -3,6 +3,15 @@ import { type CallFailure, type CallHead, UnaryCall } from '@inferflow/transport
 import type { Chunk } from '../chunks.js';
 import type { TensorInput } from '../tensor-input.js';
 
+/*
+ * The body of a call, as it goes straight into the buffer of the connection (tags: infer-request.ts of proto):
+ *
+ *   names | input heads, dims | outputs | 3a length | rows of input 0 | 3a length | rows of input 1 | …
+ *   └────────── putInferHead ─────────┘ └ putRaw… ┘ └ tensors[0].write ┘
+ *
+ * The rows are positions chunk.from … chunk.to − 1 of each tensor. Their #rawLengths are known beforehand: byteLength is asked for first.
+ */
+
 /** Who started a call and takes its end. */
 export interface InferCallOwner {
   answered(call: InferCall, message: Uint8Array): void;

@@ -6,8 +6,19 @@ import { appendText } from '../convert/format-text.js';
 import { appendParsed } from '../convert/parse-text.js';
 import { copyRows } from '../convert/resolve-conversion.js';
 import { DataType } from '../data-type.js';
+import { fillRange } from '../short-ranges.js';
 import { DefaultedRow } from './defaulted-row.js';
 import type { Alternative, GatherPlan, PlannedSource, Variant } from './gather-plan.js';
+
+/*
+ * A cell is at starts[block][row] + offset: the bytes of a fixed slot; of a variable one their start and length (u32) in block.heap.
+ * What comes out is appended to #staged, without padding, in one of two forms:
+ *
+ *   stageColumn   | row 0 | row 1 | …                             one source, equally wide in all rows; the next source behind it
+ *   stageRows     | row 0: source 0, source 1, … | row 1: … |     offsets[row] says where, offsets[count] is the end
+ *     of BYTES        u32 length, text                            without a value length 0, in compat 0.0 for a text
+ *     of numbers      as many elements as the cell has            compat only; see isRagged
+ */
 
 /**
  * The cell-by-cell part of a gather: texts, variable cells, sources with two columns, defaults other than zero. Works them out once per
@@ -28,6 +39,10 @@ export class CellStager {
   #isAbsent = true;
   #steps = new Int32Array(0);
   #stepBytes = -1;
+  /** Per source, what `#knownElements` found in this run; −1 = not looked for yet. */
+  #known = new Int32Array(0);
+  /** What `#shareOfShape` found in this run; 0 = not worked out yet. */
+  #share = 0;
   // The cell that `#find` found.
   #found: Alternative | null = null;
   #bytes: Uint8Array = emptyBytes;
@@ -46,6 +61,10 @@ export class CellStager {
     this.#starts = starts;
     this.#count = count;
     this.#defaultedRows = defaultedRows;
+    const sources = variant.sources.length;
+    if (this.#known.length < sources) this.#known = new Int32Array(sources);
+    fillRange(this.#known, -1, 0, sources);
+    this.#share = 0;
   }
 
   unbind(): void {
@@ -73,7 +92,10 @@ export class CellStager {
     const isTextVector = this.#parsesVectors(first) || this.#parsesVectors(otherwise);
     if (isTextVector && !this.#plan.hasOpenDimension) return this.#plan.shapeElements;
     const known = this.#knownElements(source);
-    return known > 0 ? known : this.#shareOfShape(isTextVector);
+    if (known > 0) return known;
+    if (isTextVector || this.#variant?.sources.length === 1) return this.#plan.shapeElements;
+    if (this.#share === 0) this.#share = this.#shareOfShape();
+    return this.#share;
   }
 
   /** The rows cannot all be equally long: only with the original's defaults, which ignore the width of what is missing. */
@@ -263,12 +285,23 @@ export class CellStager {
 
   /** Of the first row with a value, else of a fixed column or a scalar one; 0 when nobody knows. */
   #knownElements(source: number): number {
+    // Every source without a width asks for all others, and one without a value is looked at in every row: once a run is enough.
+    let known = this.#known[source] as number;
+    if (known < 0) {
+      known = this.#findElements(source);
+      this.#known[source] = known;
+    }
+    return known;
+  }
+
+  #findElements(source: number): number {
+    const { first, otherwise } = this.#source(source);
+    if (first === null) return 0;
     for (let row = 0; row < this.#count; row++) {
       if (!this.#find(source, row)) continue;
       const elements = this.#foundElements();
       if (elements > 0) return elements;
     }
-    const { first, otherwise } = this.#source(source);
     for (const alternative of [first, otherwise]) {
       if (alternative === null) continue;
       if (alternative.elements > 0) return alternative.elements;
@@ -277,14 +310,13 @@ export class CellStager {
     return 0;
   }
 
-  /** The shape's elements that the other sources leave, shared among those without a known width. */
-  #shareOfShape(isTextVector: boolean): number {
-    const sources = this.#variant?.sources.length ?? 1;
-    if (sources === 1 || isTextVector) return this.#plan.shapeElements;
+  /** The shape's elements that the sources of known width leave, shared among the others: the same for each of these. */
+  #shareOfShape(): number {
+    const sources = this.#variant?.sources.length ?? 0;
     let rest = this.#plan.shapeElements;
     let unknown = 0;
-    for (let other = 0; other < sources; other++) {
-      const known = this.#knownElements(other);
+    for (let source = 0; source < sources; source++) {
+      const known = this.#knownElements(source);
       if (known > 0) rest -= known;
       else unknown++;
     }

@@ -76,16 +76,6 @@ export class GatherProgram {
     return new GatherProgram(this.#plan);
   }
 
-  /** Positions of sources whose declared type has no conversion to the input's: they always get the default. */
-  get unconvertible(): readonly number[] {
-    const { sources } = this.#plan.declared();
-    return sources.flatMap(({ first, otherwise }, index) => {
-      const alternatives = [first, otherwise].filter((alternative) => alternative !== null);
-      const works = this.#plan.isText || alternatives.some((alternative) => alternative.isCopy || alternative.convert !== null);
-      return alternatives.length === 0 || works ? [] : [index];
-    });
-  }
-
   /**
    * How the rows are made, in words: `copy`, `gather 3 runs`, `convert 2 columns`, `text`, …: from blocks as they were declared, or as
    * other layouts of the same columns lay them out.

@@ -153,6 +153,52 @@ describe('compileGather', () => {
     ]);
   });
 
+  it('shares what the shape leaves among columns without any value, anew in every run', () => {
+    const shape = createBlockShape([
+      { name: 'v', type: DataType.FP32Vector },
+      { name: 'w', type: DataType.FP32Vector },
+      { name: 's', type: DataType.FP32, width: 4 },
+    ]);
+    const made = Block.create(pool, shape, 2);
+    for (const row of [0, 1]) made.setBytes(row, 2, encodeValue(DataType.FP32, 9), 0, 4, CellStatus.fresh);
+    const matrix = matrixOf(made);
+    const sources = [sourceOf(columnRef(0, 0)), null, sourceOf(columnRef(0, 1)), sourceOf(columnRef(0, 2))];
+    const program = compileGather({ sources, layout: matrix.layout, v2Type: 'FP32', shape: [7], compat: false });
+    const rowOf = (row: number) => [...new Float32Array(gather(program, matrix, null, allRows(2), row, row + 1).buffer)];
+    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow()]).toEqual([6, 7]);
+    expect(rowOf(0)).toEqual([0, 0, 0, 0, 0, 0, 9]);
+    made.setBytes(1, 0, encodeValue(DataType.FP32Vector, [1, 2, 3, 4]), 0, 16, CellStatus.fresh);
+    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow()]).toEqual([5, 7]);
+    expect(rowOf(1)).toEqual([1, 2, 3, 4, 0, 0, 9]);
+    made.setBytes(0, 1, encodeValue(DataType.FP32Vector, [5]), 0, 4, CellStatus.fresh);
+    made.markCell(1, 0, CellStatus.missing);
+    // Two columns without a width share 7 − 1 − 1 elements: no whole number each, so one.
+    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow()]).toEqual([5, 4]);
+    expect(rowOf(0)).toEqual([0, 0, 5, 9]);
+  });
+
+  it('looks at a cell twice at most, however many columns have no value: when a feature store is down all have none', () => {
+    const columns = 40;
+    const rows = 30;
+    const shape = createBlockShape(Array.from({ length: columns }, (_, index) => ({ name: `v${index}`, type: DataType.FP32Vector })));
+    const made = Block.create(pool, shape, rows);
+    const matrix = matrixOf(made);
+    const sources = Array.from({ length: columns }, (_, index) => [sourceOf(columnRef(0, index)), null]).flat();
+    const program = compileGather({ sources, layout: matrix.layout, v2Type: 'FP32', shape: [columns * 4], compat: false });
+    // Whoever looks at a cell takes the memory of its block to do so.
+    const { memory } = made;
+    let looks = 0;
+    Object.defineProperty(made, 'memory', {
+      get: () => {
+        looks++;
+        return memory;
+      },
+    });
+    expect([program.prepare(matrix, null, allRows(rows)), program.elementsPerRow()]).toEqual([columns * 2 * rows, columns * 4]);
+    expect(looks).toBeGreaterThan(0);
+    expect(looks).toBeLessThanOrEqual(columns * rows * 2);
+  });
+
   it('reads vectors given as text, and defaults those of another length', () => {
     const message = new TextEncoder().encode('0.5:1.5|7|');
     const made = Block.create(pool, createBlockShape([{ name: 'emb', type: DataType.String }]), 2, { externalHeap: message });
@@ -215,7 +261,6 @@ describe('compileGather', () => {
     const matrix = matrixOf(made);
     const sources = [0, 1, 2, 3].map((slot) => sourceOf(columnRef(0, slot)));
     const program = compileGather({ sources, layout: matrix.layout, v2Type: 'BF16', shape: [5], compat: false });
-    expect(program.unconvertible).toEqual([]);
     expect(program.prepare(matrix, null, allRows(2))).toBe(2);
     const codes = [...new Uint16Array(gather(program, matrix, null, allRows(2)).buffer)].map((code) => code.toString(16));
     expect(codes).toEqual(['3f80', '7fc0', 'ff80', 'c040', '4020', '3f82', '7f80', '8000', '0', '0']);
@@ -244,7 +289,7 @@ describe('compileGather', () => {
     program.clear();
   });
 
-  it('says in words what it does, and which columns have no conversion', () => {
+  it('says in words what it does, and that a column without a conversion gets the default', () => {
     const shape = createBlockShape([
       { name: 'a', type: DataType.FP32, width: 4 },
       { name: 'gap', type: DataType.Int8, width: 1 },
@@ -256,7 +301,6 @@ describe('compileGather', () => {
     const refs = [0, 1, 2, 3, 4].map((index) => sourceOf(columnRef(0, index)));
     const program = compileGather({ sources: refs, layout, v2Type: 'FP32', shape: [5], compat: false });
     expect(program.describe()).toBe('gather 2 runs, convert 1 column, parse 1 text column, default for 1 column');
-    expect(program.unconvertible).toEqual([4]);
     expect(compileGather({ sources: refs, layout, v2Type: 'BYTES', shape: [5], compat: false }).describe()).toBe('text');
     expect(() => compileGather({ sources: refs, layout, v2Type: 'FLOAT', shape: [5], compat: false })).toThrow(
       expect.objectContaining({ code: 'INFERFLOW_MATRIX_TYPE_MISMATCH' }),

@@ -3,6 +3,17 @@ import { CellStatus } from '../cell-status.js';
 import { MatrixError } from '../errors.js';
 import { copyBytes } from '../short-ranges.js';
 
+/*
+ * A gather the other way round, here into slots 2 and 0 of three. Nothing pads a tensor:
+ *
+ *   fixed   tensor   slot 2 | slot 0 | slot 2 | slot 0 | …                             row 0, row 1, …
+ *           block    slot 0 | slot 1 | slot 2                                          per row, each cell at row × stride + offsets[slot]
+ *   texts   tensor   u32 length | bytes of slot 2 | u32 length | bytes of slot 0 | …   row 0, row 1, …
+ *           block    start, length in the cells; the bytes in the heap
+ *
+ * Where the slots are all of the block's, in its order, a tensor row is a block row, and all rows are one copy.
+ */
+
 /**
  * Places a row-major tensor into fixed slots of a block: tensor row r → block row `toRow + r`. `widths[i]` are the bytes of slot `slots[i]`
  * in each tensor row, in order; the tensor starts at `tensor[at]`. The block takes a copy.
