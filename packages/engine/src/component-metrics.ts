@@ -33,19 +33,29 @@ export function createComponentMetrics(
   const executions = telemetry.counter(Metric.componentExecutions, labels);
   const latency = telemetry.histogram(Metric.componentLatency, labels);
   const outcomes: (Counter | undefined)[] = [];
-  const failures = new Map<FailureReason, readonly Counter[]>();
+  // The same reason may end a component in several ways: a deadline, for one, whether it obeys or not.
+  const failures = new Map<FailureReason, (Counter | undefined)[]>();
+  const errors = new Map<FailureReason, Counter>();
   const faults = new Map<FailureReason, Counter>();
   const cells: (Counter | undefined)[] = [];
-  const failureCounters = (reason: FailureReason, status: OutcomeStatus): readonly Counter[] => {
-    let counters = failures.get(reason);
-    if (counters === undefined) {
-      counters = [
-        telemetry.counter(Metric.componentErrors, { ...labels, ...errorLabels(config.kind, reason) }),
-        telemetry.counter(Metric.componentOutcomes, { ...labels, status: outcomeStatusName(status), reason }),
-      ];
-      failures.set(reason, counters);
+  const outcomeOf = (status: OutcomeStatus, reason: FailureReason): Counter => {
+    let byStatus = failures.get(reason);
+    if (byStatus === undefined) {
+      byStatus = [];
+      failures.set(reason, byStatus);
     }
-    return counters;
+    const counter =
+      byStatus[status] ?? telemetry.counter(Metric.componentOutcomes, { ...labels, status: outcomeStatusName(status), reason });
+    byStatus[status] = counter;
+    return counter;
+  };
+  const errorsOf = (reason: FailureReason): Counter => {
+    let counter = errors.get(reason);
+    if (counter === undefined) {
+      counter = telemetry.counter(Metric.componentErrors, { ...labels, ...errorLabels(config.kind, reason) });
+      errors.set(reason, counter);
+    }
+    return counter;
   };
   return {
     inner: innerMetrics(telemetry, config, labels, callerId),
@@ -53,7 +63,8 @@ export function createComponentMetrics(
       executions.add(1);
       latency.observeMs(durationMs);
       if (failure !== null) {
-        for (const counter of failureCounters(failure.reason, status)) counter.add(1);
+        errorsOf(failure.reason).add(1);
+        outcomeOf(status, failure.reason).add(1);
         if (status === OutcomeStatus.abandoned) telemetry.counter(Metric.componentsAbandoned, labels).add(1);
         return;
       }
@@ -68,7 +79,7 @@ export function createComponentMetrics(
         faults.set(failure.reason, counter);
       }
       counter.add(rows);
-      telemetry.counter(Metric.componentErrors, { ...labels, ...errorLabels(config.kind, failure.reason) }).add(1);
+      errorsOf(failure.reason).add(1);
     },
     endedLate(count) {
       telemetry.counter(Metric.lateFinishes, labels).add(count);

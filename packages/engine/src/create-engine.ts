@@ -171,9 +171,14 @@ function buildEngine(
     },
     close(graceMs = 5_000) {
       closing ??= (async () => {
-        await options.configSource.close();
-        await door.close(graceMs);
-        stopCollecting();
+        // Refuses at once, whatever the source does.
+        const drained = door.close(graceMs);
+        try {
+          await options.configSource.close();
+        } finally {
+          await drained;
+          stopCollecting();
+        }
       })();
       return closing;
     },

@@ -82,8 +82,8 @@ export interface Engine {
   /** Requests that have not been answered yet. */
   readonly inFlight: number;
   /**
-   * Refuses new requests, waits up to `graceMs` for those in flight, cancels the rest, closes upstreams made by the
-   * engine and the config source. @default graceMs 5 000
+   * Refuses new requests at once, closes the config source, waits up to `graceMs` for the requests in flight and cancels the rest. What was
+   * given beside the source stays open. Rejects with what the source throws, after all of that. @default graceMs 5 000
    */
   close(graceMs?: number): Promise<void>;
 }

@@ -4,9 +4,9 @@ import { PointWiseRequestSchema } from '@inferflow/proto';
 import { createTelemetry } from '@inferflow/telemetry';
 import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
-import { modelConfig } from './testing/model-config.js';
+import { modelComponent, modelConfig } from './testing/model-config.js';
 import { plugin, registryOf } from './testing/plugins.js';
-import { text } from './testing/read-answer.js';
+import { readRows, text } from './testing/read-answer.js';
 
 describe('memory of requests', () => {
   it('is all given back: what is out after many requests, failed ones included, is what was out before', async () => {
@@ -71,6 +71,41 @@ describe('memory of requests', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(await gauge('inferflow_memory_pool_outstanding_bytes')).toBe(before);
     expect(await gauge('inferflow_memory_pool_abandoned_bytes')).toBe(abandoned);
+    await engine.close();
+    await telemetry.close();
+  });
+
+  it('is not taken by configurations: reloads of a model with constant columns leave it as it is', async () => {
+    const telemetry = createTelemetry({ prometheus: true, statsd: null });
+    const calibrated = (version: number) =>
+      modelConfig({
+        models: [modelComponent('ranker', { x: ['FP32', 'v'] }, { model: 'same', calibration: 'pctr' })],
+        answer: ['item', 'pctr_model', 'inferflow_config_id', `v${version}`],
+      });
+    const source = createObjectSource({ m: calibrated(0) });
+    const engine = await createEngine({
+      configSource: source,
+      models: { same: ({ x }) => (x === undefined ? [] : (x.data as Float32Array)) },
+      telemetry,
+    });
+    const ask = () =>
+      engine.inferPointWise(
+        create(PointWiseRequestSchema, {
+          modelConfigId: 'm',
+          targetInputSchema: [{ name: 'v' }],
+          targets: [{ id: 't', featureValues: [text('1')] }],
+        }),
+      );
+    const outstanding = async () => Number(/^inferflow_memory_pool_outstanding_bytes (.*)$/m.exec(await telemetry.prometheusText())?.[1]);
+    const before = await outstanding();
+    for (let version = 1; version <= 10; version++) {
+      source.update({ m: calibrated(version) });
+      expect(engine.snapshot.models.get('m')?.config?.response.features.at(-1)).toBe(`v${version}`);
+      expect(readRows(await ask())[0]).toMatchObject({ pctr_model: 'same', inferflow_config_id: 'm' });
+    }
+    expect(await outstanding()).toBe(before);
+    // Nobody holds anything: not even the constants of the model.
+    expect(before).toBe(0);
     await engine.close();
     await telemetry.close();
   });

@@ -235,7 +235,7 @@ const shapes = {
   ),
   poolOutstanding: gauge(
     'inferflow_memory_pool_outstanding_bytes',
-    'Pooled memory in use, by requests in flight and by constants of models; without requests it is always the same.',
+    'Pooled memory in use, by requests in flight and by logged ones that are still to be encoded; zero without any.',
   ),
   poolIdle: gauge('inferflow_memory_pool_idle_bytes', 'Pooled memory that waits for reuse.'),
   poolAbandoned: gauge(

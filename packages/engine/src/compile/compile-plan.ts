@@ -11,12 +11,12 @@ import {
 import { type ComponentConfig, FEATURE_INITIALIZER, hasErrors, type ModelConfig, type Problem } from '@inferflow/config';
 import { type ComponentDeclaration, compileTopology, findTopologyProblems, type Topology } from '@inferflow/dag';
 import type { MemoryPool } from '@inferflow/matrix';
-import { putUtf8, utf8Size } from '@inferflow/proto/hot';
 import { AdmissionGate } from '../admission/admission-gate.js';
 import type { ProcessLoad } from '../admission/process-load.js';
 import type { ModelBackends } from '../embed/embedded-backends.js';
 import { createPlanMetrics, type EngineMetrics } from '../metrics.js';
 import { OverloadErrors } from '../run/run-errors.js';
+import { utf8Bytes } from '../utf8-bytes.js';
 import { BoundPlans } from './bound-plans.js';
 import { compileColumnTypes } from './column-types.js';
 import { compileConstants } from './constants.js';
@@ -88,11 +88,11 @@ export function compilePlan(config: ModelConfig, environment: PlanEnvironment): 
   const plan: ModelPlan = {
     modelConfigId: config.modelConfigId,
     config,
-    configHashBytes: utf8(config.hash),
+    configHashBytes: utf8Bytes(config.hash),
     compat,
     topology,
     components: planComponents(topology, created),
-    constants: compileConstants(config, environment.pool),
+    constants: compileConstants(config),
     columnTypes: compileColumnTypes(config),
     extendedFeatures: extendedFeatures(config),
     metrics,
@@ -153,7 +153,7 @@ function planComponents(topology: Topology, created: Created): PlanComponent[] {
     return {
       index,
       name,
-      nameBytes: utf8(name),
+      nameBytes: utf8Bytes(name),
       config: entry.config,
       component: entry.component,
       shape: block?.shape ?? null,
@@ -182,10 +182,4 @@ function refusal(componentName: string, error: unknown): Problem {
     path: `$.component_config.${componentName}${inner}`,
     message: `component "${componentName}" could not be made: ${message}`,
   };
-}
-
-function utf8(text: string): Uint8Array {
-  const bytes = new Uint8Array(utf8Size(text));
-  putUtf8(bytes, 0, text);
-  return bytes;
 }

@@ -1,6 +1,6 @@
 import type { ModelConfig, PredatorComponentConfig } from '@inferflow/config';
-import { Block, type BlockShape, CellStatus, createBlockShape, DataType, type MemoryPool } from '@inferflow/matrix';
-import { putUtf8, utf8Size } from '@inferflow/proto/hot';
+import { Block, type BlockShape, CellStatus, createBlockShape, DataType, MemoryPool } from '@inferflow/matrix';
+import { utf8Bytes } from '../utf8-bytes.js';
 
 /** Column with the model config's id, there for models with calibration. */
 const CONFIG_ID_COLUMN = 'inferflow_config_id';
@@ -13,7 +13,7 @@ export interface PlanConstants {
 }
 
 /** Calibration columns: `<calibration>_model` holds the model's name (a later component wins), and there is the config's id. */
-export function compileConstants(config: ModelConfig, pool: MemoryPool): PlanConstants {
+export function compileConstants(config: ModelConfig): PlanConstants {
   const values = new Map<string, string>();
   for (const component of config.components) {
     if (isCalibrated(component)) values.set(`${component.calibration}_model`, component.modelName);
@@ -21,10 +21,10 @@ export function compileConstants(config: ModelConfig, pool: MemoryPool): PlanCon
   if (values.size === 0) return { shape: null, block: null };
   if (!values.has(CONFIG_ID_COLUMN)) values.set(CONFIG_ID_COLUMN, config.modelConfigId);
   const shape = createBlockShape([...values.keys()].map((name) => ({ name, type: DataType.String })));
-  const block = Block.create(pool, shape, 1);
+  // Nobody knows when the last request on the plan is over, so the memory goes with the plan: the requests' pool would miss it for ever.
+  const block = Block.create(new MemoryPool({ maxIdleBytes: 0 }), shape, 1);
   [...values.values()].forEach((value, slot) => {
-    const bytes = new Uint8Array(utf8Size(value));
-    putUtf8(bytes, 0, value);
+    const bytes = utf8Bytes(value);
     if (bytes.length === 0) block.markCell(0, slot, CellStatus.missing);
     else block.setBytes(0, slot, bytes, 0, bytes.length, CellStatus.provided);
   });

@@ -4,6 +4,16 @@ import { putBroadcastBytes } from './request-blocks.js';
 import type { InferflowTables } from './request-schema.js';
 import type { Violations } from './violations.js';
 
+/*
+ * An entity of three ids with one feature, and its place in block 0, whose heap is the message: a row is words of 32 bits, two a slot.
+ *
+ *   message      0a name | 12 id 0 | 12 id 1 | 12 id 2 | 1a feature: 0a name | 12 value 0 | 12 value 1 | 12 value 2
+ *   row r        … | 2 × slot: where id r starts in the message | its length | … | 2 × featureSlots[0]: value r | its length | …
+ *                └ word r × stride / 4                            └ 0 = missing
+ *
+ * An entity of one id for all rows is one cell of the broadcast block, whose heap is its own: the id is copied there.
+ */
+
 const named = new NamedTextsScan();
 const features = new PositionList();
 const oneText = new Int32Array(2);

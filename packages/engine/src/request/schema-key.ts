@@ -1,5 +1,14 @@
 import { randomInt } from 'node:crypto';
 
+/*
+ * The key of a typed request with one context feature, `price`, two entries in its target schema and none for slates; words of 32 bits:
+ *
+ *   head | 1 | 5, 'pric', 'e\0\0\0', data type, vector dim | 2 | 9, three words of bytes | 10, three words of bytes | 0
+ *          └ context features                              └ target schema                                         └ slate schema
+ *
+ * Bytes stand behind their length, the last word of them filled up with zeros; an entry of a schema is its bytes in the message.
+ */
+
 /**
  * What a request brings (method, names, types), as words: built while the request is read, hashed and compared four bytes a step,
  * without strings. Reused from request to request.

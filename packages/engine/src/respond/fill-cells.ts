@@ -2,6 +2,15 @@ import { hasValue, type Matrix, refSlot, type Source, type TextStyle } from '@in
 import { isValidUtf8, type ScoreTable } from '@inferflow/proto/hot';
 import type { AnswerColumn } from '../compile/answer-columns.js';
 
+/*
+ * Cell (row, column) of an answer is a range of bytes that stand somewhere already: ranges[2 × (row × columns + column)] is its start in
+ * sources[column], and the number after it its length, 0 where there is no value.
+ *
+ *   bytes, fixed slot       sources[column] = block.memory   start = block row × stride + offset, length = width
+ *   bytes, variable slot    sources[column] = block.heap     start and length are the two u32 at that place in the block row
+ *   texts                   sources[column] = bytes of the column's text (see text-column.ts of matrix), start and length its ranges[2 × row]
+ */
+
 const nothing = new Uint8Array(0);
 
 /** Points a table of byte strings at the stored bytes of some columns. Nothing is copied. */

@@ -1,9 +1,10 @@
 import { OutcomeStatus } from '@inferflow/dag';
 import { CellStatus, type Matrix } from '@inferflow/matrix';
-import { ComponentStatus, cellCountFields, putUtf8, type QualityWriter, utf8Size } from '@inferflow/proto/hot';
+import { ComponentStatus, cellCountFields, type QualityWriter } from '@inferflow/proto/hot';
 import { TargetBlock } from '../compile/model-plan.js';
 import { failureText } from '../failure-text.js';
 import type { RequestRun } from '../run/request-run.js';
+import { utf8Bytes } from '../utf8-bytes.js';
 
 /** Status codes in the field order of `CellCounts`. */
 const countedStatuses: readonly CellStatus[] = cellCountFields.map((name) => CellStatus[name]);
@@ -43,9 +44,9 @@ export function statusOf(run: RequestRun, index: number): ComponentStatus {
 /** Why a component did not end well, as answers report it; null = it did. */
 export function reasonOf(run: RequestRun, index: number): Uint8Array | null {
   const because = run.skippedBecause[index] as number;
-  if (because >= 0) return encode(`dependency: ${run.bound.plan.components[because]?.name ?? ''} failed`);
+  if (because >= 0) return utf8Bytes(`dependency: ${run.bound.plan.components[because]?.name ?? ''} failed`);
   const failure = run.failures[index] ?? firstFault(run, index);
-  if (failure !== null) return encode(failureText(failure));
+  if (failure !== null) return utf8Bytes(failureText(failure));
   if (run.outcomes.status(index) !== OutcomeStatus.skipped) return null;
   return run.states[index] === null ? noSlates : noRows;
 }
@@ -76,11 +77,5 @@ function addCounts(matrix: Matrix, except: number): void {
 }
 
 const nothing = new Uint8Array(0);
-const noSlates = encode('no slates in this request');
-const noRows = encode('no rows to work on');
-
-function encode(text: string): Uint8Array {
-  const bytes = new Uint8Array(utf8Size(text));
-  putUtf8(bytes, 0, text);
-  return bytes;
-}
+const noSlates = utf8Bytes('no slates in this request');
+const noRows = utf8Bytes('no rows to work on');

@@ -1,9 +1,9 @@
 import type { Failure, RowFaults } from '@inferflow/components';
 import type { Slate } from '@inferflow/matrix';
 import { DefaultedRow } from '@inferflow/matrix';
-import { putUtf8, utf8Size } from '@inferflow/proto/hot';
 import { failureText } from '../failure-text.js';
 import type { RequestRun } from '../run/request-run.js';
+import { utf8Bytes } from '../utf8-bytes.js';
 import type { UnreadableTexts } from './fill-cells.js';
 
 /** A row lists this many causes; the rest is counted. A failing store behind twenty components must not blow up an answer. */
@@ -144,8 +144,7 @@ class RowTexts {
       const whole = more > 0 ? `${text}; and ${more} more` : text;
       let bytes = known.get(whole);
       if (bytes === undefined) {
-        bytes = new Uint8Array(utf8Size(whole));
-        putUtf8(bytes, 0, whole);
+        bytes = utf8Bytes(whole);
         known.set(whole, bytes);
       }
       return bytes;
