@@ -18,11 +18,13 @@ interface ExpectedOutput {
 
 const scratch = new RawScratch();
 const encoder = new TextEncoder();
+const noBytes = new Uint8Array(0);
 const textLengthBytes = 4;
 
 /**
  * Cuts scores out of model answers: outputs by name, rows by position, every datatype, raw and typed contents. `open` checks an output
- * against what was declared; only then `place` copies rows. One answer at a time.
+ * against what was declared; only then `place` copies rows. One answer at a time, read without waiting: what `open` found may be gone at the
+ * end of the turn.
  */
 export class OutputReader {
   readonly outputs: readonly ExpectedOutput[];
@@ -31,7 +33,7 @@ export class OutputReader {
   /** Why the last `open` said no. */
   problem = '';
   #output: ExpectedOutput | null = null;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = noBytes;
   #at = 0;
   #end = 0;
   #rowBytes = 0;
@@ -165,7 +167,9 @@ export class OutputReader {
   #findBytes(message: Uint8Array, answer: InferAnswer, output: number, datatype: string, total: number): boolean {
     const contents = answer.contentsStart(output);
     if (contents >= 0 && answer.contentsEnd(output) > contents) {
-      if (readTypedContents(message, contents, answer.contentsEnd(output), datatype, scratch) !== total) return false;
+      const count = readTypedContents(message, contents, answer.contentsEnd(output), datatype, total, scratch);
+      if (scratch.isLarge) queueMicrotask(() => this.#letGo());
+      if (count !== total) return false;
       this.#bytes = scratch.bytes;
       this.#at = 0;
       this.#end = scratch.length;
@@ -180,6 +184,12 @@ export class OutputReader {
     this.#at = 0;
     this.#end = 0;
     return total === 0;
+  }
+
+  /** An unusually large answer must not be held until the next one, which may never come: readers are kept with the runs they serve. */
+  #letGo(): void {
+    this.#bytes = noBytes;
+    scratch.trim();
   }
 
   /** Where `count` texts that begin at `at` end; −1 when they do not. */

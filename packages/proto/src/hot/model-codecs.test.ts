@@ -109,12 +109,39 @@ describe('model calls', () => {
     const scratch = new RawScratch();
     // int_contents 5 packed, then 300 by itself, then bool_contents, which another datatype skips.
     const contents = Uint8Array.of(0x12, 1, 5, 0x10, 0xac, 2, 0x0a, 1, 1);
-    expect(readTypedContents(contents, 0, contents.length, 'INT16', scratch)).toBe(2);
+    expect(readTypedContents(contents, 0, contents.length, 'INT16', 10, scratch)).toBe(2);
     expect([...scratch.bytes.subarray(0, scratch.length)]).toEqual([5, 0, 0x2c, 1]);
-    expect(readTypedContents(contents, 0, contents.length, 'BOOL', scratch)).toBe(1);
-    expect(readTypedContents(contents, 0, contents.length, 'FP32', scratch)).toBe(0);
-    expect(readTypedContents(contents, 0, contents.length, 'FP16', scratch)).toBe(-1);
-    expect(readTypedContents(Uint8Array.of(0x32, 3, 0, 0, 0), 0, 5, 'FP32', scratch)).toBe(-1);
+    expect(readTypedContents(contents, 0, contents.length, 'BOOL', 10, scratch)).toBe(1);
+    expect(readTypedContents(contents, 0, contents.length, 'FP32', 10, scratch)).toBe(0);
+    expect(readTypedContents(contents, 0, contents.length, 'FP16', 10, scratch)).toBe(-1);
+    expect(readTypedContents(Uint8Array.of(0x32, 3, 0, 0, 0), 0, 5, 'FP32', 10, scratch)).toBe(-1);
+  });
+
+  it.each([
+    ['packed varints', 'INT64', [0x1a, 3, 1, 2, 3]],
+    ['packed floats', 'FP32', [0x32, 12, ...new Array<number>(12).fill(0)]],
+    ['varints one at a time', 'INT8', [0x10, 1, 0x10, 2, 0x10, 3]],
+    ['texts', 'BYTES', [0x42, 1, 65, 0x42, 0, 0x42, 1, 66]],
+    ['some packed, some not', 'UINT16', [0x22, 2, 1, 2, 0x20, 3]],
+  ])('typed contents of more elements than may be are refused: %s', (_name, datatype, wire) => {
+    const scratch = new RawScratch();
+    const read = (most: number) => readTypedContents(Uint8Array.from(wire), 0, wire.length, datatype, most, scratch);
+    expect([4, 3, 2, 0].map(read)).toEqual([3, 3, -1, -1]);
+  });
+
+  it('typed contents are not expanded beyond the elements that may be', () => {
+    const scratch = new RawScratch();
+    const tags = Uint8Array.of(0x1a, 0x80, 0x80, 0x40);
+    const contents = new Uint8Array(tags.length + (1 << 20));
+    contents.set(tags);
+    expect(readTypedContents(contents, 0, contents.length, 'INT64', 5, scratch)).toBe(-1);
+    expect(scratch.length).toBe(5 * 8);
+    expect(scratch.bytes.length).toBe(1024);
+    // As many as there may be take eight times the message, and are let go of when they were read.
+    expect(readTypedContents(contents, 0, contents.length, 'INT64', 1 << 20, scratch)).toBe(1 << 20);
+    expect([scratch.length, scratch.isLarge]).toEqual([1 << 23, true]);
+    scratch.trim();
+    expect([scratch.length, scratch.bytes.length, scratch.isLarge]).toEqual([0, 1024, false]);
   });
 });
 

@@ -34,10 +34,26 @@ const forms: ReadonlyMap<string, ContentsForm> = new Map<string, ContentsForm>([
   ['BYTES', { field: 8, width: 0, wire: 'bytes' }],
 ]);
 
+const firstBytes = 1024;
+/** A scratch that is kept is no larger. */
+const mostKeptBytes = 1 << 20;
+
 /** Memory that typed contents are put into as raw contents; grows, and is good until the next use. */
 export class RawScratch {
-  bytes = new Uint8Array(1024);
+  bytes = new Uint8Array(firstBytes);
   length = 0;
+
+  /** More than 1 MiB: to be given up with {@link RawScratch.trim} once what is in it was read. */
+  get isLarge(): boolean {
+    return this.bytes.length > mostKeptBytes;
+  }
+
+  /** Lets go of memory that only an unusually large use needed. */
+  trim(): void {
+    if (!this.isLarge) return;
+    this.bytes = new Uint8Array(firstBytes);
+    this.length = 0;
+  }
 
   /** Room for `more` bytes behind what is there. */
   reserve(more: number): void {
@@ -51,9 +67,17 @@ export class RawScratch {
 
 /**
  * Turns `InferTensorContents` (`message[start, end)`) into what raw contents of this datatype would be. Returns the number of elements;
- * −1 if malformed, or the datatype has no typed form. Fields of other datatypes are skipped.
+ * −1 if malformed, if there are more than `maxElements` (nothing beyond them is expanded), or the datatype has no typed form. Fields of
+ * other datatypes are skipped.
  */
-export function readTypedContents(message: Uint8Array, start: number, end: number, datatype: string, scratch: RawScratch): number {
+export function readTypedContents(
+  message: Uint8Array,
+  start: number,
+  end: number,
+  datatype: string,
+  maxElements: number,
+  scratch: RawScratch,
+): number {
   scratch.length = 0;
   const form = forms.get(datatype);
   if (form === undefined) return -1;
@@ -73,11 +97,13 @@ export function readTypedContents(message: Uint8Array, start: number, end: numbe
       if (length < 0) return -1;
       const from = readEnd;
       at = from + length;
-      const added = form.wire === 'bytes' ? putText(message, from, at, scratch) : putPacked(message, from, at, form, scratch);
+      const room = maxElements - count;
+      const added = form.wire === 'bytes' ? putText(message, from, at, room, scratch) : putPacked(message, from, at, room, form, scratch);
       if (added < 0) return -1;
       count += added;
       continue;
     }
+    if (count === maxElements) return -1;
     at = putOne(message, readEnd, end, form, wireType, scratch);
     if (at < 0) return -1;
     count++;
@@ -85,7 +111,9 @@ export function readTypedContents(message: Uint8Array, start: number, end: numbe
   return count;
 }
 
-function putText(message: Uint8Array, from: number, to: number, scratch: RawScratch): number {
+/** One text; returns 1, −1 if there is no room for one. */
+function putText(message: Uint8Array, from: number, to: number, room: number, scratch: RawScratch): number {
+  if (room < 1) return -1;
   const length = to - from;
   scratch.reserve(4 + length);
   const { bytes } = scratch;
@@ -99,10 +127,11 @@ function putText(message: Uint8Array, from: number, to: number, scratch: RawScra
   return 1;
 }
 
-function putPacked(message: Uint8Array, from: number, to: number, form: ContentsForm, scratch: RawScratch): number {
+/** Elements of a packed field; returns their number, −1 if malformed or there are more than `room`. */
+function putPacked(message: Uint8Array, from: number, to: number, room: number, form: ContentsForm, scratch: RawScratch): number {
   if (form.wire === 'fixed') {
     const count = (to - from) / form.width;
-    if (!Number.isInteger(count)) return -1;
+    if (!Number.isInteger(count) || count > room) return -1;
     scratch.reserve(to - from);
     scratch.bytes.set(message.subarray(from, to), scratch.length);
     scratch.length += to - from;
@@ -111,6 +140,7 @@ function putPacked(message: Uint8Array, from: number, to: number, form: Contents
   let count = 0;
   let at = from;
   while (at < to) {
+    if (count === room) return -1;
     at = putOne(message, at, to, form, 0, scratch);
     if (at < 0) return -1;
     count++;

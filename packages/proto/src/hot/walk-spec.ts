@@ -1,3 +1,12 @@
+/*
+ * What a walk over an answered row knows beforehand, for three columns of which the second was not asked for: what to expect, and where it goes.
+ *
+ *   answered row    12 04 w w w w | 12 03 'r' 'e' 'd' | 12 09 «text»            exactBytes = −1, as two lengths are not known
+ *   kinds           fixed         | ignored           | variable
+ *   decoded row     offsets[0]: w w w w | offsets[2]: start in the message, length (u32 each)
+ *   table.columns   0x0412, 1, offset, 4, slot | 0x10000, 0, 0, 0, −1 | 0x10000, 2, offset, 8, slot     tag and length in one compare, or none
+ */
+
 /** Where the cells of one answered column go. */
 export interface WalkColumn {
   /** Slot in the row layout; −1 = nobody asked for this column. */

@@ -4,6 +4,16 @@
  * says −1 when the bytes are malformed or end too early.
  */
 
+/*
+ * A message is fields one after the other; numbers are varints: seven bits a byte, lowest first, with 0x80 in all bytes but the last.
+ *
+ *   field                        tag: varint of field × 8 + wire type | value          ac 02 = 0x2c + 2 × 128 = 300
+ *   value of wire type 0         varint of at most ten bytes                           readVarint, readSigned32, readSigned64
+ *                      2         length (varint) | so many bytes                       readLength
+ *                      5, 1      four bytes | eight bytes, little-endian               readFixed32
+ *                      3         fields | tag of the same field with wire type 4       skipField
+ */
+
 /** What {@link readVarint} answers for every value it cannot hold exactly: 2^53. */
 export const SATURATED = 2 ** 53;
 

@@ -3,6 +3,15 @@
  * caller owns and has made large enough. Every put answers the next position.
  */
 
+/*
+ * A field is its tag (varint of field × 8 + wire type) and its value; a varint is seven bits a byte, lowest first, with 0x80 in all but the last.
+ *
+ *   number 300 in field 2     10 | ac 02                              putTag, putVarint
+ *   int32 −2 in field 2       10 | fe ff ff ff ff ff ff ff ff 01      putTag, putSigned32: ten bytes for all below 0
+ *   text 'ab' in field 2      12 02 | 'a' 'b'                         putLength, then putUtf8 or putBytes
+ *   float 1 in field 2        15 | 00 00 80 3f                        putTag, putFloat32; a double is eight bytes with wire type 1
+ */
+
 /** Bytes of a varint of `value`: an integer from 0 to 2^53. */
 export function varintSize(value: number): number {
   if (value < 0x80) return 1;
