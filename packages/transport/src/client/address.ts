@@ -32,6 +32,7 @@ export class Address implements ConnectionOwner {
   readonly #draining = new Set<Connection>();
   /** Connections that were told of as connected: each is told of once more when it is gone. */
   readonly #told = new Set<Connection>();
+  readonly #ageTimers = new Map<Connection, NodeJS.Timeout>();
   /** Failures in a row, of connecting as well as of calls. */
   #failures = 0;
   /** Connections in a row that failed or were lost before a call on them succeeded. */
@@ -128,6 +129,7 @@ export class Address implements ConnectionOwner {
   connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void {
     const now = performance.now();
     const hadGoodbye = this.#draining.delete(connection);
+    this.#forgetAge(connection);
     this.connections.splice(this.connections.indexOf(connection), 1);
     if (!wasReady) this.#connecting--;
     if (this.#isRetired) {
@@ -172,10 +174,15 @@ export class Address implements ConnectionOwner {
   #limitAge(connection: Connection): void {
     const { maxConnectionAgeMs } = this.#owner.options;
     if (maxConnectionAgeMs === 0) return;
-    const timer = setTimeout(() => {
-      if (this.connections.includes(connection)) connection.drain();
-    }, jitter(maxConnectionAgeMs));
+    const timer = setTimeout(() => connection.drain(), jitter(maxConnectionAgeMs));
     timer.unref();
+    this.#ageTimers.set(connection, timer);
+  }
+
+  /** A timer that is left would keep a lost connection, and what it reads into, until the age has passed. */
+  #forgetAge(connection: Connection): void {
+    clearTimeout(this.#ageTimers.get(connection));
+    this.#ageTimers.delete(connection);
   }
 
   #open(): void {

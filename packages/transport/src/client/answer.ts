@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { type CallFailure, createFailure, failureReasonOf } from '../failure.js';
 import { GrpcCode, grpcCodeOfHttpStatus } from '../grpc-code.js';
 import { decodeGrpcMessage, parseGrpcStatus } from '../grpc-status.js';
+import { isGrpcContentType } from '../is-grpc-content-type.js';
 import { ReadState } from '../message-reader.js';
 
 /** How much of a message has come, whoever reads it. */
@@ -12,13 +13,6 @@ export interface MessageProgress {
   readonly received: number;
   /** Announced length. */
   readonly announced: number;
-}
-
-/** True for `application/grpc` and what may follow it. */
-export function isGrpcContentType(value: string | undefined): boolean {
-  if (value === undefined || !value.startsWith('application/grpc')) return false;
-  const next = value.charCodeAt(16);
-  return value.length === 16 || next === 43 /* + */ || next === 59 /* ; */;
 }
 
 /** The failure that a block of headers or trailers states; `null` when it says OK or holds no status. */

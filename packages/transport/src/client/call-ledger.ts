@@ -30,7 +30,11 @@ export class CallLedger {
   #ending: UnaryCall[] = [];
   #heldBytes = 0;
   #closed = false;
-  #whenIdle: (() => void) | null = null;
+  #whenIdle: Promise<boolean> | null = null;
+  /** Settles {@link CallLedger.close}; `null` before it was called and after it has settled. */
+  #settle: ((isIdle: boolean) => void) | null = null;
+  #graceTimer: NodeJS.Timeout | null = null;
+  #graceEndsAt = Number.POSITIVE_INFINITY;
 
   constructor(upstream: Upstream, name: string, limits: LedgerLimits, onOverloaded: (() => void) | null) {
     this.#upstream = upstream;
@@ -122,11 +126,7 @@ export class CallLedger {
     call.upstream = null;
     call.connection = null;
     call.attempt = null;
-    if (this.#whenIdle !== null && this.inFlight === 0) {
-      const wake = this.#whenIdle;
-      this.#whenIdle = null;
-      wake();
-    }
+    if (this.#settle !== null && this.inFlight === 0) this.#graceOver(true);
   }
 
   /** Ends a call and tells its owner. */
@@ -143,21 +143,34 @@ export class CallLedger {
     if (this.#ending.push(call) === 1) setImmediate(this.#runTurn);
   }
 
-  /** Admits nothing more; resolves when every call has ended, or false after the time given. */
-  async close(graceMs: number): Promise<boolean> {
+  /**
+   * Admits nothing more; resolves when every call has ended, or false after the time given. Called again it gives the same promise, and
+   * the time can only become shorter.
+   */
+  close(graceMs: number): Promise<boolean> {
     this.#closed = true;
-    if (this.inFlight === 0) return true;
-    if (graceMs <= 0) return false;
-    return await new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#whenIdle = null;
-        resolve(false);
-      }, graceMs);
-      this.#whenIdle = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
+    this.#whenIdle ??= new Promise((resolve) => {
+      this.#settle = resolve;
     });
+    if (this.inFlight === 0) this.#graceOver(true);
+    else if (graceMs <= 0) this.#graceOver(false);
+    else this.#boundGrace(graceMs);
+    return this.#whenIdle;
+  }
+
+  #boundGrace(graceMs: number): void {
+    const endsAt = performance.now() + graceMs;
+    if (this.#settle === null || endsAt >= this.#graceEndsAt) return;
+    this.#graceEndsAt = endsAt;
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
+    this.#graceTimer = setTimeout(() => this.#graceOver(false), graceMs);
+  }
+
+  #graceOver(isIdle: boolean): void {
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
+    this.#graceTimer = null;
+    this.#settle?.(isIdle);
+    this.#settle = null;
   }
 
   /** From the connection that had it. */

@@ -242,4 +242,18 @@ describe.each([
     await closed;
     expect(closing.inFlight).toBe(0);
   });
+
+  it('tells everybody who closes it that it is closed, after the shortest time that was given', async () => {
+    const idle = await subject.create();
+    await run(idle, new ProbeCall('hello'));
+    await Promise.all([idle.close(0), idle.close(0)]);
+    const busy = await subject.create();
+    const stuck = run(busy, new ProbeCall('never'));
+    await sleep(10);
+    const began = performance.now();
+    await Promise.all([busy.close(60_000), busy.close(50), busy.close(40_000)]);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(49);
+    expect((await stuck).failure).toMatchObject({ reason: 'unavailable', code: 14 });
+    await busy.close(1000);
+  });
 });

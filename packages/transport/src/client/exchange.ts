@@ -4,11 +4,11 @@
 //   ←  headers, DATA chunks  | flag u8 | length u32 | message |   message-reader.ts
 //      trailers              grpc-status [grpc-message]
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
-import { gunzip } from 'node:zlib';
 import { messageBuffers } from '../buffer-pool.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { parseGrpcStatus } from '../grpc-status.js';
+import { inflateMessage } from '../inflate-message.js';
 import { MessageReader, ReadState } from '../message-reader.js';
 import { plainView } from '../plain-view.js';
 import { bodyFailure, headFailure, incompleteFailure, resetFailure, statusFailure } from './answer.js';
@@ -209,21 +209,10 @@ export class Exchange {
       return;
     }
     this.#isInflating = true;
-    const maxBytes = this.call?.maxAnswerBytes ?? 0;
-    gunzip(this.#reader.message, { maxOutputLength: maxBytes }, (error, message) => {
+    inflateMessage('answer', this.#reader.message, this.call?.maxAnswerBytes ?? 0, (result) => {
       this.#isInflating = false;
-      if (error === null) this.#succeed(plainView(message));
-      else {
-        const isTooLarge = 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
-        const failure = isTooLarge
-          ? createFailure(
-              'malformed',
-              GrpcCode.RESOURCE_EXHAUSTED,
-              `the answer is longer than the limit of ${maxBytes} bytes when decompressed`,
-            )
-          : createFailure('malformed', GrpcCode.INTERNAL, 'the answer is not valid gzip');
-        this.#fail(failure, CallFate.ANSWERED, false);
-      }
+      if (result instanceof Uint8Array) this.#succeed(result);
+      else this.#fail(result, CallFate.ANSWERED, false);
       if (this.#stream.destroyed) this.#reader.release();
     });
   }

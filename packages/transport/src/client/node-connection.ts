@@ -7,16 +7,13 @@ import type { CallFate, Connection, ConnectionOwner, ConnectionTarget } from './
 import { dial } from './dial.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
 import { lostBeforeGreeting } from './lost-before-greeting.js';
+import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
 import type { UnaryCall } from './unary-call.js';
 
 const streamWindow = 8 * 1024 * 1024;
 const connectionWindow = 32 * 1024 * 1024;
 /** Stream ids run out at 2³¹; a connection is replaced before. */
 const lastUsableStream = 0x7000_0000;
-/** Servers (grpc-go) close connections that ping them more than twice without sending anything in between. */
-const mostSilentPings = 2;
-/** … but a peer that may be gone is asked once a minute all the same. */
-const silentPingEveryMs = 60_000;
 
 const requestOptions = { endStream: false } as const;
 
@@ -25,7 +22,7 @@ export function openNodeConnection(target: ConnectionTarget, owner: ConnectionOw
   return new NodeConnection(target, owner);
 }
 
-class NodeConnection implements Connection, ExchangeHost {
+class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
   heard = 0;
   lost: CallFailure | null = null;
   lastStream = -1;
@@ -35,14 +32,10 @@ class NodeConnection implements Connection, ExchangeHost {
   readonly #owner: ConnectionOwner;
   readonly #socket: net.Socket;
   readonly #session: http2.ClientHttp2Session;
+  readonly #silence: SilenceWatch;
   readonly #scheme: string;
   #heads = new WeakMap<CallHead, Record<string, string>>();
   #connectTimer: NodeJS.Timeout | null;
-  #silenceTimer: NodeJS.Timeout | null = null;
-  #pingTimer: NodeJS.Timeout | null = null;
-  #heardAtCheck = 0;
-  #silentPings = 0;
-  #pingedAt = 0;
   #wasReady = false;
   #isDraining = false;
 
@@ -58,6 +51,7 @@ class NodeConnection implements Connection, ExchangeHost {
       settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 65_536 },
     });
     this.#session = session;
+    this.#silence = new SilenceWatch(this, target.keepaliveMs, target.keepaliveTimeoutMs);
     // A TLS alert after the handshake destroys the session, which then waits for ever for its socket to end.
     this.#socket.on('error', (error) => {
       this.#lose(error.message);
@@ -102,7 +96,7 @@ class NodeConnection implements Connection, ExchangeHost {
     call.attempt = new Exchange(this, call, stream, frame);
     const size = call.byteLength + 5;
     stream.end(frame.length === size ? frame : frame.subarray(0, size));
-    if (this.#silenceTimer === null) this.#watchSilence();
+    this.#silence.callStarted();
     if (stream.id !== undefined && stream.id > lastUsableStream) this.drain();
     return true;
   }
@@ -113,7 +107,7 @@ class NodeConnection implements Connection, ExchangeHost {
     const wasUnheard = isDeadline && exchange.heardAtStart === this.heard && this.lost === null;
     exchange.cancel();
     if (!wasUnheard) return;
-    this.#probe();
+    this.#silence.probe();
     this.#owner.callUnheard(this);
   }
 
@@ -124,6 +118,21 @@ class NodeConnection implements Connection, ExchangeHost {
 
   destroy(failure: CallFailure): void {
     this.lost ??= failure;
+    this.#tearDown();
+  }
+
+  ping(): void {
+    const answered = () => this.#silence.pingAnswered();
+    // A session that takes no ping is on its way out, and nobody has to wait for an answer.
+    try {
+      if (this.lost !== null || this.#session.destroyed || !this.#session.ping(answered)) answered();
+    } catch {
+      answered();
+    }
+  }
+
+  peerVanished(message: string): void {
+    this.#lose(message);
     this.#tearDown();
   }
 
@@ -187,8 +196,7 @@ class NodeConnection implements Connection, ExchangeHost {
   #closed(): void {
     this.#lose(this.#wasReady ? 'closed by the peer' : 'closed before HTTP/2 was agreed');
     this.#stopConnectTimer();
-    if (this.#silenceTimer !== null) clearTimeout(this.#silenceTimer);
-    if (this.#pingTimer !== null) clearTimeout(this.#pingTimer);
+    this.#silence.stop();
     const failure = this.lost;
     if (failure !== null) this.#owner.connectionClosed(this, failure, this.#wasReady);
   }
@@ -196,43 +204,5 @@ class NodeConnection implements Connection, ExchangeHost {
   #stopConnectTimer(): void {
     if (this.#connectTimer !== null) clearTimeout(this.#connectTimer);
     this.#connectTimer = null;
-  }
-
-  /** Runs only while calls are open, so an idle connection wakes nobody. */
-  #watchSilence(): void {
-    this.#heardAtCheck = this.heard;
-    this.#silenceTimer = setTimeout(() => {
-      this.#silenceTimer = null;
-      if (this.openStreams === 0 || this.lost !== null) return;
-      if (this.#heardAtCheck === this.heard) this.#probe();
-      else this.#silentPings = 0;
-      this.#watchSilence();
-    }, this.#target.keepaliveMs);
-    this.#silenceTimer.unref();
-  }
-
-  #probe(): void {
-    if (this.#pingTimer !== null || this.lost !== null || this.#session.destroyed) return;
-    if (this.heard > this.#heardAtCheck) this.#silentPings = 0;
-    const now = performance.now();
-    if (this.#silentPings >= mostSilentPings && now - this.#pingedAt < silentPingEveryMs) return;
-    this.#silentPings++;
-    this.#pingedAt = now;
-    this.#heardAtCheck = this.heard;
-    this.#pingTimer = setTimeout(() => {
-      this.#pingTimer = null;
-      this.#lose(`no answer to a ping within ${this.#target.keepaliveTimeoutMs} ms`);
-      this.#tearDown();
-    }, this.#target.keepaliveTimeoutMs);
-    const timer = this.#pingTimer;
-    const stop = () => {
-      clearTimeout(timer);
-      if (this.#pingTimer === timer) this.#pingTimer = null;
-    };
-    try {
-      if (!this.#session.ping(stop)) stop();
-    } catch {
-      stop();
-    }
   }
 }

@@ -28,7 +28,7 @@ export interface Upstream {
   start(call: UnaryCall): void;
   /** Ends a call at once and silently. A call that ended, or runs elsewhere, is ignored. `why` is only for counters. */
   cancel(call: UnaryCall, why?: ScopeEnd): void;
-  /** Refuses new calls, lets open ones end for `graceMs`, fails the rest with `unavailable`. */
+  /** Refuses new calls, lets open ones end for `graceMs`, fails the rest with `unavailable`. Called again it can only shorten the grace. */
   close(graceMs: number): Promise<void>;
   /** What carries streaming methods to the same service; absent where there is nothing. Rejects once the upstream is closed. */
   streams?(): Promise<Transport>;

@@ -2,6 +2,9 @@ import type { LookupAddress } from 'node:dns';
 import { TransportError } from '../errors.js';
 import type { ConnectionFactory, TlsOptions } from './connection.js';
 
+/** 20 days, and 20 % more are still a time that a timer takes: what is above would be over at once. */
+const longestAgeMs = 20 * 24 * 3600 * 1000;
+
 /** What happens to an upstream, for counters and logs. Rare events only: nothing here is per call except retries. */
 export type UpstreamEvent =
   | { readonly kind: 'resolved'; readonly addresses: number }
@@ -38,7 +41,7 @@ export interface UpstreamOptions {
   connectTimeoutMs?: number;
   /** Connections per address; a second one is opened when the peer's stream limit is reached. @default 4 */
   maxConnectionsPerAddress?: number;
-  /** Age at which a connection is left for a new one, ±20 %; calls on it end first. 0 means never. @default 0 */
+  /** Age at which a connection is left for a new one, 20 days at the most, ±20 %; calls on it end first. 0 means never. @default 0 */
   maxConnectionAgeMs?: number;
   /** First delay before an address is tried again; doubles per failure, ±20 %. @default 100 */
   backoffMs?: number;
@@ -111,7 +114,7 @@ export function resolveUpstreamOptions(options: UpstreamOptions): ResolvedUpstre
     dnsRefreshMs: atLeast('dnsRefreshMs', options.dnsRefreshMs ?? 30_000, 1),
     connectTimeoutMs: atLeast('connectTimeoutMs', options.connectTimeoutMs ?? 2000, 1),
     maxConnectionsPerAddress: atLeast('maxConnectionsPerAddress', options.maxConnectionsPerAddress ?? 4, 1),
-    maxConnectionAgeMs: atLeast('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0),
+    maxConnectionAgeMs: Math.min(atLeast('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0), longestAgeMs),
     backoffMs,
     maxBackoffMs: atLeast('maxBackoffMs', options.maxBackoffMs ?? Math.max(10_000, backoffMs), backoffMs),
     setAsideAfter: atLeast('setAsideAfter', options.setAsideAfter ?? 5, 1),

@@ -49,6 +49,7 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
   #cursor = 0;
   #usedAt = Number.NEGATIVE_INFINITY;
   #isClosing = false;
+  #closing: Promise<void> | null = null;
   #onGone: (() => void) | null = null;
   #onReady: (() => void)[] = [];
 
@@ -113,8 +114,14 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     return this.#streams.open();
   }
 
-  async close(graceMs: number): Promise<void> {
-    const isIdle = await this.#ledger.close(graceMs);
+  close(graceMs: number): Promise<void> {
+    const whenIdle = this.#ledger.close(graceMs);
+    this.#closing ??= this.#shut(whenIdle);
+    return this.#closing;
+  }
+
+  async #shut(whenIdle: Promise<boolean>): Promise<void> {
+    const isIdle = await whenIdle;
     this.#isClosing = true;
     this.#streams.close();
     const failure = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name} was closed before it answered`);

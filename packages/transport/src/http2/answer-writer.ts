@@ -7,11 +7,10 @@ import type { BufferPool } from '../buffer-pool.js';
 import type { BodyWriter } from '../client/unary-call.js';
 import { defaultMaxFrame, FrameFlag, FrameType, frameHeadBytes, putFrameHead } from './frames.js';
 import { frameMessage, grpcHeadBytes, messageRoom, putMessage } from './message-writer.js';
-import { type OutSlab, slabBytes } from './out-slab.js';
+import { mostWholeBytes, type OutSlab } from './out-slab.js';
 import type { ServerStream } from './server-stream.js';
 import { SendWindows } from './windows.js';
 
-const mostWholeBytes = slabBytes / 2;
 /** Dynamic table size update to 0: the first byte of a block when the peer has to be told that our table is empty for good. */
 const emptyTable = 0x20;
 const endOfHead = FrameFlag.END_HEADERS;

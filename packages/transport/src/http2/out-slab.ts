@@ -11,6 +11,8 @@ import { type Flushable, turnEnd } from './turn-end.js';
 
 /** Bytes of a slab. */
 export const slabBytes: number = 256 * 1024;
+/** A longer message does not go into a slab whole: it would leave much of the slab before it unused. */
+export const mostWholeBytes: number = slabBytes / 2;
 const mostIdleSlabs = 64;
 
 /** A reusable buffer, under both classes: kernels get the plain array, the socket the `Buffer`. */

@@ -24,7 +24,6 @@ export class Stream extends AnswerMessage {
   /** The block that held the gRPC status. */
   verdict: AnswerHead | null = null;
   isGzip = false;
-  isInflating = false;
   /** Bytes the peer lets us send. May be negative after the peer shrank its windows. */
   sendWindow: number;
   /** Bytes we let the peer send. */

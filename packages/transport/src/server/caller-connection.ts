@@ -19,6 +19,7 @@ import { type OutOwner, OutSlab } from '../http2/out-slab.js';
 import { headersOf, type RequestHead } from '../http2/request-head.js';
 import { ServerSession, type ServerSessionHost, type SessionRefusal } from '../http2/server-session.js';
 import type { ServerStream } from '../http2/server-stream.js';
+import { isGrpcContentType } from '../is-grpc-content-type.js';
 import { refusalOf } from './admission.js';
 import type { HotCallHost } from './hot-call.js';
 import { IdleWatch } from './idle-watch.js';
@@ -146,7 +147,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
     const { contentType } = head;
     const method = head.method === 'POST' && isHotType(contentType) ? options.hot.get(head.path) : undefined;
     if (method === undefined) {
-      if (isGrpc(contentType)) this.session.answerHead(stream, this.#elsewhere.unimplemented);
+      if (isGrpcContentType(contentType.toLowerCase())) this.session.answerHead(stream, this.#elsewhere.unimplemented);
       else new OtherRequest(host, this, stream, this.#elsewhere.head, this.#elsewhere.text, now);
       return;
     }
@@ -309,10 +310,4 @@ function isHotType(contentType: string): boolean {
   if (contentType === grpcType || contentType === protoType) return true;
   const type = contentType.toLowerCase();
   return type === grpcType || type === protoType;
-}
-
-function isGrpc(contentType: string): boolean {
-  if (!contentType.toLowerCase().startsWith(grpcType)) return false;
-  const next = contentType.charAt(grpcType.length);
-  return next === '' || next === '+' || next === ';';
 }

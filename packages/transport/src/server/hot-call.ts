@@ -239,9 +239,10 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.#unsentBytes = unsentBytes;
     load.heldBytes += unsentBytes;
     this.scope.end('done');
+    if (!this.answerPut(unsentBytes)) this.refused('slow-reader');
+    if (this.isGone) return;
     const now = performance.now();
     deadlines.add(this, now + options.sendTimeoutMs, now);
-    if (!this.answerPut(unsentBytes)) this.refused('slow-reader');
   }
 
   #release(): void {

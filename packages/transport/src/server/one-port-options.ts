@@ -28,7 +28,6 @@ export type RefusalReason =
   | 'too-late'
   | 'malformed'
   | 'unauthorized'
-  | 'draining'
   | 'connections'
   | 'handshake-timeout'
   | 'tls-mismatch'
@@ -81,11 +80,17 @@ export interface OnePortOptions {
   maxConnectionAgeMs?: number;
   /** A connection without traffic for this time, 22 days at the most, is closed. 0 means never. @default 600000 */
   idleTimeoutMs?: number;
-  /** Time for the first bytes, TLS and the headers of an HTTP/1.1 request. @default 10000 */
+  /**
+   * Time for the first bytes, TLS and the headers of an HTTP/1.1 request. Over lean HTTP/2 also for the caller's greeting, and for the rest
+   * of a header block that comes in pieces; the latter is refused as `receive-timeout`. @default 10000
+   */
   handshakeTimeoutMs?: number;
   /** Time from the head of a request to its last byte. @default 30000 */
   receiveTimeoutMs?: number;
-  /** Time for a caller to take an answer; then its stream is reset. @default 30000 */
+  /**
+   * Time for a caller to take an answer; then its stream is reset. A connection of lean HTTP/2 that leaves bytes in its socket, and takes
+   * none of them for this time, is closed. @default 30000
+   */
   sendTimeoutMs?: number;
   /** Told of every refusal. Must not throw. */
   onRefused?: (reason: RefusalReason, path: string) => void;
