@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { createFileCallerCheck } from './auth.js';
+
+// The real one, unless a test makes it fail: no file can be made that a test that runs as root must not read.
+vi.mock(import('node:fs'), async (importOriginal) => {
+  const original = await importOriginal();
+  return { ...original, readFileSync: vi.fn(original.readFileSync) as unknown as typeof original.readFileSync };
+});
 
 const sha = (token: string) => createHash('sha256').update(token).digest('hex');
 const headers = (id?: string, token?: string) => (name: string) =>
@@ -12,7 +18,10 @@ const headers = (id?: string, token?: string) => (name: string) =>
 describe('createFileCallerCheck', () => {
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-auth-'));
   const file = join(directory, 'callers');
-  afterEach(() => rmSync(file, { force: true }));
+  afterEach(() => {
+    vi.mocked(readFileSync).mockReset();
+    rmSync(file, { force: true });
+  });
   afterAll(() => rmSync(directory, { recursive: true }));
 
   it('lets in a caller whose token has the listed hash and nobody else', () => {
@@ -42,6 +51,37 @@ describe('createFileCallerCheck', () => {
     expect(check.allows(headers('bb', '2'))).toBe(true);
     expect(reports).toHaveLength(1);
     expect(reports[0]).toContain('line 1');
+  });
+
+  it('tries a version that could not be read again until it can, and reports the problem once each time it comes up', () => {
+    let now = 0;
+    const reports: string[] = [];
+    writeFileSync(file, `a ${sha('1')}\nrevoked ${sha('2')}\n`);
+    const check = createFileCallerCheck(
+      file,
+      (problem) => reports.push(problem),
+      () => now,
+    );
+    const allowsRevoked = () => {
+      now += 2000;
+      return check.allows(headers('revoked', '2'));
+    };
+    const failNext = () =>
+      vi.mocked(readFileSync).mockImplementationOnce(() => {
+        throw new Error('EMFILE: too many open files');
+      });
+    writeFileSync(file, `a ${sha('1')}\n`);
+    failNext();
+    expect(allowsRevoked()).toBe(true);
+    failNext();
+    expect(allowsRevoked()).toBe(true);
+    expect(reports).toEqual([expect.stringContaining('EMFILE')]);
+    expect(allowsRevoked()).toBe(false);
+    writeFileSync(file, `a ${sha('1')}\nrevoked ${sha('2')}\n`);
+    failNext();
+    expect(allowsRevoked()).toBe(false);
+    expect(reports).toHaveLength(2);
+    expect(allowsRevoked()).toBe(true);
   });
 
   it('refuses to start on a file that is missing or malformed, naming every bad line and no token', () => {

@@ -11,23 +11,27 @@ const recheckMs = 1000;
 
 /**
  * Callers from a file with one `caller-id sha256-hex-of-token` a line (`#` starts a comment). The file is looked at again at most once
- * a second; a version that cannot be read or parsed is reported and the last good one stays in force.
+ * a second; while it cannot be read or parsed the last good version stays in force, and each problem is reported when it comes up.
  * @throws ServerStartError when the first version is not usable.
  */
 export function createFileCallerCheck(path: string, report: (problem: string) => void, now: () => number = Date.now): CallerCheck {
   let signature = fileSignature(path);
   let callers = readCallers(path);
   let checkedAt = now();
+  let reported = '';
   function refresh(): void {
     if (now() - checkedAt < recheckMs) return;
     checkedAt = now();
     try {
       const current = fileSignature(path);
-      if (current === signature) return;
+      if (current !== signature) callers = readCallers(path);
+      // Only now: a version that could not be read, say for lack of file descriptors, is tried again, as it may revoke a token.
       signature = current;
-      callers = readCallers(path);
+      reported = '';
     } catch (error) {
-      report(`the callers of INFERFLOW_AUTH_FILE stay as they were: ${(error as Error).message}`);
+      const problem = (error as Error).message;
+      if (problem !== reported) report(`the callers of INFERFLOW_AUTH_FILE stay as they were: ${problem}`);
+      reported = problem;
     }
   }
   return {

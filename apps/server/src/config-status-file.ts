@@ -35,10 +35,11 @@ export class StatusFile {
 
   /** Writes what is due, then nothing more. */
   async close(): Promise<void> {
+    // First: a write that is under way plans the next one when it ends.
+    this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     await this.#writing;
-    this.#isClosed = true;
     if (this.#isDue) await this.#write();
   }
 

@@ -3,9 +3,21 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LogOutput } from './log-output.js';
 import { createLogger } from './logger.js';
+
+const watch = vi.hoisted(() => ({ onBusy: () => {} }));
+// The real one, which also tells when a reader was behind.
+vi.mock(import('node:fs'), async (importOriginal) => {
+  const original = await importOriginal();
+  const write = (fd: number, chunk: Buffer, done: (error: NodeJS.ErrnoException | null, count: number) => void) =>
+    original.write(fd, chunk, (error, count) => {
+      done(error, count);
+      if (error?.code === 'EAGAIN') watch.onBusy();
+    });
+  return { ...original, write: write as typeof original.write };
+});
 
 let directory: string;
 beforeEach(() => {
@@ -28,6 +40,28 @@ describe('LogOutput', () => {
     const lines = readFileSync(file, 'utf8').split('\n');
     expect(lines.slice(0, 500)).toEqual(Array.from({ length: 500 }, (_, line) => `line ${line} ü`));
     expect(lines.slice(500)).toEqual(['last but one', 'last', '']);
+  });
+
+  it('writes at an exit first what a reader that was behind has not taken yet', async () => {
+    const file = join(directory, 'taken');
+    const reader = spawn('cat', { stdio: ['pipe', openSync(file, 'w'), 'ignore'] });
+    const output = new LogOutput((reader.stdin as unknown as { readonly _handle: { readonly fd: number } })._handle.fd);
+    reader.kill('SIGSTOP');
+    const long = `${'long '.repeat(400_000)}\n`;
+    const busy = new Promise<void>((resolve) => {
+      watch.onBusy = resolve;
+    });
+    output.write(long);
+    await busy;
+    output.write('last\n');
+    reader.kill('SIGCONT');
+    output.flushSync();
+    const closed = new Promise((resolve) => reader.once('exit', resolve));
+    reader.stdin?.end();
+    await closed;
+    const taken = readFileSync(file, 'utf8');
+    expect(taken).toHaveLength(long.length + 5);
+    expect(taken.endsWith(' \nlast\n')).toBe(true);
   });
 
   it('holds up nothing when its reader is gone, first noticed or not at the exit', async () => {

@@ -4,6 +4,7 @@ import type { DestinationStream } from 'pino';
 /** Lines that wait for a slow reader, in characters; beyond it lines are dropped rather than memory taken. */
 const mostPending = 16 * 1024 * 1024;
 const patienceMs = 1000;
+const nothing = Buffer.alloc(0);
 
 /**
  * Standard output as log lines need it: written off the event loop, one write at a time, and what waits is written when the process exits.
@@ -12,6 +13,8 @@ const patienceMs = 1000;
 export class LogOutput implements DestinationStream {
   readonly #fd: number;
   #pending = '';
+  /** What a reader that is behind has not taken of the last write, until it is tried again. Older than what is pending. */
+  #rest: Buffer = nothing;
   #isWriting = false;
   #isGone = false;
 
@@ -32,7 +35,8 @@ export class LogOutput implements DestinationStream {
   /** Writes what waits before it returns. */
   flushSync(): void {
     const until = performance.now() + patienceMs;
-    let rest = Buffer.from(this.#pending);
+    let rest = Buffer.concat([this.#rest, Buffer.from(this.#pending)]);
+    this.#rest = nothing;
     this.#pending = '';
     while (rest.length > 0 && !this.#isGone) {
       try {
@@ -45,23 +49,26 @@ export class LogOutput implements DestinationStream {
   }
 
   #writeNext(): void {
-    const chunk = Buffer.from(this.#pending);
-    this.#pending = '';
+    let chunk = this.#rest;
+    this.#rest = nothing;
+    if (chunk.length === 0) {
+      chunk = Buffer.from(this.#pending);
+      this.#pending = '';
+    }
     this.#isWriting = chunk.length > 0;
-    if (this.#isWriting) this.#writeRest(chunk);
+    if (this.#isWriting) this.#writeChunk(chunk);
   }
 
-  #writeRest(chunk: Buffer): void {
+  #writeChunk(chunk: Buffer): void {
     write(this.#fd, chunk, (error, count) => {
       if (error !== null && !isBusy(error)) {
         this.#isGone = true;
         this.#pending = '';
         return;
       }
-      const rest = error === null ? chunk.subarray(count) : chunk;
-      if (rest.length === 0) this.#writeNext();
-      else if (error === null) this.#writeRest(rest);
-      else setTimeout(() => this.#writeRest(rest), 50).unref();
+      this.#rest = error === null ? chunk.subarray(count) : chunk;
+      if (error === null) this.#writeNext();
+      else setTimeout(() => this.#writeNext(), 50).unref();
     });
   }
 }

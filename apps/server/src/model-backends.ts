@@ -9,6 +9,7 @@ const keptMs = 60_000;
 /** Then calls that are under way get as long to end. */
 const closeGraceMs = 60_000;
 
+/** What model servers need. */
 export interface ModelBackendsOptions {
   readonly settings: ServiceSettings;
   /** Where an endpoint names no port. */
