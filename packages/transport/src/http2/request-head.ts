@@ -29,6 +29,9 @@ export interface RequestHead {
 
 const pseudoBits: Readonly<Record<string, number>> = { ':method': 1, ':scheme': 2, ':path': 4, ':authority': 8 };
 const requiredBits = 7;
+const connectForbidsBits = 6;
+/** Of fields that mean one thing, the first counts. */
+const singleFields = new Set(['authorization', 'content-type', 'proxy-authorization', 'user-agent']);
 
 /** Works out what a block means; see {@link RequestHead}. The rules are those of RFC 9113 §8. */
 export function digestRequestHead(fields: readonly string[], isTooLong: boolean): RequestHead {
@@ -64,10 +67,11 @@ export function digestRequestHead(fields: readonly string[], isTooLong: boolean)
         encoding ||= value;
         break;
       case 'grpc-timeout':
-        timeout ??= value;
+        // Two of them are joined, as everywhere, and that is no time.
+        timeout = timeout === undefined ? value : `${timeout}, ${value}`;
         break;
       case 'te':
-        if (value !== 'trailers') problem ||= 'a te header other than trailers';
+        if (value !== 'trailers' && value.toLowerCase() !== 'trailers') problem ||= 'a te header other than trailers';
         break;
       case 'content-length': {
         const length = /^\d{1,15}$/.test(value) ? Number(value) : -1;
@@ -82,6 +86,7 @@ export function digestRequestHead(fields: readonly string[], isTooLong: boolean)
   }
   const trailersProblem = problem === '' && seen !== 0 ? 'a pseudo-header in trailers' : problem;
   if (method === '') problem ||= 'no :method';
+  else if (method === 'CONNECT' && (seen & connectForbidsBits) !== 0) problem ||= 'CONNECT with :scheme or :path';
   else if (method !== 'CONNECT' && ((seen & requiredBits) !== requiredBits || path === '')) problem ||= 'no :scheme or no :path';
   return {
     problem,
@@ -97,12 +102,13 @@ export function digestRequestHead(fields: readonly string[], isTooLong: boolean)
   };
 }
 
-/** The fields of a head as `node:http2` gives them; names that come twice are joined. */
+/** The fields of a head as `node:http2` gives them; names that come twice are joined, unless they can mean one thing only. */
 export function headersOf(fields: readonly string[]): IncomingHttpHeaders {
   const headers: Record<string, string> = Object.create(null);
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
     const known = headers[name];
+    if (known !== undefined && singleFields.has(name)) continue;
     headers[name] = known === undefined ? fields[i + 1]! : `${known}, ${fields[i + 1]!}`;
   }
   return headers;
