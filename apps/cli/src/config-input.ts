@@ -121,7 +121,8 @@ async function isDirectory(path: string, mustExist = true): Promise<boolean> {
   }
 }
 
-async function readText(path: string): Promise<string> {
+/** @throws InputError that names the file */
+export async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {

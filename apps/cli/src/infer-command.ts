@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { ClientError, type PredictCallOptions } from '@inferflow/client';
 import { createNodeInferflowClient } from '@inferflow/client/node';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { callFailureJson, callFailureText } from './call-failure.js';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
+import { readText } from './config-input.js';
 import { inferAnswer } from './infer-answer.js';
 import { type RequestFlags, readInferRequest } from './infer-request.js';
 import { sendInstead } from './wire-request.js';
@@ -62,7 +62,7 @@ export function createInferCommand(io: CommandIo = processIo): Command {
       const options: InferOptions = { ...given, ...(given.json === true && { format: 'json' }) };
       const { request, message } = await readInferRequest(file, options, io);
       const { host, port, isTls } = parseServer(options.server);
-      const tls = options.ca === undefined ? true : { ca: readFileSync(options.ca) };
+      const tls = options.ca === undefined ? true : { ca: await readText(options.ca) };
       const client = createNodeInferflowClient({
         host,
         port,

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Message } from '@bufbuild/protobuf';
 import type { ModelScoreRequest, PairWiseRequest, PointWiseRequest, SlateWiseRequest } from '@inferflow/client';
 import type { CommandIo } from './command-io.js';
+import { readText } from './config-input.js';
 import { isWireJson, readWireRequest } from './wire-request.js';
 
 /** One request of any method, as the typed client takes it. */
@@ -45,7 +45,7 @@ export interface InferRequest {
  * would be ignored in silence. A file may hold the message of the protocol instead, as curl sends it.
  */
 export async function readInferRequest(file: string | undefined, flags: RequestFlags, io: CommandIo): Promise<InferRequest> {
-  const fromFile = file === undefined ? {} : parseObject(file === '-' ? await io.readStdin() : readFileSync(file, 'utf8'), file);
+  const fromFile = file === undefined ? {} : parseObject(file === '-' ? await io.readStdin() : await readText(file), file);
   if (isWireJson(fromFile)) return wireRequest(fromFile, flags);
   return { request: typedRequest(fromFile, flags), message: null };
 }

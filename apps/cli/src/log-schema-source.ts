@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { parseModelConfig } from '@inferflow/config';
 import { buildLogSchema, type LogFeature, logFeature, recordVersion } from '@inferflow/logging';
 import type { CommandIo } from './command-io.js';
-import { InputError, readConfigInputs } from './config-input.js';
+import { InputError, readConfigInputs, readText } from './config-input.js';
 
 /** Where log schemas come from; exactly one is given. */
 export interface SchemaOptions {
@@ -32,7 +31,7 @@ export async function schemaFinder(options: SchemaOptions, io: CommandIo): Promi
 
 /** A file says for which model it is, or is for every record. */
 async function fromFile(path: string, model: string | undefined): Promise<FindSchema> {
-  const answer: unknown = parseJson(await readFile(path, 'utf8'), path);
+  const answer: unknown = parseJson(await readText(path), path);
   const features = featuresOf(answer, path);
   const of = (answer as { readonly model_config_id?: unknown } | null)?.model_config_id;
   return async (modelConfigId) => (typeof of === 'string' && of !== modelConfigId && model === undefined ? undefined : features);
