@@ -52,12 +52,15 @@ try {
   // With --once nothing serves afterwards: the lines are for the next `npm start`.
   const port = once ? '8085' : server.port;
   const url = `http://localhost:${port}`;
+  if (environment.text('INFERFLOW_WORKERS') !== '1')
+    console.log('npm start serves in one process; INFERFLOW_WORKERS is for node apps/server/dist/main.js.');
   // The lean listener has the scoring methods alone; reflection, which buf curl asks for the types, is on the full port.
   const isLean = environment.boolean('INFERFLOW_LEAN_LISTENER');
   const { fullPort } = server;
   const full = fullPort === null ? 'INFERFLOW_FULL_PORT opens a port for the rest' : `everything else on ${fullPort}`;
   const protocols = isLean ? `gRPC and HTTP/1.1; ${full}` : 'gRPC, gRPC-Web, Connect, HTTP';
-  const reflectionUrl = fullPort === null ? url : `http://localhost:${fullPort}`;
+  const schema = isLean && fullPort === null ? '--schema proto ' : '';
+  const bufUrl = fullPort === null ? url : `http://localhost:${fullPort}`;
   console.log(`\n${request.modelConfigId}: ${answer.targets.length} films, best first\n`);
   console.log(renderTable(ranked.columns, ranked.rows));
   const outcomes = answer.quality?.components.map((component) => `${component.name} ${component.status}`).join(', ');
@@ -69,7 +72,7 @@ ${once ? `Run "npm start" and it keeps serving on ${url}` : `Serving on ${url}`}
 
   curl -s ${url}/Predict/InferPointWise -H 'content-type: application/json' -d @examples/movies/requests/rank-drama.connect.json
 
-  npx buf curl --http2-prior-knowledge --protocol grpc ${reflectionUrl}/Predict/InferPointWise -d @examples/movies/requests/rank-drama.connect.json
+  npx buf curl ${schema}--http2-prior-knowledge --protocol grpc ${bufUrl}/Predict/InferPointWise -d @examples/movies/requests/rank-drama.connect.json
 
   metrics: ${url}/metrics    readiness: ${url}/health/ready    what is where: ${url}/
 ${once ? '' : '\nCtrl-C stops it.\n'}`);
@@ -81,7 +84,7 @@ ${once ? '' : '\nCtrl-C stops it.\n'}`);
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
 } catch (error) {
-  const problems = error instanceof ServerStartError ? error.problems : [error.message];
+  const problems = error instanceof ServerStartError ? error.problems : [error.cause ? `${error.message} (${error.cause.message})` : error.message];
   for (const problem of problems) console.error(problem);
   process.exit(1);
 }

@@ -29,3 +29,12 @@ export class ServerStartError extends Error {
     return typeof value === 'object' && value !== null && brand in value;
   }
 }
+
+/** What kept a server from starting, a sentence each: nothing that a stack would add to. `null` when it is a defect instead. */
+export function startProblems(error: unknown): { readonly code: string; readonly problems: readonly string[] } | null {
+  if (error instanceof ServerStartError) return error;
+  // Errors of our libraries say what to do, too: a directory that is not there, a plugin that cannot be read.
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('INFERFLOW_'))) return null;
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return { code: error.code, problems: [`${error.message}${cause}`] };
+}

@@ -9,7 +9,8 @@ import { answerSchema, isSchemaPath } from './log-schema-route.js';
 /** What plain HTTP serves. */
 export interface HttpRoutesOptions {
   /** What `GET /` says this is. */
-  readonly about: { readonly name: string; readonly version: string };
+  /** `schema`: where a caller finds the types. */
+  readonly about: { readonly name: string; readonly version: string; readonly schema: string };
   readonly readiness: Readiness;
   /** What `/metrics` answers. */
   readonly metrics: { readonly contentType: string; parts(): AsyncIterable<string> };
@@ -78,12 +79,12 @@ function isHost(text: string): boolean {
 }
 
 /** What is where, for whoever finds a port and wonders. */
-function index({ name, version }: HttpRoutesOptions['about']): string {
+function index({ name, version, schema }: HttpRoutesOptions['about']): string {
   const content = {
     name,
     version,
     rpc: {
-      schema: 'gRPC reflection',
+      schema,
       post: [Predict, Inferflow].flatMap((service) => service.methods.map((method) => pathOf(service, method))),
     },
     health: ['/health/live', '/health/ready', '/health/self'],

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { ServerStartError } from './errors.js';
+import { startProblems } from './errors.js';
 import { limitHeapGrowth } from './heap-growth.js';
 import { createLogger } from './logger.js';
 import { runServer } from './run-server.js';
@@ -9,10 +9,8 @@ try {
   await runServer(process.env);
 } catch (error) {
   const logger = createLogger('INFO', 'inferflow');
-  if (error instanceof ServerStartError) {
-    for (const problem of error.problems) logger.fatal({ code: error.code }, problem);
-  } else {
-    logger.fatal({ err: error }, 'the server could not start');
-  }
+  const start = startProblems(error);
+  if (start === null) logger.fatal({ err: error }, 'the server could not start');
+  else for (const problem of start.problems) logger.fatal({ code: start.code }, problem);
   process.exit(1);
 }

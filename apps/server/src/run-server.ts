@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { createServer } from './create-server.js';
 import { readEnvironment } from './env.js';
-import { ServerStartError } from './errors.js';
+import { startProblems } from './errors.js';
 import { createLogger } from './logger.js';
 import { runWorkers, WORKER_NUMBER } from './workers/run-workers.js';
 import { processChannel, WorkerLink } from './workers/worker-link.js';
@@ -24,7 +24,8 @@ export async function runServer(source: Readonly<Record<string, string | undefin
   const logger = isWorker ? baseLogger.child({ worker: Number(number) }) : baseLogger;
   const link = isWorker ? new WorkerLink(processChannel(), Number(number)) : null;
   const server = await createServer(environment, logger, link).catch((error: unknown) => {
-    if (link !== null && error instanceof ServerStartError) link.failed(error.code, error.problems);
+    const start = startProblems(error);
+    if (start !== null) link?.failed(start.code, start.problems);
     throw error;
   });
   const stop = (): void => {
