@@ -7,6 +7,9 @@ export interface DeadlineClock {
   atTurnEnd(callback: () => void): void;
 }
 
+/** What is above is over at once, for a timer of Node. */
+export const longestTimerMs = 0x7fffffff;
+
 /** A timer that need not keep the process alive. */
 export interface DeadlineTimer {
   ref(): unknown;

@@ -1,4 +1,4 @@
-import { type DeadlineClock, type DeadlineTimer, systemClock } from './deadline-clock.js';
+import { type DeadlineClock, type DeadlineTimer, longestTimerMs, systemClock } from './deadline-clock.js';
 
 /** What can wait in a {@link DeadlineQueue}. */
 export interface DeadlineEntry {
@@ -15,7 +15,6 @@ const firingSlot = slotCount + 1;
 const lateSlot = slotCount + 2;
 /** An entry that is found so long after its time was found late because the process was busy. */
 const lateByMs = 5;
-const longestTimerMs = 0x7fffffff;
 const firstPlaceCount = 256;
 const none = -1;
 

@@ -3,10 +3,22 @@ import { describe, expect, it } from 'vitest';
 import { GrpcError, TransportError } from './errors.js';
 import { failureReasonOf } from './failure.js';
 import { GrpcCode, grpcCodeName, grpcCodeOfHttpStatus } from './grpc-code.js';
-import { createCallHead, formatGrpcTimeout, parseGrpcTimeout } from './grpc-head.js';
+import { type CallHeadOptions, createCallHead, formatGrpcTimeout, parseGrpcTimeout } from './grpc-head.js';
 import { decodeGrpcMessage, encodeGrpcMessage, parseGrpcStatus, statusTrailers } from './grpc-status.js';
 
 describe('createCallHead', () => {
+  it('sends values without blanks at their ends, for which peers drop the field', () => {
+    const head = createCallHead({
+      path: '/a.B/C',
+      authority: 'h:1',
+      metadata: [
+        ['x-token', ' secret '],
+        ['x-token', 'more '],
+      ],
+    });
+    expect(head.headers['x-token']).toBe('secret,more');
+  });
+
   it('is frozen and complete', () => {
     const head = createCallHead({ path: '/a.B/C', authority: 'h:1', metadata: [['x-a', '1']], acceptGzip: true });
     expect(head.headers).toEqual({
@@ -26,6 +38,7 @@ describe('createCallHead', () => {
     [{ path: 'a.B/C', authority: 'h' }],
     [{ path: '/a.B', authority: 'h' }],
     [{ path: '/a.B/C', authority: '' }],
+    [{ path: '/a.B/C' } as CallHeadOptions],
     [{ path: '/a.B/C', authority: 'h', metadata: [['X-Upper', '1']] as const }],
     [{ path: '/a.B/C', authority: 'h', metadata: [['grpc-timeout', '1']] as const }],
     [{ path: '/a.B/C', authority: 'h', metadata: [[':path', '1']] as const }],

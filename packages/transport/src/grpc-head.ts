@@ -1,4 +1,5 @@
 import { TransportError } from './errors.js';
+import { grpcType } from './is-grpc-content-type.js';
 
 /** The constant part of a call: made once per method and peer, shared by all its calls. */
 export interface CallHead {
@@ -29,7 +30,7 @@ export function createCallHead(options: CallHeadOptions): CallHead {
   const { path, authority } = options;
   if (!/^\/[^/\s]+\/[^/\s]+$/.test(path))
     throw new TransportError('INFERFLOW_TRANSPORT_METADATA_INVALID', `call path "${path}" is not of the form /package.Service/Method`);
-  if (authority === '' || !valuePattern.test(authority))
+  if (typeof authority !== 'string' || authority === '' || !valuePattern.test(authority))
     throw new TransportError('INFERFLOW_TRANSPORT_METADATA_INVALID', `authority of ${path} must be host or host:port`);
   const headers: Record<string, string> = {
     ':method': 'POST',
@@ -37,7 +38,7 @@ export function createCallHead(options: CallHeadOptions): CallHead {
     ':scheme': 'http',
     ':authority': authority,
     te: 'trailers',
-    'content-type': 'application/grpc',
+    'content-type': grpcType,
   };
   if (options.acceptGzip === true) headers['grpc-accept-encoding'] = 'gzip';
   for (const [name, value] of options.metadata ?? []) {
@@ -51,8 +52,10 @@ export function createCallHead(options: CallHeadOptions): CallHead {
         'INFERFLOW_TRANSPORT_METADATA_INVALID',
         `value of metadata "${name}" of ${path} is not printable ASCII; use a name that ends in -bin, with base64`,
       );
+    // Blanks at the ends are no part of a value, and peers drop fields that have them.
+    const trimmed = value.trim();
     const known = headers[name];
-    headers[name] = known === undefined ? value : `${known},${value}`;
+    headers[name] = known === undefined ? trimmed : `${known},${trimmed}`;
   }
   return Object.freeze({ path, headers: Object.freeze(headers) });
 }

@@ -27,3 +27,4 @@ export type {
   SessionEvent,
 } from './server/one-port-options.js';
 export type { HotMethod, ServerCall } from './server/server-call.js';
+export { type Turn, Turns } from './turns.js';

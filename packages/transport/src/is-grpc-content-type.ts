@@ -1,6 +1,12 @@
+/** The media type of gRPC as we write it. */
+export const grpcType = 'application/grpc';
+
+/** The media type of gRPC that names protobuf; who asks with it is answered with it. */
+export const protoType = 'application/grpc+proto';
+
 /** True for `application/grpc` and what may follow it, in lower case. */
 export function isGrpcContentType(value: string | undefined): boolean {
-  if (value === undefined || !value.startsWith('application/grpc')) return false;
-  const next = value.charCodeAt(16);
-  return value.length === 16 || next === 43 /* + */ || next === 59 /* ; */;
+  if (value === undefined || !value.startsWith(grpcType)) return false;
+  const next = value.charCodeAt(grpcType.length);
+  return value.length === grpcType.length || next === 43 /* + */ || next === 59 /* ; */;
 }

@@ -43,6 +43,8 @@ export class Address implements ConnectionOwner {
   #connecting = 0;
   #openedAt = 0;
   #quickGoodbyes = 0;
+  /** The last call that came here found no place, and most likely waits. */
+  #isWanted = false;
   #isRetired = false;
 
   constructor(ip: string, owner: AddressOwner) {
@@ -77,9 +79,13 @@ export class Address implements ConnectionOwner {
     let isFull = false;
     for (const connection of this.connections) {
       if (!connection.isReady) continue;
-      if (connection.openStreams < connection.maxStreams) return connection;
+      if (connection.openStreams < connection.maxStreams) {
+        this.#isWanted = false;
+        return connection;
+      }
       isFull = true;
     }
+    this.#isWanted = true;
     if (isFull && this.#connecting === 0 && this.connections.length < this.#owner.options.maxConnectionsPerAddress) this.#open();
     return null;
   }
@@ -122,8 +128,8 @@ export class Address implements ConnectionOwner {
     if (now - this.#openedAt < quickGoodbyeMs) this.#quickGoodbyes++;
     // A peer that says goodbye again and again right after the greeting is treated as one that cannot be reached.
     if (this.#quickGoodbyes >= mostQuickGoodbyes) this.#connectFailures++;
-    // An idle connection is replaced when the next call comes.
-    if (connection.openStreams > 0) this.#reconnect(now, true);
+    // An idle connection is replaced when the next call comes. One whose last calls have just ended may have others waiting for their places.
+    if (connection.openStreams > 0 || this.#isWanted) this.#reconnect(now, true);
   }
 
   connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void {
@@ -142,7 +148,7 @@ export class Address implements ConnectionOwner {
       this.#countFailure(now);
     }
     this.#owner.addressSuspect();
-    const retryInMs = hadGoodbye ? 0 : this.#reconnect(now, wasReady);
+    const retryInMs = hadGoodbye && !this.#isWanted ? 0 : this.#reconnect(now, wasReady);
     if (wasReady) this.#tellDisconnected(connection, failure);
     else this.#owner.options.onEvent?.({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs });
     this.#owner.hopeFaded(failure);

@@ -25,6 +25,8 @@ export interface AnswerHead {
   /** False when the peer asked not to be retried. */
   readonly mayRetry: boolean;
   readonly isGzip: boolean;
+  /** −1 when there is none. */
+  readonly contentLength: number;
   /** The failure of a block that HTTP/2 forbids, or that is too long. */
   readonly malformed: CallFailure | null;
   /** Name, value, name, value … without the status line. */
@@ -56,6 +58,7 @@ export function digestAnswerHead(fields: readonly string[], isTooLong: boolean):
     if (!namePattern.test(name)) problem ||= 'a bad header name';
     else if (connectionHeaders.has(name)) problem ||= 'a header of HTTP/1.1 connections';
     else if (forbiddenInValue.test(value)) problem ||= 'a bad header value';
+    else if (name === 'content-length' && !/^\d{1,15}$/.test(value)) problem ||= 'a bad content-length';
     const known = headers[name];
     if (known === undefined) headers[name] = value;
     else if (!singleValued.has(name)) headers[name] = `${String(known)}, ${value}`;
@@ -69,6 +72,7 @@ export function digestAnswerHead(fields: readonly string[], isTooLong: boolean):
     headFailure: httpStatus === 0 ? null : headFailure(headers),
     mayRetry: pushback === undefined || pushback === '0',
     isGzip: headers['grpc-encoding'] === 'gzip',
+    contentLength: Number(headers['content-length'] ?? -1),
     malformed: isTooLong
       ? createFailure('malformed', GrpcCode.RESOURCE_EXHAUSTED, 'the headers of the answer are longer than allowed')
       : problem === ''

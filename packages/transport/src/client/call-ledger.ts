@@ -1,3 +1,4 @@
+import { longestTimerMs } from '../deadline-clock.js';
 import { deadlines } from '../deadline-queue.js';
 import { TransportError } from '../errors.js';
 import { type CallFailure, createFailure } from '../failure.js';
@@ -163,7 +164,7 @@ export class CallLedger {
     if (this.#settle === null || endsAt >= this.#graceEndsAt) return;
     this.#graceEndsAt = endsAt;
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
-    this.#graceTimer = setTimeout(() => this.#graceOver(false), graceMs);
+    this.#graceTimer = setTimeout(() => this.#graceOver(false), Math.min(graceMs, longestTimerMs));
   }
 
   #graceOver(isIdle: boolean): void {

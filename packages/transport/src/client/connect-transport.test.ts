@@ -14,6 +14,7 @@ import { createOnePort } from '../server/one-port.js';
 import type { OnePort } from '../server/one-port-options.js';
 import { frame } from '../testing/fault-server.js';
 import { sleep } from '../testing/probe-call.js';
+import { thrownBy } from '../testing/thrown-by.js';
 import { createConnectTransport } from './connect-transport.js';
 import { createLocalUpstream } from './local-upstream.js';
 import { createUpstream, type GrpcUpstream } from './upstream.js';
@@ -136,6 +137,36 @@ describe('createConnectTransport', () => {
     };
     await expect(read()).rejects.toMatchObject({ code: Code.Unimplemented });
     await local.close(0);
+  });
+});
+
+describe('createConnectTransport: options', () => {
+  const untyped = createConnectTransport as unknown as (upstream?: unknown, options?: unknown) => Transport;
+  const authority = 'health';
+
+  it.each([
+    [undefined, 'options is undefined, expected an object with authority'],
+    ['health', 'options is "health", expected an object with authority'],
+    [{}, 'authority is undefined, expected host or host:port, as the service sees it'],
+    [{ authority: '' }, 'authority is "", expected host or host:port, as the service sees it'],
+    [{ authority: 'two words' }, 'authority is "two words", expected host or host:port, as the service sees it'],
+    [{ authority, metadata: { 'x-caller': 'me' } }, 'metadata is an object, expected a list of [name, value], both texts'],
+    [{ authority, metadata: [['x-caller']] }, 'metadata is a list, expected a list of [name, value], both texts'],
+    [{ authority, defaultTimeoutMs: Number.NaN }, 'defaultTimeoutMs is NaN, expected a number, at least 0'],
+    [{ authority, maxAnswerBytes: '1' }, 'maxAnswerBytes is "1", expected a number, at least 0'],
+    [{ authority, streams: {} }, 'streams is an object, expected a Connect transport'],
+  ])('refuses %j', (options, problem) => {
+    expect(thrownBy(() => untyped(upstream, options))).toMatchObject({
+      code: 'INFERFLOW_TRANSPORT_OPTIONS_INVALID',
+      message: `Connect transport: ${problem}`,
+    });
+  });
+
+  it('names every bad one at once, an upstream that is none first', () => {
+    expect(thrownBy(() => untyped({ authority }, { defaultTimeoutMs: -1 })).message).toMatch(
+      /^Connect transport: upstream is an object, expected what createUpstream .*; authority is undefined.*; defaultTimeoutMs is -1/,
+    );
+    expect(thrownBy(() => untyped()).code).toBe('INFERFLOW_TRANSPORT_OPTIONS_INVALID');
   });
 });
 

@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import type { CallFailure } from '../failure.js';
 import { type CallHead, createCallHead } from '../grpc-head.js';
+import { isObject, OptionProblems } from '../option-problems.js';
 import { parseStatusDetails } from './status-details.js';
 import { UnaryCall, type Upstream } from './unary-call.js';
 
@@ -14,7 +15,7 @@ export interface ConnectTransportOptions {
   authority: string;
   /** Headers of every call, names in lower case. */
   metadata?: readonly (readonly [string, string])[];
-  /** For unary calls that bring no `timeoutMs`. @default none */
+  /** For unary calls that bring no `timeoutMs`. 0 means none. @default 0 */
   defaultTimeoutMs?: number;
   /** Longer answers fail with RESOURCE_EXHAUSTED. @default 33554432 (32 MiB) */
   maxAnswerBytes?: number;
@@ -27,10 +28,11 @@ export interface ConnectTransportOptions {
 
 /**
  * A Connect `Transport` over an upstream: any client generated for Connect, at the cost of a plain call. Streaming methods
- * are carried by connect-node, see `options.streams`. Headers, trailers and error details arrive as they do over connect-node. Answers are decoded from a copy, so `bytes`
- * fields stay valid.
+ * are carried by connect-node, see `options.streams`. Headers, trailers and error details arrive as they do over connect-node. Answers are
+ * decoded from a copy, so `bytes` fields stay valid. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`.
  */
 export function createConnectTransport(upstream: Upstream, options: ConnectTransportOptions): Transport {
+  checkOptions(upstream, options);
   const heads = new WeakMap<DescMethodUnary, CallHead>();
   const { authority, metadata = [], defaultTimeoutMs, maxAnswerBytes, streams } = options;
   const headOf = (method: DescMethodUnary, header: HeaderInit): CallHead => {
@@ -84,6 +86,28 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
       return await carrier.stream(method, signal, timeoutMs, headers, input, contextValues);
     },
   };
+}
+
+/** Throws with every problem at once. What metadata may hold is checked with each head. */
+function checkOptions(upstream: Upstream, options: ConnectTransportOptions): void {
+  const problems = new OptionProblems('Connect transport');
+  const isUpstream = isObject(upstream) && typeof upstream.start === 'function' && typeof upstream.cancel === 'function';
+  problems.expect(isUpstream, 'upstream', upstream, 'what createUpstream or createLocalUpstream returns');
+  problems.expectOptions(options, 'authority');
+  const { authority, metadata, defaultTimeoutMs, maxAnswerBytes, streams } = options;
+  const isAuthority = typeof authority === 'string' && /^[\x21-\x7e]+$/.test(authority);
+  problems.expect(isAuthority, 'authority', authority, 'host or host:port, as the service sees it');
+  const isList = metadata === undefined || (Array.isArray(metadata) && metadata.every(isField));
+  problems.expect(isList, 'metadata', metadata, 'a list of [name, value], both texts');
+  if (defaultTimeoutMs !== undefined) problems.atLeast('defaultTimeoutMs', defaultTimeoutMs, 0);
+  if (maxAnswerBytes !== undefined) problems.atLeast('maxAnswerBytes', maxAnswerBytes, 0);
+  const isTransport = streams === undefined || (isObject(streams) && typeof streams.stream === 'function');
+  problems.expect(isTransport, 'streams', streams, 'a Connect transport');
+  problems.throwIfAny();
+}
+
+function isField(field: unknown): boolean {
+  return Array.isArray(field) && field.length === 2 && typeof field[0] === 'string' && typeof field[1] === 'string';
 }
 
 interface Answer {

@@ -3,8 +3,8 @@ import tls from 'node:tls';
 import type { ConnectionTarget } from './connection.js';
 
 /**
- * Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`. Errors are the socket's. With `onread`, reads go into
- * that buffer and to that callback instead of `data` events.
+ * Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`, whose outcome {@link alpnProblem} tells. Errors are the
+ * socket's. With `onread`, reads go into that buffer and to that callback instead of `data` events.
  */
 export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Socket | tls.TLSSocket {
   const settings = target.tls;
@@ -37,8 +37,11 @@ export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Soc
   });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
-  socket.once('secureConnect', () => {
-    if (socket.alpnProtocol !== 'h2') socket.destroy(new Error('the peer does not offer HTTP/2 over TLS (ALPN h2)'));
-  });
   return socket;
+}
+
+/** Why HTTP/2 must not begin on a socket that has just connected; `null` when it may. */
+export function alpnProblem(socket: net.Socket): string | null {
+  if (!(socket instanceof tls.TLSSocket) || socket.alpnProtocol === 'h2') return null;
+  return 'the peer does not offer HTTP/2 over TLS (ALPN h2)';
 }

@@ -196,7 +196,8 @@ export class Exchange {
     const wasRefused = rstCode === nghttp2Refused || id === undefined || (host.lastStream >= 0 && id > host.lastStream);
     const refusal = host.lost === null && host.lastStream < 0 ? CallFate.REFUSED : CallFate.UNPROCESSED;
     const failure = host.lost ?? resetFailure(wasRefused ? nghttp2Refused : rstCode);
-    this.#fail(failure, wasRefused ? refusal : CallFate.LOST, true);
+    // Who has begun to answer has processed the call, whatever it says of it then.
+    this.#fail(failure, wasRefused && !this.#hasHead ? refusal : CallFate.LOST, true);
   }
 
   #inflate(): void {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { normal, PeerWorld } from '../testing/peer-world.js';
-import { ProbeCall, run, until } from '../testing/probe-call.js';
+import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
 import { answerFrames, type PeerSocket } from '../testing/raw-peer.js';
 import { goawayFrame, h2Frame, resetFrame, settingsFrame, windowFrame } from '../testing/wire.js';
 
@@ -47,6 +47,35 @@ world.describeBoth('GOAWAY', () => {
     expect((await run(upstream, new ProbeCall('last one'))).text).toBe('last one');
     expect((await run(upstream, new ProbeCall('next'))).text).toBe('next');
     expect(world.peer.connections).toHaveLength(2);
+  });
+
+  it('with the last answer, while other calls wait for its place: they go to the next connection', async () => {
+    const upstream = world.connect({ maxConnectionsPerAddress: 1 });
+    world.peer.greeting = settingsFrame([3, 1]);
+    world.peer.onRequest = (socket, streamId, message) => {
+      if (socket.index > 2) normal(socket, streamId, message);
+      else socket.write(answerFrames(streamId, message).all, goawayFrame(streamId));
+    };
+    await upstream.ready(1000);
+    const calls = await Promise.all(['A', 'B', 'C', 'D', 'E'].map((text) => run(upstream, new ProbeCall(text))));
+    expect(calls.map((call) => call.text)).toEqual(['A', 'B', 'C', 'D', 'E']);
+    // node:http2 tells of the freed place before it tells of the goodbye: a call may be put on the old connection once more.
+    if (world.protocol === 'lean') expect(calls.map((call) => call.writes)).toEqual([1, 1, 1, 1, 1]);
+    expect(world.peer.connections).toHaveLength(4);
+  });
+
+  it('when nobody waits: the next connection is opened for the next call', async () => {
+    const upstream = world.connect({ maxConnectionsPerAddress: 1 });
+    world.peer.greeting = settingsFrame([3, 1]);
+    world.peer.onRequest = (socket, streamId, message) => {
+      normal(socket, streamId, message);
+      if (streamId === 3) socket.write(goawayFrame(streamId));
+    };
+    await Promise.all(['A', 'B'].map((text) => run(upstream, new ProbeCall(text))));
+    await until(() => world.events.some(({ kind }) => kind === 'disconnected'), 'the connection is left');
+    await sleep(20);
+    expect(world.peer.connections).toHaveLength(1);
+    expect((await run(upstream, new ProbeCall('C'))).text).toBe('C');
   });
 });
 

@@ -21,7 +21,7 @@ import { turnEnd } from '../http2/turn-end.js';
 import { inflateMessage } from '../inflate-message.js';
 import { incompleteFailure, resetFailure } from './answer.js';
 import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget } from './connection.js';
-import { dial } from './dial.js';
+import { alpnProblem, dial } from './dial.js';
 import { foreignGreeting, lostBeforeGreeting } from './lost-before-greeting.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
 import type { UnaryCall } from './unary-call.js';
@@ -65,7 +65,9 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#session = new ClientSession(this, this.#out, messageBuffers, target.tls !== null);
     this.#silence = new SilenceWatch(this, target.keepaliveMs, target.keepaliveTimeoutMs);
     this.#socket.once(target.tls === null ? 'connect' : 'secureConnect', () => {
-      if (!this.#socket.destroyed) this.#session.greet();
+      const problem = alpnProblem(this.#socket);
+      if (problem !== null) this.#breakOff(problem);
+      else if (!this.#socket.destroyed) this.#session.greet();
     });
     this.#socket.on('error', (error) => this.#lose(error.message));
     this.#socket.once('end', () => this.#breakOff(this.#closedText()));
@@ -149,7 +151,8 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#startDraining();
     const { lastStream, streams } = this.#session;
     // Youngest first: each is put before the others that wait.
-    for (const stream of streams.list().reverse()) if (stream.id > lastStream) this.streamReset(stream, Http2Code.REFUSED_STREAM);
+    for (const stream of streams.list().reverse())
+      if (stream.id > lastStream) this.streamReset(stream, Http2Code.REFUSED_STREAM, stream.phase === StreamPhase.BODY);
   }
 
   pingAnswered(): void {
@@ -172,7 +175,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#fail(stream, failure, CallFate.ANSWERED, true);
   }
 
-  streamReset(stream: Stream, code: number): void {
+  streamReset(stream: Stream, code: number, hasBegun: boolean): void {
     this.#session.forget(stream);
     if (stream.verdict !== null && stream.verdict.grpcStatus >= 0) {
       this.answerEnded(stream);
@@ -180,7 +183,9 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     }
     this.#hasFreed = true;
     const refusal = this.#isDraining ? CallFate.UNPROCESSED : CallFate.REFUSED;
-    this.#fail(stream, resetFailure(code), code === Http2Code.REFUSED_STREAM ? refusal : CallFate.LOST, true);
+    // Who has begun to answer has processed the call, whatever it says of it then.
+    const isRefused = code === Http2Code.REFUSED_STREAM && !hasBegun;
+    this.#fail(stream, resetFailure(code), isRefused ? refusal : CallFate.LOST, true);
   }
 
   sessionBroken(problem: string): void {
@@ -319,10 +324,12 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#out.close();
     const failure = this.#lost;
     if (failure === null) return;
-    this.#failRefused();
     const { lastStream, streams } = this.#session;
-    for (const stream of streams.list().reverse()) {
-      this.#session.forget(stream);
+    const lost = streams.list().reverse();
+    // All before the first is told of: whoever hears of it may cancel the others, and there is nobody left to send a reset to.
+    for (const stream of lost) this.#session.forget(stream);
+    this.#failRefused();
+    for (const stream of lost) {
       const isUnprocessed = stream.id >= this.#firstUnsent || (lastStream >= 0 && stream.id > lastStream);
       this.#fail(stream, failure, isUnprocessed ? CallFate.UNPROCESSED : CallFate.LOST, true);
     }

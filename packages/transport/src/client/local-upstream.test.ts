@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { messageBuffers } from '../buffer-pool.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
+import { thrownBy } from '../testing/thrown-by.js';
 import { createLocalUpstream } from './local-upstream.js';
 
 afterEach(() => expect(messageBuffers.taken).toBe(0));
@@ -55,6 +56,26 @@ describe('createLocalUpstream', () => {
     for (const kind of [1, 2]) expect((await run(upstream, new ProbeCall(Buffer.from([kind]), 15))).failure?.reason).toBe('deadline');
     await until(() => reasons.length === 2);
     expect(reasons).toEqual(['INFERFLOW_TRANSPORT_DEADLINE', 'INFERFLOW_TRANSPORT_DEADLINE']);
+  });
+
+  it('refuses what is no name, handler or bound', () => {
+    const untyped = createLocalUpstream as unknown as (...given: readonly unknown[]) => unknown;
+    expect(thrownBy(() => untyped('', null, { maxInFlight: Number.NaN }))).toMatchObject({
+      code: 'INFERFLOW_TRANSPORT_OPTIONS_INVALID',
+      message:
+        'local upstream: name is "", expected a text for failures; handler is null, expected a function; maxInFlight is NaN, expected a number, at least 1',
+    });
+    expect(thrownBy(() => untyped('service', () => new Uint8Array(0), null)).message).toContain('options is null');
+  });
+
+  it('waits as long for open calls as it is told, also longer than a timer can', async () => {
+    const upstream = createLocalUpstream('service', async (_path, message) => {
+      await sleep(20);
+      return message;
+    });
+    const answered = run(upstream, new ProbeCall('kept'));
+    await upstream.close(2 ** 31);
+    expect((await answered).text).toBe('kept');
   });
 
   it('reports what a handler throws as an exception', async () => {

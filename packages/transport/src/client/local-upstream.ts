@@ -3,6 +3,7 @@ import type { ScopeEnd } from '../call-scope.js';
 import { GrpcError, TransportError } from '../errors.js';
 import { type CallFailure, createFailure, failureReasonOf } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
+import { OptionProblems } from '../option-problems.js';
 import { plainView } from '../plain-view.js';
 import { CallLedger } from './call-ledger.js';
 import { deliverAnswer } from './deliver.js';
@@ -37,9 +38,15 @@ export interface LocalUpstream extends Upstream {
   readonly running: number;
 }
 
-/** An upstream answered by a function in this process: same contract as a remote one, so deadlines and cancellation hold and nothing is called back inside `start`. */
+/** An upstream answered by a function in this process: same contract as a remote one, so deadlines and cancellation hold and nothing is called back inside `start`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
 export function createLocalUpstream(name: string, handler: LocalHandler, options: LocalUpstreamOptions = {}): LocalUpstream {
-  return new HandlerUpstream(name, handler, options.maxInFlight ?? 4096);
+  const problems = new OptionProblems('local upstream');
+  problems.expect(typeof name === 'string' && name !== '', 'name', name, 'a text for failures');
+  problems.expect(typeof handler === 'function', 'handler', handler, 'a function');
+  problems.expectOptions(options, 'maxInFlight');
+  const maxInFlight = problems.atLeast('maxInFlight', options.maxInFlight ?? 4096, 1);
+  problems.throwIfAny();
+  return new HandlerUpstream(name, handler, maxInFlight);
 }
 
 /** One running handler. Lives on after its call was cancelled, until the handler settles. */

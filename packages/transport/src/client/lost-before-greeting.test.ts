@@ -38,6 +38,12 @@ describe.each(['lean', 'node'] as const)('a peer that expects something else, %s
     ['a bare TLS server, in plaintext', () => tls.createServer({ ...secret, ALPNProtocols: ['h2'] }), false, useTls],
     ['a server that resets, in plaintext', () => answering((socket) => socket.resetAndDestroy()), false, useTls],
     ['a server that answers with an alert, in plaintext', () => answering((socket) => socket.end(alert)), false, useTls],
+    [
+      'a TLS server that agrees on no protocol, over TLS',
+      () => tls.createServer(secret, (socket) => socket.on('error', () => {})),
+      true,
+      /ALPN h2/,
+    ],
     ['a plaintext server, over TLS', () => http2.createServer(), true, usePlain],
     ['a server of HTTP/1.1, over TLS', () => http.createServer(), true, usePlain],
     ['a server that hangs up, over TLS', () => answering((socket) => socket.end()), true, usePlain],

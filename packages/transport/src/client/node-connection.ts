@@ -4,7 +4,7 @@ import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { type CallHead, formatGrpcTimeout } from '../grpc-head.js';
 import type { CallFate, Connection, ConnectionOwner, ConnectionTarget } from './connection.js';
-import { dial } from './dial.js';
+import { alpnProblem, dial } from './dial.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
 import { lostBeforeGreeting } from './lost-before-greeting.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
@@ -55,6 +55,12 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
     // A TLS alert after the handshake destroys the session, which then waits for ever for its socket to end.
     this.#socket.on('error', (error) => {
       this.#lose(error.message);
+      this.#tearDown();
+    });
+    this.#socket.once('secureConnect', () => {
+      const problem = alpnProblem(this.#socket);
+      if (problem === null) return;
+      this.#lose(problem);
       this.#tearDown();
     });
     session.once('connect', () => {
@@ -184,7 +190,8 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
 
   /**
    * Node waits for the socket to end politely; a dead peer never does. At the end of the turn, because destroying a session from inside
-   * one of its own events makes nghttp2 free what it is about to go on with.
+   * one of its own events makes nghttp2 free what it is about to go on with, and a session that hears of TLS after its socket was
+   * destroyed aborts the process.
    */
   #tearDown(): void {
     setImmediate(() => {

@@ -1,9 +1,10 @@
 import type { LookupAddress } from 'node:dns';
-import { TransportError } from '../errors.js';
+import { createSecureContext } from 'node:tls';
+import { isObject, OptionProblems } from '../option-problems.js';
 import type { ConnectionFactory, TlsOptions } from './connection.js';
 
 /** 20 days, and 20 % more are still a time that a timer takes: what is above would be over at once. */
-const longestAgeMs = 20 * 24 * 3600 * 1000;
+const longestMs = 20 * 24 * 3600 * 1000;
 
 /** What happens to an upstream, for counters and logs. Rare events only: nothing here is per call except retries. */
 export type UpstreamEvent =
@@ -22,7 +23,7 @@ export type UpstreamEvent =
 /** Addresses of a host, as `dns.lookup` with `all: true` gives them. */
 export type LookupAll = (host: string, callback: (error: Error | null, addresses: readonly LookupAddress[]) => void) => void;
 
-/** How to reach a remote service. */
+/** How to reach a remote service. Times of more than 20 days, `Infinity` too, count as 20 days. */
 export interface UpstreamOptions {
   /** For failures, logs and metrics. */
   name: string;
@@ -41,11 +42,11 @@ export interface UpstreamOptions {
   connectTimeoutMs?: number;
   /** Connections per address; a second one is opened when the peer's stream limit is reached. @default 4 */
   maxConnectionsPerAddress?: number;
-  /** Age at which a connection is left for a new one, 20 days at the most, ±20 %; calls on it end first. 0 means never. @default 0 */
+  /** Age at which a connection is left for a new one, ±20 %; calls on it end first. 0 means never. @default 0 */
   maxConnectionAgeMs?: number;
   /** First delay before an address is tried again; doubles per failure, ±20 %. @default 100 */
   backoffMs?: number;
-  /** @default 10000 */
+  /** The longest delay between two tries; not below `backoffMs`. @default 10000 */
   maxBackoffMs?: number;
   /** Failures in a row after which an address is set aside. @default 5 */
   setAsideAfter?: number;
@@ -92,40 +93,53 @@ export interface ResolvedUpstreamOptions {
 
 /** Fills in defaults. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID` with every problem at once. */
 export function resolveUpstreamOptions(options: UpstreamOptions): ResolvedUpstreamOptions {
-  const problems: string[] = [];
-  const atLeast = (name: keyof UpstreamOptions, value: number, least: number): number => {
-    if (!(value >= least)) problems.push(`${name} is ${value}, expected at least ${least}`);
-    return value;
-  };
-  if (options.host === '') problems.push('host is empty');
-  if (!Number.isInteger(options.port) || options.port < 1 || options.port > 65_535)
-    problems.push(`port is ${options.port}, expected an integer from 1 to 65535`);
-  const tls = options.tls ?? null;
-  if (tls !== null && (tls.cert === undefined) !== (tls.key === undefined))
-    problems.push('tls.cert and tls.key belong together, one is missing');
-  const backoffMs = atLeast('backoffMs', options.backoffMs ?? 100, 1);
+  const name: unknown = options?.name;
+  const isNamed = typeof name === 'string' && name !== '';
+  const problems = new OptionProblems(isNamed ? `upstream "${name}"` : 'upstream');
+  problems.expectOptions(options, 'name, host and port');
+  problems.expect(isNamed, 'name', name, 'a text for failures and logs');
+  checkPeer(options, problems);
+  const { protocol } = options;
+  problems.expect(protocol === undefined || protocol === 'lean' || protocol === 'node', 'protocol', protocol, '"lean" or "node"');
+  for (const name of ['lookup', 'onEvent', 'connectionFactory'] as const) problems.expectFunction(name, options[name]);
+  const atLeast = (name: keyof UpstreamOptions, value: number, least: number) => problems.atLeast(name, value, least);
+  const time = (name: keyof UpstreamOptions, value: number, least: number) => Math.min(atLeast(name, value, least), longestMs);
+  const backoffMs = time('backoffMs', options.backoffMs ?? 100, 1);
   const resolved: ResolvedUpstreamOptions = {
     name: options.name,
     host: options.host,
     port: options.port,
-    tls,
+    tls: options.tls ?? null,
     maxInFlight: atLeast('maxInFlight', options.maxInFlight ?? 4096, 1),
     maxQueuedBytes: atLeast('maxQueuedBytes', options.maxQueuedBytes ?? 128 * 1024 * 1024, 1),
-    dnsRefreshMs: atLeast('dnsRefreshMs', options.dnsRefreshMs ?? 30_000, 1),
-    connectTimeoutMs: atLeast('connectTimeoutMs', options.connectTimeoutMs ?? 2000, 1),
+    dnsRefreshMs: time('dnsRefreshMs', options.dnsRefreshMs ?? 30_000, 1),
+    connectTimeoutMs: time('connectTimeoutMs', options.connectTimeoutMs ?? 2000, 1),
     maxConnectionsPerAddress: atLeast('maxConnectionsPerAddress', options.maxConnectionsPerAddress ?? 4, 1),
-    maxConnectionAgeMs: Math.min(atLeast('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0), longestAgeMs),
+    maxConnectionAgeMs: time('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0),
     backoffMs,
-    maxBackoffMs: atLeast('maxBackoffMs', options.maxBackoffMs ?? Math.max(10_000, backoffMs), backoffMs),
+    maxBackoffMs: time('maxBackoffMs', options.maxBackoffMs ?? Math.max(10_000, backoffMs), backoffMs),
     setAsideAfter: atLeast('setAsideAfter', options.setAsideAfter ?? 5, 1),
-    setAsideMs: atLeast('setAsideMs', options.setAsideMs ?? 1000, 1),
+    setAsideMs: time('setAsideMs', options.setAsideMs ?? 1000, 1),
     retryRatio: atLeast('retryRatio', options.retryRatio ?? 0.1, 0),
-    keepaliveMs: atLeast('keepaliveMs', options.keepaliveMs ?? 20_000, 1),
-    keepaliveTimeoutMs: atLeast('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? 2000, 1),
+    keepaliveMs: time('keepaliveMs', options.keepaliveMs ?? 20_000, 1),
+    keepaliveTimeoutMs: time('keepaliveTimeoutMs', options.keepaliveTimeoutMs ?? 2000, 1),
     lookup: options.lookup ?? null,
     onEvent: options.onEvent ?? null,
   };
-  if (problems.length > 0)
-    throw new TransportError('INFERFLOW_TRANSPORT_OPTIONS_INVALID', `upstream "${options.name}": ${problems.join('; ')}`);
+  problems.throwIfAny();
   return resolved;
+}
+
+function checkPeer({ host, port, tls }: UpstreamOptions, problems: OptionProblems): void {
+  problems.expect(typeof host === 'string' && host !== '', 'host', host, 'a host name or an IP address');
+  problems.expect(Number.isInteger(port) && port >= 1 && port <= 65_535, 'port', port, 'an integer from 1 to 65535');
+  if (tls === undefined || tls === null) return;
+  problems.expect(isObject(tls), 'tls', tls, 'TLS settings, or null for plaintext');
+  if ((tls.cert === undefined) !== (tls.key === undefined)) problems.add('tls.cert and tls.key belong together, one is missing');
+  try {
+    createSecureContext({ ...(tls.ca && { ca: tls.ca }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) });
+  } catch (error) {
+    // Else the first connection would find out.
+    problems.add(`tls has a certificate or key that cannot be used: ${(error as Error).message}`);
+  }
 }

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { createCallHead } from '../grpc-head.js';
 import { answer, echo, type FaultServer, frame, refuse, reset } from '../testing/fault-server.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
+import { thrownBy } from '../testing/thrown-by.js';
 import { UpstreamWorld } from '../testing/upstream-world.js';
-import { createUpstream } from './upstream.js';
+import { createUpstream, type GrpcUpstream } from './upstream.js';
 
 const { connect, describeBoth, kinds, serve } = new UpstreamWorld();
 
@@ -243,10 +244,23 @@ describeBoth('createUpstream: retries', () => {
   });
 });
 
+describe('createUpstream: ready', () => {
+  it('waits as long as it is told, also longer than a timer can', async () => {
+    const server = await serve();
+    expect(await connect(server.port).ready(Number.POSITIVE_INFINITY)).toBe(true);
+  });
+});
+
 describe('createUpstream: options', () => {
+  it('are needed: without any it throws an error of this package', () => {
+    const untyped = createUpstream as unknown as (options?: unknown) => GrpcUpstream;
+    expect(thrownBy(() => untyped()).code).toBe('INFERFLOW_TRANSPORT_OPTIONS_INVALID');
+    expect(thrownBy(() => untyped({ name: 'x', port: 1 })).message).toMatch(/^upstream "x": host is undefined/);
+  });
+
   it('names every bad one at once', () => {
     expect(() => createUpstream({ name: 'store', host: '', port: 0, maxInFlight: 0, tls: { cert: 'x' } })).toThrow(
-      /upstream "store": host is empty; port is 0.*tls\.cert and tls\.key.*maxInFlight is 0/,
+      /upstream "store": host is "", expected.*; port is 0.*tls\.cert and tls\.key.*maxInFlight is 0/,
     );
   });
 });

@@ -1,5 +1,6 @@
 import type { Transport } from '@connectrpc/connect';
 import type { ScopeEnd } from '../call-scope.js';
+import { longestTimerMs } from '../deadline-clock.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { Address, type AddressOwner } from './address.js';
@@ -31,8 +32,9 @@ export interface GrpcUpstream extends Upstream {
 
 /** A remote gRPC service: pooled HTTP/2 connections to all its addresses. Connects on the first call or `ready`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
 export function createUpstream(options: UpstreamOptions): GrpcUpstream {
+  const resolved = resolveUpstreamOptions(options);
   const factory = options.protocol === 'node' ? openNodeConnection : openLeanConnection;
-  return new RemoteUpstream(resolveUpstreamOptions(options), options.connectionFactory ?? factory);
+  return new RemoteUpstream(resolved, options.connectionFactory ?? factory);
 }
 
 /** Picks a connection for a call, starts it again where {@link RetryRules} say so, bounds what is in flight. */
@@ -98,10 +100,13 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     for (const address of this.#addresses) address.wake();
     if (this.addressesUp > 0) return true;
     return await new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#onReady = this.#onReady.filter((entry) => entry !== wake);
-        resolve(false);
-      }, timeoutMs);
+      const timer = setTimeout(
+        () => {
+          this.#onReady = this.#onReady.filter((entry) => entry !== wake);
+          resolve(false);
+        },
+        Math.min(timeoutMs, longestTimerMs),
+      );
       const wake = () => {
         clearTimeout(timer);
         resolve(this.addressesUp > 0);

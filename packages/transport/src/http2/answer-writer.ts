@@ -9,10 +9,9 @@ import { defaultMaxFrame, FrameFlag, FrameType, frameHeadBytes, putFrameHead } f
 import { frameMessage, grpcHeadBytes, messageRoom, putMessage } from './message-writer.js';
 import { mostWholeBytes, type OutSlab } from './out-slab.js';
 import type { ServerStream } from './server-stream.js';
+import { emptyTable } from './static-table.js';
 import { SendWindows } from './windows.js';
 
-/** Dynamic table size update to 0: the first byte of a block when the peer has to be told that our table is empty for good. */
-const emptyTable = 0x20;
 const endOfHead = FrameFlag.END_HEADERS;
 const endOfStream = FrameFlag.END_HEADERS | FrameFlag.END_STREAM;
 
@@ -73,8 +72,7 @@ export class AnswerWriter {
     const trailersAt = putFrameHead(bytes, end, trailers.length, FrameType.HEADERS, endOfStream, stream.id);
     bytes.set(trailers, trailersAt);
     out.at = trailersAt + trailers.length;
-    windows.connection -= bodyBytes;
-    stream.sendWindow -= bodyBytes;
+    windows.sent(stream, bodyBytes);
     this.#sink.answerEnded(stream, false);
     return 0;
   }

@@ -16,6 +16,11 @@ import type { ServerStream } from './server-stream.js';
 import type { StreamTable } from './stream-table.js';
 import { mostFrameBytes } from './windows.js';
 
+/** Callers with the smallest windows open them, and that of the connection, twice for every frame that they were sent. */
+const bytesPerUpdate = 4 * 1024;
+/** A caller with large windows must not put aside what it does not need. */
+const mostUpdatesPaid = 16 * 1024;
+
 const overflow = 'a window above 2^31 - 1';
 
 /** The session that {@link CallerControls} work for. */
@@ -94,7 +99,7 @@ export class CallerControls {
   }
 
   windowOpened(streamId: number, bytes: Buffer, from: number): void {
-    if (!this.#limits.spend(1)) return;
+    if (!this.#wasPaid() && !this.#limits.spend(1)) return;
     const session = this.#session;
     const { windows } = this.#answers;
     const increment = readUint31(bytes, from);
@@ -109,5 +114,13 @@ export class CallerControls {
     if (increment === 0) session.refuse(stream, Http2Code.PROTOCOL_ERROR);
     else if (windows.openStream(stream, increment)) windows.pump();
     else session.refuse(stream, Http2Code.FLOW_CONTROL_ERROR);
+  }
+
+  /** What was sent pays for the windows that are opened for it. */
+  #wasPaid(): boolean {
+    const { windows } = this.#answers;
+    if (windows.sentBytes < bytesPerUpdate) return false;
+    windows.sentBytes = Math.min(windows.sentBytes, bytesPerUpdate * mostUpdatesPaid) - bytesPerUpdate;
+    return true;
   }
 }

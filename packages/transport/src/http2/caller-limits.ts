@@ -2,7 +2,8 @@
 //
 //   RST_STREAM of its own, and streams we had to refuse           a budget of resets
 //   PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA,
-//   frames of streams that have ended, unknown frames             a budget of control frames; every call earns some
+//   frames of streams that have ended, unknown frames             a budget of control frames; every call earns some, and the DATA that it
+//                                                                 was sent pays for as many WINDOW_UPDATE as that may need
 //   PING and SETTINGS whose answers it does not read              a bound on what waits in the socket
 //
 // Who passes a limit is told ENHANCE_YOUR_CALM, and the connection ends.

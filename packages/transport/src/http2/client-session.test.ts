@@ -109,6 +109,13 @@ describe('ClientSession: requests', () => {
     bench.close();
   });
 
+  it('tells so too where the peer took the table away and gave it back in one frame', () => {
+    const bench = greetedBench([1, 0], [1, 4096]);
+    bench.start();
+    expect(bench.sent().find(({ type }) => type === 1)?.payload[0]).toBe(0x20);
+    bench.close();
+  });
+
   it('waits for the windows of stream and connection', () => {
     const bench = greetedBench([4, 10]);
     bench.start('0123456789');

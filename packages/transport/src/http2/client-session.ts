@@ -47,8 +47,8 @@ export interface SessionHost {
   answerEnded(stream: Stream): void;
   /** The answer cannot be used; the stream was reset. */
   answerRefused(stream: Stream, failure: CallFailure): void;
-  /** The peer reset the stream. */
-  streamReset(stream: Stream, code: number): void;
+  /** The peer reset the stream. `hasBegun` when the headers of an answer had come. */
+  streamReset(stream: Stream, code: number, hasBegun: boolean): void;
   /** The peer broke the protocol: GOAWAY was put, the socket must be closed. */
   sessionBroken(problem: string): void;
 }
@@ -73,6 +73,8 @@ export class ClientSession implements FrameSink {
   readonly #received: ReceiveWindow = new ReceiveWindow(own.connectionWindow);
   /** Streams whose message lies in the read buffer. */
   readonly #inRead: Stream[] = [];
+  /** What content-length promises, by open stream. Beside the streams, because answers hardly ever have one. */
+  readonly #lengths = new Map<number, number>();
   #dataStream: Stream | null = null;
   #nextId = 1;
   /** Table size the peer believes that we use at most. */
@@ -135,6 +137,7 @@ export class ClientSession implements FrameSink {
   forget(stream: Stream): boolean {
     if (!this.streams.remove(stream)) return false;
     stream.phase = StreamPhase.CLOSED;
+    if (this.#lengths.size > 0) this.#lengths.delete(stream.id);
     this.windows.drop(stream);
     return true;
   }
@@ -263,6 +266,7 @@ export class ClientSession implements FrameSink {
     }
     stream.phase = StreamPhase.BODY;
     stream.isGzip = head.isGzip;
+    if (head.contentLength >= 0) this.#lengths.set(stream.id, head.contentLength);
     if (stream.call?.wantsMetadata === true) {
       if (head.hasGrpcStatus) stream.call.answerTrailers = head.fields;
       else stream.call.answerHeaders = head.fields;
@@ -274,10 +278,17 @@ export class ClientSession implements FrameSink {
 
   /** The peer ended the stream. A request it did not want to read to the end is of no use any more. */
   #end(stream: Stream): void {
+    if (this.#lengths.size > 0 && !this.#hasPromisedLength(stream))
+      return this.#refuse(stream, Http2Code.PROTOCOL_ERROR, malformedFailure('a content-length other than that of its DATA'), true);
     const isSent = stream.body === null;
     this.forget(stream);
     if (!isSent) putReset(this.#out, stream.id, Http2Code.CANCEL);
     this.#host.answerEnded(stream);
+  }
+
+  #hasPromisedLength(stream: Stream): boolean {
+    const length = stream.isEmpty ? 0 : grpcHeadBytes + stream.received;
+    return (this.#lengths.get(stream.id) ?? length) === length;
   }
 
   #refuse(stream: Stream, code: Http2Code, failure: CallFailure, isOver = false): void {
@@ -293,8 +304,9 @@ export class ClientSession implements FrameSink {
     const stream = this.streams.get(streamId);
     if (stream === null) return;
     this.heard++;
+    const hasBegun = stream.phase === StreamPhase.BODY;
     this.forget(stream);
-    this.#host.streamReset(stream, readUint32(bytes, from));
+    this.#host.streamReset(stream, readUint32(bytes, from), hasBegun);
   }
 
   #settingsArrived(flags: number, bytes: Buffer, from: number, to: number): void {

@@ -98,6 +98,17 @@ describe('OutSlab', () => {
     out.flush();
     out.send();
   });
+
+  it('drops what is put after its end, and gives the slabs back', async () => {
+    near.destroy();
+    await once(near, 'close');
+    out.close();
+    for (let i = 0; i < 3; i++) put(Buffer.alloc(slabBytes));
+    expect(pool.taken).toBe(3);
+    await until(() => pool.taken === 0, 'the end of the turn');
+    expect(out.backlog).toBe(0);
+    expect(events).toEqual([]);
+  });
 });
 
 describe('OutSlab, broken', () => {

@@ -121,7 +121,7 @@ export class OutSlab implements Flushable {
 
   /** Hands everything to the socket. */
   flush(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed) return this.#drop(false);
     try {
       this.#owner.beforeWrite();
       this.send();
@@ -149,16 +149,20 @@ export class OutSlab implements Flushable {
     }
   }
 
-  /** The socket is gone: slabs it may still have are left to the garbage collector. */
+  /** The socket is gone: slabs it may still have are left to the garbage collector. What is put from now on is dropped when its turn ends. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const isTaken = this.#isStuck;
+    this.#drop(this.#isStuck);
+  }
+
+  #drop(isTaken: boolean): void {
     if (this.#slab !== null) this.#release(this.#slab, isTaken);
     for (const { slab } of this.#full) this.#release(slab, isTaken);
     for (const slab of this.#inFlight) this.#release(slab, true);
     this.#slab = null;
     this.#full = [];
+    this.#fullBytes = 0;
     this.#inFlight = [];
     this.at = 0;
     this.#from = 0;

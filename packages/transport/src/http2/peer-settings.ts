@@ -8,6 +8,10 @@ export class PeerSettings {
   maxStreams: number = largestUint31;
   initialWindow = 65_535;
   maxFrame: number = defaultMaxFrame;
+  /**
+   * The smallest it ever allowed. Even one that it took back at once, in the same frame, has to be answered with a table size update
+   * (RFC 7541 §4.2); larger ones are of no interest, because nothing here adds to its table.
+   */
   headerTableBytes = 4096;
   /** What was wrong with the frame for which {@link PeerSettings.apply} returned a code other than NO_ERROR. */
   problem = '';
@@ -26,7 +30,7 @@ export class PeerSettings {
       const value = readUint32(bytes, at + 2);
       switch (id) {
         case SettingId.HEADER_TABLE_SIZE:
-          this.headerTableBytes = value;
+          this.headerTableBytes = Math.min(this.headerTableBytes, value);
           break;
         case SettingId.ENABLE_PUSH:
           if (value > this.#mostPush) return this.#refuse(Http2Code.PROTOCOL_ERROR, `SETTINGS with push set to ${value}`);

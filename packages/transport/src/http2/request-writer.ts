@@ -9,10 +9,8 @@ import { defaultMaxFrame, FrameFlag, FrameType, frameHeadBytes, putFrameHead } f
 import { frameMessage, grpcHeadBytes, messageRoom, putMessage } from './message-writer.js';
 import { mostWholeBytes, type OutSlab } from './out-slab.js';
 import { putRequestBlock, type RequestBlock } from './request-block.js';
+import { emptyTable } from './static-table.js';
 import type { Stream } from './stream.js';
-
-/** Dynamic table size update to 0: the first byte of a block when the peer has to be told that our table is empty for good. */
-const emptyTable = 0x20;
 
 /** True when a request fits a slab on end, and its headers one frame. */
 export function fitsSlab(block: RequestBlock, bodyBytes: number): boolean {

@@ -77,3 +77,6 @@ export const StaticIndex = {
   STATUS_200: 8,
   CONTENT_TYPE: 31,
 } as const;
+
+/** Dynamic table size update to 0: the first byte of a block when the peer has to be told that our table is empty for good. */
+export const emptyTable = 0x20;

@@ -34,6 +34,8 @@ export class SendWindows<S extends SendingStream<S>> {
   initial: number = defaultWindow;
   /** Largest DATA frame. */
   maxFrame: number = defaultMaxFrame;
+  /** Bytes of DATA that were put, less what whoever reads this has taken into account. */
+  sentBytes = 0;
   readonly #out: OutSlab;
   readonly #pool: BufferPool;
   readonly #bodyEnded: ((stream: S) => void) | null;
@@ -86,6 +88,13 @@ export class SendWindows<S extends SendingStream<S>> {
     return true;
   }
 
+  /** DATA of a stream was put. */
+  sent(stream: S, byteLength: number): void {
+    stream.sendWindow -= byteLength;
+    this.connection -= byteLength;
+    this.sentBytes += byteLength;
+  }
+
   /** Sends what windows and socket allow, in the order the calls came. A stream whose own window is shut leaves the queue until that opens. */
   pump(): void {
     for (let stream = this.#first; stream !== null; stream = this.#first) {
@@ -109,8 +118,7 @@ export class SendWindows<S extends SendingStream<S>> {
       out.bytes.set(body.subarray(stream.bodyAt, stream.bodyAt + length), dataAt);
       out.at = dataAt + length;
       stream.bodyAt += length;
-      stream.sendWindow -= length;
-      this.connection -= length;
+      this.sent(stream, length);
     }
     this.#pool.give(body);
     stream.body = null;

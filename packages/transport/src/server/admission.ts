@@ -5,6 +5,8 @@ import { badTimeout } from '../request-frame.js';
 import type { HotCallHost } from './hot-call.js';
 import type { RefusalReason } from './one-port-options.js';
 import type { RecentRefusal } from './recent-refusal.js';
+import { reportBroken } from './report-broken.js';
+import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import { retryLater } from './retry-later.js';
 import type { HotMethod } from './server-call.js';
 
@@ -32,7 +34,7 @@ export interface CallerRequest {
 export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerRequest, now: number): Refusal | null {
   const { options, load } = host;
   const { timeoutMs, contentLength } = request;
-  const denied = options.unauthorized === null ? null : options.unauthorized(request.headers());
+  const denied = options.unauthorized === null ? null : denialOf(options, method, request);
   if (denied !== null) return { reason: 'unauthorized', status: denied };
   if (Number.isNaN(timeoutMs)) return { reason: 'malformed', status: badTimeout };
   if (contentLength > method.maxMessageBytes + 5)
@@ -51,6 +53,16 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
   if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
   const repeated = request.recent?.of(timeoutMs, now) ?? null;
   return repeated !== null && load.isSaturated(now) && method.sharesRefusals?.(now) === true ? repeated : null;
+}
+
+/** Who cannot be checked is not let in. */
+function denialOf(options: ResolvedOnePortOptions, method: HotMethod, request: CallerRequest): GrpcStatus | null {
+  try {
+    return options.unauthorized?.(request.headers()) ?? null;
+  } catch (error) {
+    reportBroken(options, error, method.path);
+    return { code: GrpcCode.INTERNAL, message: 'the caller could not be checked' };
+  }
 }
 
 function noRoom({ options, load }: HotCallHost): Refusal | null {

@@ -19,7 +19,7 @@ import { type OutOwner, OutSlab } from '../http2/out-slab.js';
 import { headersOf, type RequestHead } from '../http2/request-head.js';
 import { ServerSession, type ServerSessionHost, type SessionRefusal } from '../http2/server-session.js';
 import type { ServerStream } from '../http2/server-stream.js';
-import { isGrpcContentType } from '../is-grpc-content-type.js';
+import { grpcType, isGrpcContentType, protoType } from '../is-grpc-content-type.js';
 import { refusalOf } from './admission.js';
 import type { HotCallHost } from './hot-call.js';
 import { IdleWatch } from './idle-watch.js';
@@ -28,8 +28,6 @@ import { OtherRequest } from './other-request.js';
 import { readInPlace } from './read-in-place.js';
 import { RecentRefusal } from './recent-refusal.js';
 
-const grpcType = 'application/grpc';
-const protoType = 'application/grpc+proto';
 const lingerMs = 1000;
 const agedGraceMs = 60_000;
 

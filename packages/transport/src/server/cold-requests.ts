@@ -1,7 +1,9 @@
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
+import { grpcType } from '../is-grpc-content-type.js';
 import type { OnePortListener } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { ServerLoad } from './server-load.js';
+import { SessionGuard } from './session-guard.js';
 
 /** How often an answered stream whose caller goes on sending is looked at, and how often before it is cut off. */
 const answeredLookMs = 50;
@@ -44,7 +46,9 @@ function boundRequest(request: Http2ServerRequest, response: Http2ServerResponse
   const timer = setTimeout(() => {
     if (!isArriving(stream) || response.headersSent) return;
     options.onRefused?.('receive-timeout', 'other');
+    const guard = SessionGuard.of(stream.session as Parameters<typeof SessionGuard.of>[0]);
     stream.close(constants.NGHTTP2_CANCEL);
+    guard?.streamReset(stream);
   }, options.receiveTimeoutMs);
   timer.unref();
   const stop = () => clearTimeout(timer);
@@ -85,7 +89,7 @@ interface PlainResponse {
 
 function refuse(contentType: string, response: PlainResponse): void {
   const message = 'the server works on as many requests as it takes';
-  if (contentType.startsWith('application/grpc')) {
+  if (contentType.startsWith(grpcType)) {
     response.writeHead(200, { 'content-type': contentType, 'grpc-status': '8', 'grpc-message': message });
     response.end();
   } else {

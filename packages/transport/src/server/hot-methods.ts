@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { parseGrpcTimeout } from '../grpc-head.js';
+import { grpcType, protoType } from '../is-grpc-content-type.js';
 import { refusalOf } from './admission.js';
 import type { HotCallHost } from './hot-call.js';
 import { NodeCall, refusedOn, refuseStream } from './node-call.js';
@@ -9,7 +10,7 @@ import { SessionGuard } from './session-guard.js';
 /** The hot method a stream is for; `undefined` for everything that must go to the listener untouched. */
 export function hotMethodOf(host: HotCallHost, headers: IncomingHttpHeaders): HotMethod | undefined {
   const contentType = headers['content-type'];
-  if (contentType !== 'application/grpc' && contentType !== 'application/grpc+proto') return undefined;
+  if (contentType !== grpcType && contentType !== protoType) return undefined;
   if (headers[':method'] !== 'POST') return undefined;
   const encoding = headers['grpc-encoding'];
   if (encoding !== undefined && encoding !== 'identity') return undefined;

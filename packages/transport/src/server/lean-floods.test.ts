@@ -115,6 +115,29 @@ describe('lean listener: floods', () => {
     await othersAreServed(port);
   });
 
+  it('takes as many WINDOW_UPDATE as large answers need', async () => {
+    const port = await serve();
+    const caller = attack(port, [4, 2_000_000]);
+    const answers = 80;
+    let asked = 0;
+    let received = 0;
+    let opened = 0;
+    const goOn = () => {
+      for (; asked < answers && asked * 1_000_000 < received + 4_000_000; asked++) caller.write(call(2 * asked + 1, 'large 1000000'));
+    };
+    caller.socket.on('data', (bytes: Buffer) => {
+      received += bytes.length;
+      const updates: Buffer[] = [];
+      for (; opened + 4096 <= received; opened += 4096) updates.push(windowFrame(0, 4096));
+      caller.write(...updates);
+      goOn();
+    });
+    goOn();
+    await until(() => caller.isClosed || received > answers * 1_000_000, 'answers');
+    expect([caller.goaway, refusals]).toEqual([-1, []]);
+    expect(opened / 4096).toBeGreaterThan(15_000);
+  });
+
   it('ends a CONTINUATION flood', async () => {
     const port = await serve();
     const caller = attack(port);

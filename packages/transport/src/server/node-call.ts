@@ -5,6 +5,7 @@ import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { messageBuffers } from '../buffer-pool.js';
 import type { BodyWriter } from '../client/unary-call.js';
 import { type GrpcStatus, SharedStatus, statusTrailers } from '../grpc-status.js';
+import { grpcType, protoType } from '../is-grpc-content-type.js';
 import { plainView } from '../plain-view.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
 import type { RecentRefusal } from './recent-refusal.js';
@@ -16,8 +17,8 @@ const pooledFrom = 1024;
 const nghttp2NoError = 0;
 const nghttp2Cancel = 8;
 
-const okHead = Object.freeze({ ':status': 200, 'content-type': 'application/grpc' });
-const okProtoHead = Object.freeze({ ':status': 200, 'content-type': 'application/grpc+proto' });
+const okHead = Object.freeze({ ':status': 200, 'content-type': grpcType });
+const okProtoHead = Object.freeze({ ':status': 200, 'content-type': protoType });
 const okTrailers = Object.freeze({ 'grpc-status': '0' });
 const withTrailers = Object.freeze({ waitForTrailers: true, sendDate: false });
 const withoutBody = Object.freeze({ endStream: true, sendDate: false });
@@ -156,6 +157,7 @@ export class NodeCall extends HotCall {
 
   protected resetStream(): void {
     this.#stream.close(nghttp2Cancel);
+    this.#guard?.streamReset(this.#stream);
   }
 
   protected answerPut(unsentBytes: number): boolean {

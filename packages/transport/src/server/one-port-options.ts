@@ -49,7 +49,7 @@ export type SessionEvent =
   | { readonly kind: 'reset-limit'; readonly resets: number }
   | { readonly kind: 'error'; readonly message: string };
 
-/** A listener for every protocol on one port. */
+/** A listener for every protocol on one port. Times of more than 22 days, `Infinity` too, count as 22 days. */
 export interface OnePortOptions {
   /** Methods served on the core stream API. */
   hot: readonly HotMethod[];
@@ -76,9 +76,9 @@ export interface OnePortOptions {
   maxConnections?: number;
   /** Streams at once on one connection. @default 1024 */
   maxConcurrentStreams?: number;
-  /** A connection is asked to leave after this time, ±10 %, and after 22 days at the latest. 0 means never. @default 0 */
+  /** A connection is asked to leave after this time, ±10 %. 0 means never. @default 0 */
   maxConnectionAgeMs?: number;
-  /** A connection without traffic for this time, 22 days at the most, is closed. 0 means never. @default 600000 */
+  /** A connection without traffic for this time is closed. 0 means never. @default 600000 */
   idleTimeoutMs?: number;
   /**
    * Time for the first bytes, TLS and the headers of an HTTP/1.1 request. Over lean HTTP/2 also for the caller's greeting, and for the rest
@@ -88,19 +88,19 @@ export interface OnePortOptions {
   /** Time from the head of a request to its last byte. @default 30000 */
   receiveTimeoutMs?: number;
   /**
-   * Time for a caller to take an answer; then its stream is reset. A connection of lean HTTP/2 that leaves bytes in its socket, and takes
-   * none of them for this time, is closed. @default 30000
+   * Time for a caller to take an answer; then its stream is reset. A connection that leaves bytes in its socket, and takes none of them for
+   * this time, is closed. @default 30000
    */
   sendTimeoutMs?: number;
   /** Told of every refusal. Must not throw. */
   onRefused?: (reason: RefusalReason, path: string) => void;
   /** Told of connections. Must not throw. */
   onSession?: (event: SessionEvent) => void;
-  /** Told when a hot method threw; the caller got INTERNAL. Must not throw. @default a process warning */
+  /** Told when a hot method or `unauthorized` threw; the caller got INTERNAL. Must not throw. @default a process warning */
   onError?: (error: unknown, path: string) => void;
   /** The status of a hot call whose body is not one message. @default INVALID_ARGUMENT with the text */
   malformed?: (message: string) => GrpcStatus;
-  /** Checks the headers of a hot call before it is read; a status refuses it. */
+  /** Checks the headers of a hot call before it is read; a status refuses it, and so does a throw. */
   unauthorized?: (headers: IncomingHttpHeaders) => GrpcStatus | null;
 }
 

@@ -233,6 +233,20 @@ overBoth('hot calls', () => {
     expect(last().inFlight).toBe(0);
   });
 
+  it('refuses callers that cannot be checked, and goes on', async () => {
+    const told: unknown[] = [];
+    const port = await serve({
+      unauthorized: (headers) => {
+        if (headers['inferflow-auth-token'] === 'bad') throw new Error('no such file');
+        return null;
+      },
+      onError: (error, path) => void told.push(path, (error as Error).message),
+    });
+    expect((await raw(port, [frame(Buffer.from('x'))], { 'inferflow-auth-token': 'bad' })).status).toBe('13');
+    expect((await raw(port, [frame(Buffer.from('x'))], { 'inferflow-auth-token': 'good' })).status).toBe('0');
+    expect(told).toEqual([hotPath, 'no such file']);
+  });
+
   it('refuses calls above its bound and unauthorized ones before their message', async () => {
     const port = await serve({
       maxInFlight: 3,

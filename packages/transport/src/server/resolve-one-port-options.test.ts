@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { TransportError } from '../errors.js';
+import { thrownBy } from '../testing/thrown-by.js';
+import type { OnePortOptions } from './one-port-options.js';
 import { resolveOnePortOptions } from './resolve-one-port-options.js';
 
+const times = ['maxConnectionAgeMs', 'idleTimeoutMs', 'handshakeTimeoutMs', 'receiveTimeoutMs', 'sendTimeoutMs'] as const;
 const options = { hot: [], listener: () => {}, maxInFlight: 10 };
 
 describe('resolveOnePortOptions', () => {
   it('keeps ages and idle times within what a timer takes: a longer one would be over at once', () => {
     for (const ms of [30 * 24 * 3600 * 1000, Number.POSITIVE_INFINITY]) {
-      const { maxConnectionAgeMs, idleTimeoutMs } = resolveOnePortOptions({ ...options, maxConnectionAgeMs: ms, idleTimeoutMs: ms });
-      for (const resolved of [maxConnectionAgeMs * 1.1, idleTimeoutMs]) {
-        expect(resolved).toBeLessThan(2 ** 31);
+      for (const name of times) {
+        const resolved = resolveOnePortOptions({ ...options, [name]: ms })[name];
+        expect(resolved * 1.1).toBeLessThan(2 ** 31);
         expect(resolved).toBeGreaterThan(20 * 24 * 3600 * 1000);
       }
     }
@@ -20,13 +22,21 @@ describe('resolveOnePortOptions', () => {
   });
 
   it('tells all that is wrong at once', () => {
-    let told: unknown;
-    try {
-      resolveOnePortOptions({ ...options, maxInFlight: 0, idleTimeoutMs: -1 });
-    } catch (error) {
-      told = error;
-    }
-    expect(told).toBeInstanceOf(TransportError);
-    expect((told as TransportError).message).toMatch(/maxInFlight is 0.*idleTimeoutMs is -1/);
+    const { message } = thrownBy(() => resolveOnePortOptions({ ...options, maxInFlight: 0, idleTimeoutMs: -1 }));
+    expect(message).toMatch(/maxInFlight is 0.*idleTimeoutMs is -1/);
+  });
+
+  it.each([
+    [undefined, 'options is undefined, expected an object with hot, listener and maxInFlight'],
+    [{ ...options, hot: undefined }, 'hot is undefined, expected a list of methods'],
+    [{ ...options, listener: {} }, 'listener is an object, expected a function'],
+    [{ ...options, http2: 'leann' }, 'http2 is "leann", expected "node" or "lean"'],
+    [{ ...options, sendTimeoutMs: Number.NaN }, 'sendTimeoutMs is NaN, expected a number, at least 1'],
+    [{ ...options, onRefused: true }, 'onRefused is true, expected a function'],
+  ])('refuses %j', (given, problem) => {
+    expect(thrownBy(() => resolveOnePortOptions(given as unknown as OnePortOptions))).toMatchObject({
+      code: 'INFERFLOW_TRANSPORT_OPTIONS_INVALID',
+      message: `one-port server: ${problem}`,
+    });
   });
 });

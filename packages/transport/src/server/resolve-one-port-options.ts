@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { TransportError } from '../errors.js';
 import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
+import { OptionProblems } from '../option-problems.js';
 import type { OnePortListener, OnePortOptions, RefusalReason, ServerTls, SessionEvent } from './one-port-options.js';
 import type { HotMethod } from './server-call.js';
 
@@ -35,18 +35,16 @@ export interface ResolvedOnePortOptions {
 
 /** Fills in defaults. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID` with every problem at once. */
 export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortOptions {
-  const problems: string[] = [];
-  const atLeast = (name: keyof OnePortOptions, value: number, least: number): number => {
-    if (!(value >= least)) problems.push(`${name} is ${value}, expected at least ${least}`);
-    return value;
-  };
-  const hot = new Map<string, HotMethod>();
-  for (const method of options.hot) {
-    if (hot.has(method.path)) problems.push(`hot method ${method.path} is given twice`);
-    if (!(method.maxMessageBytes >= 0))
-      problems.push(`maxMessageBytes of ${method.path} is ${method.maxMessageBytes}, expected at least 0`);
-    hot.set(method.path, method);
-  }
+  const problems = new OptionProblems('one-port server');
+  problems.expectOptions(options, 'hot, listener and maxInFlight');
+  const hot = hotMethodsOf(options.hot, problems);
+  const { http2, listener } = options;
+  problems.expect(typeof listener === 'function', 'listener', listener, 'a function');
+  problems.expect(http2 === undefined || http2 === 'node' || http2 === 'lean', 'http2', http2, '"node" or "lean"');
+  for (const name of ['onRefused', 'onSession', 'onError', 'malformed', 'unauthorized'] as const)
+    problems.expectFunction(name, options[name]);
+  const atLeast = (name: keyof OnePortOptions, value: number, least: number) => problems.atLeast(name, value, least);
+  const time = (name: keyof OnePortOptions, value: number, least: number) => Math.min(atLeast(name, value, least), longestMs);
   const resolved: ResolvedOnePortOptions = {
     hot,
     listener: options.listener,
@@ -59,17 +57,29 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
     maxUnsentBytesPerConnection: atLeast('maxUnsentBytesPerConnection', options.maxUnsentBytesPerConnection ?? 64 * 1024 * 1024, 1),
     maxConnections: atLeast('maxConnections', options.maxConnections ?? 0, 0),
     maxConcurrentStreams: atLeast('maxConcurrentStreams', options.maxConcurrentStreams ?? 1024, 1),
-    maxConnectionAgeMs: Math.min(atLeast('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0), longestMs),
-    idleTimeoutMs: Math.min(atLeast('idleTimeoutMs', options.idleTimeoutMs ?? 600_000, 0), longestMs),
-    handshakeTimeoutMs: atLeast('handshakeTimeoutMs', options.handshakeTimeoutMs ?? 10_000, 1),
-    receiveTimeoutMs: atLeast('receiveTimeoutMs', options.receiveTimeoutMs ?? 30_000, 1),
-    sendTimeoutMs: atLeast('sendTimeoutMs', options.sendTimeoutMs ?? 30_000, 1),
+    maxConnectionAgeMs: time('maxConnectionAgeMs', options.maxConnectionAgeMs ?? 0, 0),
+    idleTimeoutMs: time('idleTimeoutMs', options.idleTimeoutMs ?? 600_000, 0),
+    handshakeTimeoutMs: time('handshakeTimeoutMs', options.handshakeTimeoutMs ?? 10_000, 1),
+    receiveTimeoutMs: time('receiveTimeoutMs', options.receiveTimeoutMs ?? 30_000, 1),
+    sendTimeoutMs: time('sendTimeoutMs', options.sendTimeoutMs ?? 30_000, 1),
     onRefused: options.onRefused ?? null,
     onSession: options.onSession ?? null,
     onError: options.onError ?? null,
     malformed: options.malformed ?? ((message) => ({ code: GrpcCode.INVALID_ARGUMENT, message })),
     unauthorized: options.unauthorized ?? null,
   };
-  if (problems.length > 0) throw new TransportError('INFERFLOW_TRANSPORT_OPTIONS_INVALID', `one-port server: ${problems.join('; ')}`);
+  problems.throwIfAny();
   return resolved;
+}
+
+function hotMethodsOf(methods: readonly HotMethod[], problems: OptionProblems): ReadonlyMap<string, HotMethod> {
+  const hot = new Map<string, HotMethod>();
+  problems.expect(Array.isArray(methods), 'hot', methods, 'a list of methods');
+  if (!Array.isArray(methods)) return hot;
+  for (const method of methods) {
+    if (hot.has(method.path)) problems.add(`hot method ${method.path} is given twice`);
+    problems.atLeast(`maxMessageBytes of ${method.path}`, method.maxMessageBytes, 0);
+    hot.set(method.path, method);
+  }
+  return hot;
 }

@@ -1,9 +1,12 @@
-import type { ServerHttp2Session } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { IdleWatch } from './idle-watch.js';
 import { RecentRefusal } from './recent-refusal.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 
 const lingerMs = 1000;
+/** How long a stream that was reset here may take to end, and a quiet connection with open streams to answer a ping. */
+const patienceMs = 1000;
+const pingPatienceMs = 20_000;
 const agedGraceMs = 60_000;
 const connectionWindow = 16 * 1024 * 1024;
 /** Node before 22.11 ends a session after about this many resets in a burst, whatever is configured. */
@@ -36,6 +39,7 @@ export class SessionGuard {
   #ageTimer: NodeJS.Timeout | null = null;
   #leaveTimer: NodeJS.Timeout | null = null;
   #quietTimer: NodeJS.Timeout | null = null;
+  #pingTimer: NodeJS.Timeout | null = null;
   #idleWatch: IdleWatch | null = null;
   #isLeaving = false;
 
@@ -50,9 +54,7 @@ export class SessionGuard {
       this.#idleWatch = new IdleWatch(
         () => trafficOf(session),
         options.idleTimeoutMs,
-        () => {
-          if (this.openStreams === 0) this.leave();
-        },
+        () => this.#idle(),
       );
     if (options.maxConnectionAgeMs > 0) {
       this.#ageTimer = setTimeout(() => this.#aged(), options.maxConnectionAgeMs * (0.9 + Math.random() * 0.2));
@@ -91,12 +93,44 @@ export class SessionGuard {
     this.#unsentBytes -= byteLength;
   }
 
+  /**
+   * A stream was reset here. When a caller has broken the rules of HTTP/2, nghttp2 gives its session up, and Node, which tells nobody, reads
+   * no more: no stream ends after that, not even when the caller goes. So the connection ends with the stream that does not.
+   */
+  streamReset(stream: ServerHttp2Stream): void {
+    setTimeout(() => {
+      if (!stream.destroyed) this.#session.destroy();
+    }, patienceMs).unref();
+  }
+
   /** Says goodbye: no new streams, open ones end, then the connection closes. */
   leave(): void {
     if (this.#isLeaving || this.#session.destroyed) return;
     this.#isLeaving = true;
     this.#session.goaway();
     if (this.openStreams === 0) this.#linger();
+  }
+
+  /** Calls may last long, but whoever waits for them answers a ping. */
+  #idle(): void {
+    if (this.openStreams === 0) this.leave();
+    else if (this.#pingTimer === null && !this.#session.destroyed) {
+      this.#pingTimer = setTimeout(() => this.#session.destroy(), Math.min(pingPatienceMs, this.#options.idleTimeoutMs));
+      this.#pingTimer.unref();
+      try {
+        // One that could not be sent tells an error, too: then the timer decides.
+        this.#session.ping((error) => {
+          if (error === null) this.#stopPing();
+        });
+      } catch {
+        // As above.
+      }
+    }
+  }
+
+  #stopPing(): void {
+    if (this.#pingTimer !== null) clearTimeout(this.#pingTimer);
+    this.#pingTimer = null;
   }
 
   #leaveWhenQuiet(): void {
@@ -131,6 +165,7 @@ export class SessionGuard {
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
     if (this.#quietTimer !== null) clearTimeout(this.#quietTimer);
+    this.#stopPing();
     if (this.resets >= resetBurst && !hasConfigurableResetLimit) this.#options.onSession?.({ kind: 'reset-limit', resets: this.resets });
     this.#options.onSession?.({ kind: 'closed', protocol: 'h2' });
   }

@@ -1,0 +1,99 @@
+import { expect, it } from 'vitest';
+import { CallScope } from '../call-scope.js';
+import { slabs } from '../http2/out-slab.js';
+import { frame } from '../testing/fault-server.js';
+import { normal, PeerWorld } from '../testing/peer-world.js';
+import { ProbeCall, run, until } from '../testing/probe-call.js';
+import { answerFrames } from '../testing/raw-peer.js';
+import { block, dataFrames, goawayFrame, headerFrames, resetFrame } from '../testing/wire.js';
+
+const world = new PeerWorld();
+const refusedStream = 7;
+
+world.describeBoth('an answer that has begun', () => {
+  it.each([
+    ['refused', 1, (id: number) => resetFrame(id, refusedStream)],
+    ['refused', 2, (id: number) => resetFrame(id, refusedStream)],
+    ['denied by GOAWAY', 2, () => goawayFrame(0)],
+  ])('and is then %s after %s frames is not asked for again', async (_what, frames, deny) => {
+    const upstream = world.connect();
+    world.peer.onRequest = (socket, id, message) => {
+      if (world.peer.requests > 1) return normal(socket, id, message);
+      const { head, data } = answerFrames(id, message);
+      socket.write(...[head, data].slice(0, frames), deny(id));
+      // node:http2 gives such a stream up when the connection goes.
+      setTimeout(() => socket.socket.destroy(), 20);
+    };
+    const call = await run(upstream, new ProbeCall('x', 1000));
+    expect(call.failure).toMatchObject({ reason: 'unavailable', code: 14 });
+    expect(world.peer.requests).toBe(1);
+  });
+
+  it('and is then refused is retried once where retries are wanted', async () => {
+    const upstream = world.connect({ retryRatio: 1 });
+    world.peer.onRequest = (socket, id, message) => socket.write(answerFrames(id, message).head, resetFrame(id, refusedStream));
+    expect((await run(upstream, new ProbeCall('x', 1000))).failure).toMatchObject({ code: 14 });
+    expect(world.peer.requests).toBe(2);
+  });
+});
+
+world.describeBoth('content-length of an answer', () => {
+  const answer = (id: number, length: string, status = '0', message: string | null = 'hi') =>
+    Buffer.concat([
+      headerFrames(id, block([':status', '200'], ['content-type', 'application/grpc'], ['content-length', length]), false),
+      message === null ? Buffer.alloc(0) : dataFrames(id, frame(Buffer.from(message)), false),
+      headerFrames(id, block(['grpc-status', status]), true),
+    ]);
+
+  it.each(['3', '30', 'x', ''])('"%s" of 7 bytes fails as malformed', async (length) => {
+    const upstream = world.connect();
+    world.peer.onRequest = (socket, id) => socket.write(answer(id, length));
+    const { failure } = await run(upstream, new ProbeCall('x', 1000));
+    if (world.protocol === 'lean')
+      expect(failure).toMatchObject({ reason: 'malformed', code: 13, message: expect.stringContaining('content-length') });
+    else expect(failure).toMatchObject({ code: 13 });
+    world.peer.onRequest = normal;
+    expect((await run(upstream, new ProbeCall('y'))).text).toBe('y');
+    expect(world.peer.connections).toHaveLength(1);
+  });
+
+  it.each([
+    ['7', '0', 'hi', 'hi'],
+    ['0', '5', null, 'failed: rejected 5 '],
+  ])('"%s" is taken where it is right (status %s)', async (length, status, message, text) => {
+    const upstream = world.connect();
+    world.peer.onRequest = (socket, id) => socket.write(answer(id, length, status, message));
+    for (let i = 0; i < 3; i++) expect((await run(upstream, new ProbeCall('x', 1000))).text).toBe(text);
+  });
+});
+
+world.describeBoth('calls on a connection that is lost', () => {
+  it.each(['one by one', 'with their scope'])('may be cancelled %s when the first of them fails', async (how) => {
+    const upstream = world.connect({ backoffMs: 1, maxBackoffMs: 1 });
+    world.peer.onRequest = ({ socket }, id) => {
+      if (id === 5) socket.destroy();
+    };
+    for (let round = 0; round < 3; round++) {
+      await upstream.ready(1000);
+      const calls = ['a', 'b', 'c'].map((text) => new ProbeCall(text));
+      const scope = new CallScope();
+      let mostTaken = 0;
+      for (const call of calls) {
+        if (how !== 'one by one') scope.attach(call);
+        call.onEnd = () => {
+          if (how !== 'one by one') {
+            scope.detach(call);
+            scope.end('cancelled');
+          } else for (const other of calls) if (other !== call) upstream.cancel(other);
+          mostTaken = Math.max(mostTaken, slabs.taken);
+        };
+        upstream.start(call);
+      }
+      await until(() => calls.some((call) => call.ends > 0), 'an end');
+      expect(mostTaken).toBe(0);
+      await until(() => slabs.taken === 0, 'slabs are given back');
+      expect(calls.reduce((sum, call) => sum + call.ends, 0)).toBe(1);
+      expect(upstream.inFlight).toBe(0);
+    }
+  });
+});
