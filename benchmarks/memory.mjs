@@ -4,10 +4,24 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { connect, requestHead } from './lib/h2net.mjs';
 import { sleep } from './lib/processes.mjs';
 import { startFakes, startServer, stop, verify } from './lib/servers.mjs';
 import { modelConfig, PATHS, request, WORKLOADS } from './lib/workloads.mjs';
+
+const usage = `node benchmarks/memory.mjs [W1,W2]     what a request in flight holds in the server's memory
+workloads: ${Object.keys(WORKLOADS).join(', ')}; without a list W1,W2`;
+const names = readNames();
+process.on('uncaughtException', (error) => {
+  console.error(`memory: ${error.message}`);
+  process.exit(1);
+});
+const works = [];
+// Servers are killed before this: lib/processes.mjs, which also ends the process on signals, was there first.
+process.on('exit', () => {
+  for (const work of works) rmSync(work, { recursive: true, force: true, maxRetries: 5 });
+});
 
 const probe = pathToFileURL(fileURLToPath(new URL('../tests/soak/lib/heap-probe.mjs', import.meta.url))).href;
 const modelMs = 1500;
@@ -16,9 +30,32 @@ const begun = 32;
 const waiting = 256;
 const kib = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
 
+function readNames() {
+  let given;
+  try {
+    given = parseArgs({ allowPositionals: true, options: { help: { type: 'boolean', short: 'h', default: false } } });
+  } catch (error) {
+    return usageError(error.message);
+  }
+  if (given.values.help) {
+    console.log(usage);
+    process.exit(0);
+  }
+  if (given.positionals.length > 1) return usageError(`one list of workloads is taken, not ${given.positionals.length}: W1,W2`);
+  const list = [...new Set((given.positionals[0] ?? 'W1,W2').split(','))];
+  const unknown = list.find((name) => !Object.hasOwn(WORKLOADS, name));
+  return unknown === undefined ? list : usageError(`there is no workload "${unknown}"`);
+}
+
+function usageError(text) {
+  console.error(`memory: ${text}\n${usage}`);
+  process.exit(2);
+}
+
 async function measure(name) {
   const workload = WORKLOADS[name];
   const work = mkdtempSync(join(tmpdir(), 'inferflow-memory-'));
+  works.push(work);
   const place = join(work, 'heap.json');
   mkdirSync(join(work, 'models'));
   writeFileSync(join(work, 'models', `${workload.modelId}.json`), JSON.stringify(modelConfig(workload)));
@@ -69,8 +106,7 @@ async function measure(name) {
   );
   await stop(server.child);
   await stop(fakes.child);
-  rmSync(work, { recursive: true, force: true });
 }
 
-for (const name of (process.argv[2] ?? 'W1,W2').split(',')) await measure(name);
+for (const name of names) await measure(name);
 process.exit(0);

@@ -1,7 +1,7 @@
 // npm run soak -- <suite…> [--minutes N] [--short] [--retry] | --list | --short
 //
 // Fault and load suites against the built server. Every suite runs in a process group of its own, which is killed when the suite ends,
-// fails, hangs or this process goes away: nothing stays behind. One line per check, then "N passed, N failed"; exit code 0 only if
+// fails, hangs or this process goes away, with a TMPDIR of its own, which is removed then: nothing stays behind. One line per check, then "N passed, N failed"; exit code 0 only if
 // nothing failed. `--short` alone runs every suite in its short form. `--retry` runs a suite that failed once more and lets the second
 // run count, both printed: for machines whose load is not ours to choose (`.ci/run`).
 import { spawn } from 'node:child_process';
@@ -9,6 +9,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { makeTemporary, removeTemporary } from '../tests/soak/lib/temporary.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'tests/soak');
@@ -35,7 +36,7 @@ function readArguments() {
 }
 
 function usageError(text) {
-  if (text !== '') console.error(text);
+  console.error(`soak: ${text}`);
   console.error(`usage: npm run soak -- <suite…> [--minutes N] [--short] [--retry] | --short | --list\nsuites: ${names.join(' ')}`);
   process.exit(2);
 }
@@ -47,25 +48,30 @@ if (options.list) {
   process.exit(0);
 }
 const unknown = positionals.filter((name) => !names.includes(name));
+if (unknown.length > 0) usageError(`there is no suite ${unknown.map((name) => `"${name}"`).join(', ')}`);
+if (positionals.length === 0 && !options.short) usageError('name the suites to run, or --short for the short form of all of them');
 const minutes = options.minutes === undefined ? undefined : Number(options.minutes);
-if (unknown.length > 0 || (positionals.length === 0 && !options.short) || (minutes !== undefined && !(minutes > 0))) {
-  usageError(unknown.length > 0 ? `no such suite: ${unknown.join(', ')}` : '');
-}
+// Longer than any timer can wait.
+if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000))
+  usageError(`--minutes takes a number of minutes above 0, at most 10000, not "${options.minutes}"`);
 if (!existsSync(join(root, 'apps/server/dist/main.js'))) {
   console.error('apps/server is not built: npm run build');
   process.exit(2);
 }
 
 const suites = positionals.length > 0 ? positionals : names;
+/** The suite that runs: its child, and the directory for all temporary files of its processes. */
 let active;
-const killGroup = () => {
+const endSuite = () => {
+  if (active === undefined) return;
   try {
-    if (active?.pid !== undefined) process.kill(-active.pid, 'SIGKILL');
+    if (active.child?.pid !== undefined) process.kill(-active.child.pid, 'SIGKILL');
   } catch {
     // The group has ended.
   }
+  removeTemporary(active.temporary);
 };
-process.on('exit', killGroup);
+process.on('exit', endSuite);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 
 let passed = 0;
@@ -90,12 +96,13 @@ async function runSuite(name) {
   const suite = await load(name);
   console.log(`\n-- ${name}: ${suite.about}`);
   const limitMs = (options.short ? (suite.shortLimitMinutes ?? 4) : (minutes ?? 0) + (suite.longLimitMinutes ?? 45)) * 60_000;
+  active = { temporary: makeTemporary() };
   const child = spawn(
     process.execPath,
     [join(folder, 'lib/child.mjs'), name, options.short ? 'short' : 'long', ...(minutes === undefined ? [] : [String(minutes)])],
-    { cwd: root, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+    { cwd: root, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, TMPDIR: active.temporary } },
   );
-  active = child;
+  active.child = child;
   const tally = { passed: 0, failed: 0 };
   let isFinished = false;
   child.on('message', (message) => {
@@ -105,11 +112,11 @@ async function runSuite(name) {
   });
   const timer = setTimeout(() => {
     console.log(`FAIL  ${name}: not finished after ${limitMs / 60_000} minutes`);
-    killGroup();
+    endSuite();
   }, limitMs);
   const [code, signal] = await new Promise((resolve) => child.once('exit', (...ended) => resolve(ended)));
   clearTimeout(timer);
-  killGroup();
+  endSuite();
   active = undefined;
   if (!isFinished || code !== 0) {
     tally.failed++;

@@ -125,12 +125,27 @@ export function printBaseline(file, ratios, machine) {
     );
 }
 
-/** The stored ratios, and what they were measured under; empty when there is no such file. */
+/** The stored ratios, and what they were measured under; empty when there is no such file. Throws when it is damaged. */
 export function readBaseline(file) {
   if (!existsSync(file)) return { conditions: {}, ratios: {} };
-  const { conditions = {}, ratios = {} } = JSON.parse(readFileSync(file, 'utf8'));
+  const damaged = (what) =>
+    new Error(`the baseline ${file} is damaged: ${what}; restore it, or remove it and store one with --save-baseline`);
+  let stored;
+  try {
+    stored = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw damaged(error.message);
+  }
+  if (!isRecord(stored)) throw damaged('it holds no object');
+  const { conditions = {}, ratios = {} } = stored;
+  if (!isRecord(conditions)) throw damaged('"conditions" is no object');
+  if (!isRecord(ratios)) throw damaged('"ratios" is no object');
+  for (const [key, ratio] of Object.entries(ratios))
+    if (!(typeof ratio === 'number' && ratio > 0)) throw damaged(`the ratio "${key}" is no number above 0`);
   return { conditions, ratios };
 }
+
+const isRecord = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function saveBaseline(file, ratios, conditions) {
   writeFileSync(file, `${JSON.stringify({ conditions, ratios: { ...readBaseline(file).ratios, ...ratios } }, null, 2)}\n`);

@@ -104,7 +104,7 @@ export async function verify(server, workload, seeds) {
 /** Runs the load generator; see lib/load.mjs. */
 export async function load(server, body, mode, amount, seconds) {
   const args = [join(here, 'lib/load.mjs'), String(server.port), path, body, mode, String(amount), String(seconds)];
-  const child = start(loadCore, process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
+  const child = start(loadCore, process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: seconds * 1000 + 120_000 });
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   if (child.exitCode !== 0) throw new Error(`the load generator ended with ${child.ended}\n${errors}${lastLines(server)}`);
   return JSON.parse(output);

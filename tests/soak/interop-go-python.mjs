@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findPythonGrpc } from './lib/python-grpc.mjs';
@@ -116,8 +116,7 @@ async function withGo(run, server) {
 async function withPython(run, server) {
   const { python, why } = await findPythonGrpc();
   if (python === null) return skipped(run, 'Python grpcio', why);
-  const generated = mkdtempSync(join(cache, 'generated-'));
-  run.defer(() => rmSync(generated, { recursive: true, force: true }));
+  const generated = run.directory();
   const script = join(import.meta.dirname, 'lib/python_client.py');
   const { code, out, problems } = await tryRun(python, [script, String(server.port), join(root, 'proto'), generated], { timeout: 60_000 });
   for (const line of out.split('\n').filter((text) => text.startsWith('{'))) {

@@ -4,6 +4,7 @@
 import { fork } from 'node:child_process';
 import http2 from 'node:http2';
 import { createCallHead, createOnePort, createUpstream, GrpcCode, UnaryCall } from '@inferflow/transport';
+import { readCounts } from './read-counts.mjs';
 
 const path = '/bench.Echo/Echo';
 const refusal = { code: GrpcCode.PERMISSION_DENIED, message: 'not now' };
@@ -33,7 +34,7 @@ function startOurs(kind) {
   return server.listen(0, '127.0.0.1');
 }
 
-if (process.argv[2] === 'server') {
+if (process.argv[2] === 'server' && process.connected) {
   const kind = process.argv[3];
   const { port } = await (kind === 'bare' ? startBare() : startOurs(kind));
   let began = process.cpuUsage();
@@ -44,7 +45,11 @@ if (process.argv[2] === 'server') {
   process.once('disconnect', () => process.exit());
   process.send(port);
 } else {
-  const [size = 10_000, calls = 60_000, outstanding = 64] = process.argv.slice(2).map(Number);
+  const [size, calls, outstanding] = readCounts('refusal.mjs', [
+    { name: 'message bytes', standard: 10_000, least: 0, most: 1 << 24 },
+    { name: 'calls', standard: 60_000 },
+    { name: 'outstanding', standard: 64, most: 1000 },
+  ]);
   const head = createCallHead({ path, authority: 'bench' });
   const message = new Uint8Array(size);
 

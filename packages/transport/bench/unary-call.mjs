@@ -3,6 +3,7 @@
 //   npm run build && node packages/transport/bench/unary-call.mjs [calls] [outstanding]
 import { fork } from 'node:child_process';
 import { createCallHead, createLocalUpstream, createOnePort, createUpstream, UnaryCall } from '@inferflow/transport';
+import { readCounts } from './read-counts.mjs';
 
 const path = '/bench.Echo/Echo';
 const sizes = [31, 2_000, 68_000];
@@ -19,7 +20,7 @@ class Bytes {
   }
 }
 
-if (process.argv[2] === 'server') {
+if (process.argv[2] === 'server' && process.connected) {
   const server = createOnePort({
     http2: process.argv[3],
     hot: [{ path, maxMessageBytes: 1 << 24, handle: (call) => call.respond(new Bytes(call.message)) }],
@@ -32,10 +33,13 @@ if (process.argv[2] === 'server') {
     process.send(process.cpuUsage(began));
     began = process.cpuUsage();
   });
+  process.once('disconnect', () => process.exit());
   process.send(port);
 } else {
-  const calls = Number(process.argv[2] ?? 20_000);
-  const outstanding = Number(process.argv[3] ?? 16);
+  const [calls, outstanding] = readCounts('unary-call.mjs', [
+    { name: 'calls', standard: 20_000 },
+    { name: 'outstanding', standard: 16, most: 1000 },
+  ]);
   const head = createCallHead({ path, authority: 'bench' });
   const servers = [];
   const startServer = async (http2) => {
@@ -93,7 +97,7 @@ if (process.argv[2] === 'server') {
         open++;
         upstream.start(new BenchCall(bench));
       };
-      for (let i = 0; i < outstanding; i++) next();
+      for (let i = Math.min(outstanding, count); i > 0; i--) next();
     });
 
   const local = createLocalUpstream('bench', (_path, message) => message);

@@ -4,6 +4,7 @@
 // Prints one JSON line; see `result` at the end.
 import { readFileSync } from 'node:fs';
 import { connect, requestHead } from '../../../benchmarks/lib/h2net.mjs';
+import { closedLoop, openLoop } from '../../../benchmarks/lib/loops.mjs';
 import { all } from '../../../benchmarks/lib/pb.mjs';
 
 const options = JSON.parse(process.argv[2]);
@@ -33,7 +34,6 @@ const result = {
 const accepted = [];
 const refusedAfter = [];
 const lags = [];
-let open = 0;
 /** In the order of their deadlines. */
 let pending = [];
 let firstPending = 0;
@@ -52,15 +52,13 @@ function judge(answer) {
   return isGood;
 }
 
-function send(index, then) {
+function send(index, _due, done) {
   const started = performance.now();
-  const call = { expires: started + deadlineMs, isOver: false, stream: null, connection: connections[index % count], then };
-  open++;
+  const call = { expires: started + deadlineMs, isOver: false, stream: null, connection: connections[index % count], done };
   result.sent++;
   call.stream = call.connection.call(head, message, (error, answer, stream) => {
     if (call.isOver) return;
     call.isOver = true;
-    open--;
     const took = performance.now() - started;
     if (error === null) {
       accepted.push(took);
@@ -69,7 +67,7 @@ function send(index, then) {
         else result.late++;
       }
     } else refused(error, stream, took);
-    then?.(error);
+    done(error);
   });
   if (deadlineMs > 0) pending.push(call);
 }
@@ -96,10 +94,9 @@ function expire() {
     const call = pending[firstPending++];
     if (call.isOver) continue;
     call.isOver = true;
-    open--;
     result.expired++;
     if (call.stream !== null) call.connection.cancel(call.stream);
-    call.then?.(null);
+    call.done(null);
   }
   if (firstPending > 10_000) {
     pending = pending.slice(firstPending);
@@ -107,36 +104,16 @@ function expire() {
   }
 }
 
-const begun = performance.now();
-const end = begun + seconds * 1000;
 const expiry = deadlineMs > 0 ? setInterval(() => setImmediate(expire), 5) : undefined;
-await new Promise((resolve) => {
-  const finish = () => open === 0 && performance.now() >= end && resolve();
-  if (rate === 0) {
-    const next = (index) => {
-      if (performance.now() >= end) finish();
-      else send(index, (error) => (error ? setTimeout(next, 2, index) : next(index)));
-    };
-    for (let index = 0; index < wanted; index++) next(index);
-  } else {
-    let due = begun;
-    let index = 0;
-    const tick = () => {
-      const now = performance.now();
-      lags.push(now - due);
-      for (; due <= now && due < end; due += (-Math.log(1 - Math.random()) * 1000) / rate) send(index++, finish);
-      if (due < end) setTimeout(tick, Math.max(1, due - performance.now()));
-      else finish();
-    };
-    tick();
-  }
-  setTimeout(resolve, seconds * 1000 + 5000).unref();
-});
+const shared = { seconds, graceMs: 5000, send };
+const { elapsed: took, missed } = await (rate === 0
+  ? closedLoop({ ...shared, outstanding: wanted })
+  : openLoop({ ...shared, rate, random: Math.random, onTurn: (lateMs) => lags.push(lateMs) }));
 clearInterval(expiry);
-const elapsed = Math.min(performance.now() - begun, seconds * 1000) / 1000;
+const elapsed = Math.min(took, seconds);
 const at = (values, share) => values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0;
 const { user, system } = process.cpuUsage();
-result.missed = open;
+result.missed = missed;
 console.log(
   JSON.stringify({
     ...result,

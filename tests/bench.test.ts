@@ -1,0 +1,185 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo, Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createServer } from '../benchmarks/lib/h2net.mjs';
+import { arrivals, closedLoop, openLoop } from '../benchmarks/lib/loops.mjs';
+
+const root = join(import.meta.dirname, '..');
+const directory = mkdtempSync(join(tmpdir(), 'inferflow-bench-test-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** A loop that stalls would outlast the test. */
+const graceMs = 600_000;
+type Done = (error: Error | null) => void;
+
+describe('openLoop', () => {
+  it('ends when its time is over, though the last answer was there before and nothing else is due', async () => {
+    let sent = 0;
+    const send = (_index: number, _due: number, done: Done) => {
+      sent++;
+      done(null);
+    };
+    const { elapsed, missed } = await openLoop({ rate: 10, seconds: 0.2, graceMs, random: () => 0.1, send });
+    expect([sent, missed]).toEqual([2, 0]);
+    expect(elapsed).toBeGreaterThanOrEqual(0.2);
+  });
+
+  it('waits for the answers that come after its time', async () => {
+    const late: Done[] = [];
+    const send = (_index: number, _due: number, done: Done) => late.push(done);
+    const loop = openLoop({ rate: 20, seconds: 0.1, graceMs, random: () => 0.5, send });
+    let isOver = false;
+    loop.then(() => {
+      isOver = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(isOver).toBe(false);
+    expect(late).toHaveLength(2);
+    for (const done of late) done(null);
+    expect((await loop).missed).toBe(0);
+  });
+
+  it('sends all that was due within its time, though an answer finds the time over and nothing under way', async () => {
+    let sent = 0;
+    const shares = [0.5, 0.999];
+    const send = (_index: number, _due: number, done: Done) => {
+      sent++;
+      const end = performance.now() + 150;
+      setTimeout(() => {
+        while (performance.now() < end);
+        done(null);
+      });
+    };
+    const { missed } = await openLoop({ rate: 20, seconds: 0.1, graceMs, random: () => shares.pop() ?? 0, send });
+    expect([sent, missed]).toEqual([2, 0]);
+  });
+
+  it('gives up what is not answered within the time of grace', async () => {
+    const { missed } = await openLoop({ rate: 30, seconds: 0.1, graceMs: 20, random: Math.random, send: () => undefined });
+    expect(missed).toBe(3);
+  });
+
+  it('has as many arrivals as its rate says, in order, within its time', () => {
+    const dues = [...arrivals(20, 0.5, Math.random)];
+    expect(dues).toHaveLength(10);
+    expect(dues).toEqual(dues.toSorted((a, b) => a - b));
+    expect(dues.every((due) => due >= 0 && due < 500)).toBe(true);
+    expect(arrivals(1, 0.1, Math.random)).toHaveLength(1);
+  });
+});
+
+describe('closedLoop', () => {
+  it('keeps so many under way until its time is over, failed or not', async () => {
+    let [open, most, sent] = [0, 0, 0];
+    const send = (_index: number, _due: number, done: Done) => {
+      most = Math.max(most, ++open);
+      sent++;
+      setImmediate(() => {
+        open--;
+        done(sent % 3 === 0 ? new Error('refused') : null);
+      });
+    };
+    const { elapsed, missed } = await closedLoop({ outstanding: 4, seconds: 0.1, graceMs, send });
+    expect([most, missed]).toEqual([4, 0]);
+    expect(sent).toBeGreaterThan(4);
+    expect(elapsed).toBeGreaterThanOrEqual(0.1);
+  });
+});
+
+describe('load.mjs', () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = createServer((call: { respond(message: Uint8Array): void }) => call.respond(new Uint8Array(3)));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(() => server.close());
+
+  it.each([
+    ['open', '20', 10],
+    ['closed', '2', null],
+  ])('%s loop: the figures are those of its time', async (mode, amount, requests) => {
+    const file = join(directory, 'messages');
+    writeFileSync(file, Buffer.from([2, 0, 0, 0, 7, 7]));
+    const { port } = server.address() as AddressInfo;
+    const args = [join(root, 'benchmarks/lib/load.mjs'), String(port), '/a/b', file, mode, amount, '0.5'];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const figures = JSON.parse(await text(child.stdout));
+    expect(figures.failed).toBe(0);
+    expect(figures.bytes).toBe(figures.requests * 3);
+    if (requests !== null) expect(figures.requests).toBe(requests);
+    // Stalled for 20 s it would be a thirtieth.
+    expect(figures.rps).toBeGreaterThan(figures.requests / 5);
+    expect(figures.rps).toBeLessThanOrEqual(figures.requests / 0.5);
+  });
+});
+
+// The benchmarks read /proc.
+describe.runIf(existsSync('/proc/self/stat'))(
+  'mistakes on the command line end with status 2 and a sentence, before anything starts',
+  () => {
+    const run = (file: string, args: readonly string[]) => {
+      const env = { ...process.env, TMPDIR: directory };
+      const { status, stderr, stdout } = spawnSync(process.execPath, [join(root, file), ...args], {
+        encoding: 'utf8',
+        timeout: 20_000,
+        env,
+      });
+      return { status, stderr, stdout, left: readdirSync(directory).filter((name) => name.startsWith('inferflow-')) };
+    };
+    const baseline = (name: string, content: string) => {
+      const file = join(directory, name);
+      writeFileSync(file, content);
+      return file;
+    };
+
+    it.each<[string, string, string[]]>([
+      ['the baseline .* is damaged', 'bench', ['--check', '--baseline', baseline('damaged.json', '{"ratios":')]],
+      ['the baseline .* is damaged', 'bench', ['--save-baseline', '--baseline', baseline('list.json', '[]')]],
+      ['nothing to compare', 'bench', ['--check', '--baseline', baseline('empty.json', '{}')]],
+      ['there is no baseline', 'bench', ['--check', '--baseline', join(directory, 'none.json')]],
+      ['must not be empty', 'bench', ['--check', '--outstanding', '']],
+      ['connect', 'bench', ['--check', '--only', 'inferflow']],
+      ['give one of them', 'bench', ['--check', '--save-baseline']],
+      ['no load', 'bench', ['--outstanding', '', '--no-sharing']],
+      ['no load', 'bench', ['--outstanding', '', '--no-sharing', '--no-half']],
+      ['no load to measure for connect', 'bench', ['--outstanding', '', '--only', 'connect']],
+      ['needs --prototypes', 'bench', ['--only', 'hybrid']],
+      ['no server "constructor"', 'bench', ['--only', 'constructor']],
+      ['--seconds takes a number', 'bench', ['--seconds', 'Infinity']],
+      ['--cycles takes a whole number', 'bench', ['--cycles', '1.5']],
+      ['--json cannot be written', 'bench', ['--json', join(directory, 'none', 'x.json')]],
+      ['--baseline cannot be written', 'bench', ['--save-baseline', '--baseline', join(directory, 'none', 'b.json')]],
+      ['no workload "W9"', 'memory', ['W9']],
+      ["Unknown option '--bogus'", 'memory', ['--bogus']],
+      ['one list', 'memory', ['W1', 'W2']],
+    ])('%s: %s %j', (message, name, args) => {
+      const { status, stderr, left } = run(`benchmarks/${name}.mjs`, args);
+      expect(stderr).toMatch(new RegExp(`^${name}: .*${message}`));
+      expect(stderr).not.toMatch(/^ +at /m);
+      expect({ status, left }).toEqual({ status: 2, left: [] });
+    });
+
+    it('memory.mjs --help says how it is used', () => {
+      const { status, stdout, left } = run('benchmarks/memory.mjs', ['--help']);
+      expect(stdout).toContain('node benchmarks/memory.mjs [W1,W2]');
+      expect({ status, left }).toEqual({ status: 0, left: [] });
+    });
+  },
+);
+
+describe.runIf(existsSync(join(root, 'packages/transport/dist')))('benches of the transport', () => {
+  it.each([
+    ['unary-call.mjs', '--bogus'],
+    ['refusal.mjs', '--bogus'],
+    ['unary-call.mjs', '0'],
+  ])('%s refuses %s', (file, argument) => {
+    const path = join(root, 'packages/transport/bench', file);
+    const { status, stderr, stdout } = spawnSync(process.execPath, [path, argument], { encoding: 'utf8', timeout: 20_000 });
+    expect(stderr).toContain(`not "${argument}"\nusage: node packages/transport/bench/${file}`);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+});
