@@ -4,6 +4,7 @@ import type { Engine } from '@inferflow/engine';
 import { type Counter, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort, type OnePortOptions } from '@inferflow/transport';
 import type { CallerCheck } from './auth.js';
+import { boundedCompressions } from './bounded-compressions.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { Readiness } from './health.js';
@@ -25,7 +26,7 @@ export interface ListenerParts {
   readonly logger: ServerLogger;
   readonly limits: { readonly maxMessageBytes: number; readonly maxInFlight: number };
   readonly schemas: HttpRoutesOptions['schemas'];
-  readonly about: HttpRoutesOptions['about'];
+  readonly about: { readonly name: string; readonly version: string };
   readonly metricsParts: HttpRoutesOptions['metrics']['parts'];
   readonly reportNow: () => string;
 }
@@ -98,6 +99,12 @@ class ListenerSet implements Listeners {
   }
 }
 
+/** Where the types are to be had: the lean listener does not serve reflection. */
+function schemaOf(environment: Environment): string {
+  if (!environment.boolean('INFERFLOW_LEAN_LISTENER')) return 'gRPC reflection';
+  return environment.isSet('INFERFLOW_FULL_PORT') ? 'gRPC reflection on INFERFLOW_FULL_PORT' : 'proto/ of the source';
+}
+
 function commonOptions(parts: ListenerParts): OnePortOptions {
   const { environment, engine, readiness, telemetry, callerCheck, logger, limits } = parts;
   const refusals = new Map<string, Counter>();
@@ -115,7 +122,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
   });
   const listener = createHttpListener(
     {
-      about: parts.about,
+      about: { ...parts.about, schema: schemaOf(environment) },
       readiness,
       metrics: { contentType: telemetry.contentType, parts: parts.metricsParts },
       config: parts.reportNow,
@@ -124,7 +131,13 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
       mayAdminister: (header) => callerCheck === null || callerCheck.allows(header),
     },
     (fallback) =>
-      connectNodeAdapter({ routes, fallback, readMaxBytes: limits.maxMessageBytes, jsonOptions: { ignoreUnknownFields: false } }),
+      connectNodeAdapter({
+        routes,
+        fallback,
+        readMaxBytes: limits.maxMessageBytes,
+        acceptCompression: boundedCompressions(limits.maxInFlight),
+        jsonOptions: { ignoreUnknownFields: false },
+      }),
   );
   const tls = listenerTls(environment);
   return {

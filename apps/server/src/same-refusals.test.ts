@@ -356,6 +356,15 @@ describe('a body that is not one message is told the same on the fast paths and 
     }
   });
 
+  it('a compressed frame of no bytes, which is an empty message', async () => {
+    for (const path of paths) {
+      const empty = { body: framedAs(1, Buffer.alloc(0)), headers: gzip };
+      const all = await Promise.all([stock, lean].map((server) => send(server, path, empty)));
+      expect(all[0]).toMatchObject({ code: 3, message: expect.stringContaining('model config') });
+      expect(all[1]).toEqual(all[0]);
+    }
+  });
+
   it('a timeout that cannot be read, an encoding that is not known', async () => {
     for (const path of paths) {
       const ask = async (headers: Readonly<Record<string, string>>) =>

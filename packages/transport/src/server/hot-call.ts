@@ -16,6 +16,7 @@ import { incompleteRequest, RequestProblem, tooLargeRequest, unnamedCompression 
 import { heldBytesRefusal } from './admission.js';
 import type { RefusalReason } from './one-port-options.js';
 import type { RecentRefusal } from './recent-refusal.js';
+import { reportBroken } from './report-broken.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { HotMethod, ServerCall } from './server-call.js';
 import type { ServerLoad } from './server-load.js';
@@ -219,10 +220,7 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   }
 
   #broke(error: unknown): void {
-    const { onError } = this.#host.options;
-    const { path } = this.#method;
-    if (onError !== null) onError(error, path);
-    else process.emitWarning(`${path} threw: ${error instanceof Error ? (error.stack ?? error.message) : 'a value that is no error'}`);
+    reportBroken(this.#host.options, error, this.#method.path);
     this.fail({ code: GrpcCode.INTERNAL, message: 'the method failed unexpectedly' });
   }
 

@@ -1,5 +1,6 @@
 // A hot call on a stream of our own HTTP/2. How its bytes lie on the wire: caller-connection.ts.
 import type { BodyWriter } from '../client/unary-call.js';
+import type { CallFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
 import { answerBlock, okTrailers, statusBlock } from '../http2/answer-block.js';
@@ -7,20 +8,19 @@ import { Http2Code } from '../http2/frames.js';
 import type { RequestHead } from '../http2/request-head.js';
 import type { ServerSession } from '../http2/server-session.js';
 import type { ServerStream, StreamRequest } from '../http2/server-stream.js';
-import { inflateMessage } from '../inflate-message.js';
+import { Inflation, type InflationHost } from '../inflate-message.js';
+import { grpcType, protoType } from '../is-grpc-content-type.js';
 import { RequestProblem } from '../request-frame.js';
 import type { CallerConnection } from './caller-connection.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
 import type { RecentRefusal } from './recent-refusal.js';
 import type { HotMethod } from './server-call.js';
 
-const grpcType = 'application/grpc';
-const protoType = 'application/grpc+proto';
 const okHead = answerBlock(200, { 'content-type': grpcType });
 const okProtoHead = answerBlock(200, { 'content-type': protoType });
 
 /** A hot call on a stream of our own HTTP/2. */
-export class LeanCall extends HotCall implements StreamRequest {
+export class LeanCall extends HotCall implements StreamRequest, InflationHost {
   readonly #caller: CallerConnection;
   readonly #session: ServerSession;
   readonly #stream: ServerStream;
@@ -90,12 +90,25 @@ export class LeanCall extends HotCall implements StreamRequest {
       super.inflate(message);
       return;
     }
-    inflateMessage('request', message.slice(), this.maxMessageBytes, (result) => {
-      if (this.isAnswered) return;
-      if (result instanceof Uint8Array) {
-        if (this.hold(result.length)) this.handle(result);
-      } else if (result.code === GrpcCode.RESOURCE_EXHAUSTED) this.tooLarge(null);
-      else this.malformed(RequestProblem.DAMAGED);
-    });
+    // As the other listener takes it: nothing is nothing, however it is compressed.
+    if (message.length === 0) {
+      this.handle(message);
+      return;
+    }
+    const inflation = new Inflation('request', message.slice(), this.maxMessageBytes, this);
+    this.scope.attach(inflation);
+    inflation.start();
+  }
+
+  /** For the inflation: what comes of a message is held from the first byte on. */
+  grown(byteLength: number): boolean {
+    return this.hold(byteLength);
+  }
+
+  /** For the inflation. */
+  inflated(result: Uint8Array | CallFailure): void {
+    if (result instanceof Uint8Array) this.handle(result);
+    else if (result.code === GrpcCode.RESOURCE_EXHAUSTED) this.tooLarge(null);
+    else this.malformed(RequestProblem.DAMAGED);
   }
 }
