@@ -84,7 +84,8 @@ ${once ? '' : '\nCtrl-C stops it.\n'}`);
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
 } catch (error) {
-  const problems = error instanceof ServerStartError ? error.problems : [error.cause ? `${error.message} (${error.cause.message})` : error.message];
+  const problems =
+    error instanceof ServerStartError ? error.problems : [error.cause ? `${error.message} (${error.cause.message})` : error.message];
   for (const problem of problems) console.error(problem);
   process.exit(1);
 }
