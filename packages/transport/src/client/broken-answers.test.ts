@@ -54,7 +54,8 @@ world.describeBoth('content-length of an answer', () => {
     else expect(failure).toMatchObject({ code: 13 });
     world.peer.onRequest = normal;
     expect((await run(upstream, new ProbeCall('y'))).text).toBe('y');
-    expect(world.peer.connections).toHaveLength(1);
+    // Newer Node ends the connection with such an answer.
+    if (world.protocol === 'lean') expect(world.peer.connections).toHaveLength(1);
   });
 
   it.each([
