@@ -31,6 +31,9 @@ const copyFrom = (run: Run, first: number) => {
   for (let row = first; row < run.rows.count; row++) run.writes.y.setNumber(row, run.reads.x.number(row));
 };
 const failure = createFailure('rejected', 'no', 'tested');
+const throwHalfWay = (): never => {
+  throw new Error('half way');
+};
 
 describe('a component run', () => {
   it('ends inside begin when execute returns nothing', () => {
@@ -307,46 +310,22 @@ describe('a component run', () => {
     expect([request.ends, state.busy]).toEqual([1, false]);
   });
 
-  it('lets go through `cancelled`, and stays busy if that throws', () => {
+  it.each([
+    ['its request is over', (): typeof PENDING => PENDING, 'cancelled'],
+    ['`execute` threw, having started something', throwHalfWay, 'exception'],
+  ] as const)('lets go through `cancelled` when %s, and stays busy if that throws', (_when, execute, reason) => {
     for (const throws of [false, true]) {
       let calls = 0;
-      const bench = new TestBench(
-        define(
-          () => PENDING,
-          () => {
-            calls++;
-            if (throws) throw new Error('no');
-          },
-        ),
-        options,
-      );
+      const letGo = () => {
+        calls++;
+        if (throws) throw new Error('no');
+      };
+      const bench = new TestBench(define(execute, letGo), options);
       const request = bench.createRequest();
       const state = bench.createState();
       request.begin(state);
       request.cancel(state);
-      expect([calls, request.ends, state.busy]).toEqual([1, 1, throws]);
-    }
-  });
-
-  it('lets go of what `execute` had started when it threw', () => {
-    for (const throws of [false, true]) {
-      let calls = 0;
-      const bench = new TestBench(
-        define(
-          () => {
-            throw new Error('half way');
-          },
-          () => {
-            calls++;
-            if (throws) throw new Error('no');
-          },
-        ),
-        options,
-      );
-      const request = bench.createRequest();
-      const state = bench.createState();
-      request.begin(state);
-      expect([calls, request.ends, request.failure?.reason, state.busy]).toEqual([1, 1, 'exception', throws]);
+      expect([calls, request.ends, request.failure?.reason, state.busy]).toEqual([1, 1, reason, throws]);
     }
   });
 
