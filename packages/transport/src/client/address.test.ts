@@ -25,6 +25,7 @@ function connectedAddress(maxConnectionAgeMs: number): { address: Address; conne
   const owner: AddressOwner = {
     options: resolveUpstreamOptions({ name: 'store', host: 'store.test', port: 1, maxConnectionAgeMs }),
     connectionFactory: () => connection,
+    hasWaiting: false,
     isUsed: () => false,
     roomAppeared() {},
     hopeFaded() {},

@@ -12,6 +12,8 @@ const mostQuickGoodbyes = 5;
 export interface AddressOwner {
   readonly options: ResolvedUpstreamOptions;
   readonly connectionFactory: ConnectionFactory;
+  /** Calls wait for a place. */
+  readonly hasWaiting: boolean;
   /** False after a minute without calls: then a lost connection is not opened again until the next call. */
   isUsed(now: number): boolean;
   /** More calls may fit somewhere. */
@@ -43,8 +45,6 @@ export class Address implements ConnectionOwner {
   #connecting = 0;
   #openedAt = 0;
   #quickGoodbyes = 0;
-  /** The last call that came here found no place, and most likely waits. */
-  #isWanted = false;
   #isRetired = false;
 
   constructor(ip: string, owner: AddressOwner) {
@@ -79,13 +79,9 @@ export class Address implements ConnectionOwner {
     let isFull = false;
     for (const connection of this.connections) {
       if (!connection.isReady) continue;
-      if (connection.openStreams < connection.maxStreams) {
-        this.#isWanted = false;
-        return connection;
-      }
+      if (connection.openStreams < connection.maxStreams) return connection;
       isFull = true;
     }
-    this.#isWanted = true;
     if (isFull && this.#connecting === 0 && this.connections.length < this.#owner.options.maxConnectionsPerAddress) this.#open();
     return null;
   }
@@ -129,7 +125,7 @@ export class Address implements ConnectionOwner {
     // A peer that says goodbye again and again right after the greeting is treated as one that cannot be reached.
     if (this.#quickGoodbyes >= mostQuickGoodbyes) this.#connectFailures++;
     // An idle connection is replaced when the next call comes. One whose last calls have just ended may have others waiting for their places.
-    if (connection.openStreams > 0 || this.#isWanted) this.#reconnect(now, true);
+    if (connection.openStreams > 0 || this.#owner.hasWaiting) this.#reconnect(now, true);
   }
 
   connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void {
@@ -148,7 +144,7 @@ export class Address implements ConnectionOwner {
       this.#countFailure(now);
     }
     this.#owner.addressSuspect();
-    const retryInMs = hadGoodbye && !this.#isWanted ? 0 : this.#reconnect(now, wasReady);
+    const retryInMs = hadGoodbye && !this.#owner.hasWaiting ? 0 : this.#reconnect(now, wasReady);
     if (wasReady) this.#tellDisconnected(connection, failure);
     else this.#owner.options.onEvent?.({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs });
     this.#owner.hopeFaded(failure);

@@ -147,8 +147,12 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     });
   }
 
+  get hasWaiting(): boolean {
+    return this.#ledger.waiting.size > 0;
+  }
+
   isUsed(now: number): boolean {
-    return now - this.#usedAt < usedForMs || this.#ledger.waiting.size > 0;
+    return now - this.#usedAt < usedForMs || this.hasWaiting;
   }
 
   resolved(ips: readonly string[]): void {
