@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CallFailure } from './failure.js';
-import { Inflation, inflateMessage } from './inflate-message.js';
+import { Inflation, inflateAnswer } from './inflate-message.js';
 import { until } from './testing/probe-call.js';
 import { gunzips } from './testing/watch-gunzips.js';
 
@@ -15,11 +15,11 @@ type Result = Uint8Array | CallFailure;
 beforeEach(() => gunzips.reset());
 
 const inflate = (message: Uint8Array, maxBytes: number, what: 'answer' | 'request' = 'answer') =>
-  new Promise<Result>((resolve) => inflateMessage(what, message, maxBytes, resolve));
+  new Promise<Result>((resolve) => new Inflation(what, message, maxBytes, { grown: () => true, inflated: resolve }).start());
 
 const lengthOf = (result: Result) => (result instanceof Uint8Array ? result.length : result.message);
 
-describe('inflateMessage', () => {
+describe('Inflation', () => {
   it('inflates few at a time, and all of them', async () => {
     const results = await Promise.all(Array.from({ length: 40 }, () => inflate(bomb, 2_000_000)));
     expect(results.map(lengthOf)).toEqual(results.map(() => 2_000_000));
@@ -69,10 +69,13 @@ describe('inflateMessage', () => {
     for (let i = 0; i < 6; i++)
       results.push(
         new Promise((resolve) =>
-          inflateMessage('answer', bomb, 10, (result) => {
-            expect(isInside).toBe(false);
-            resolve(result);
-          }),
+          new Inflation('answer', bomb, 10, {
+            grown: () => true,
+            inflated: (result) => {
+              expect(isInside).toBe(false);
+              resolve(result);
+            },
+          }).start(),
         ),
       );
     isInside = false;
@@ -81,7 +84,7 @@ describe('inflateMessage', () => {
   });
 });
 
-describe('Inflation', () => {
+describe('an Inflation that is watched', () => {
   /** What one was told. */
   function probe(mayGrow: (bytes: number) => boolean = () => true) {
     const told = { bytes: 0, asked: 0, result: null as Result | null };
@@ -127,5 +130,26 @@ describe('Inflation', () => {
     await until(() => last.told.result !== null, 'the last one');
     expect(probes.every(({ told }) => told.result === null && told.bytes === 0)).toBe(true);
     expect(gunzips.made).toBe(5);
+  });
+});
+
+describe('inflateAnswer', () => {
+  it('does not begin for nobody, and stops when nobody wants it any more', async () => {
+    const wanted = Array.from({ length: 12 }, () => true);
+    const results: (Result | null)[] = [];
+    for (const [i] of wanted.entries())
+      inflateAnswer(
+        bomb,
+        2_000_000,
+        () => wanted[i] === true,
+        (result) => {
+          results[i] = result;
+        },
+      );
+    expect([results.length, gunzips.live]).toEqual([0, 4]);
+    wanted.fill(false, 2, 11);
+    await until(() => results.filter((result) => result !== undefined).length === 12, 'all of them');
+    expect(results.map((result) => result && lengthOf(result))).toEqual([2_000_000, 2_000_000, ...Array(9).fill(null), 2_000_000]);
+    expect([gunzips.made, gunzips.live]).toEqual([5, 0]);
   });
 });

@@ -122,12 +122,20 @@ export class Inflation implements Turn, ScopeLink {
   }
 }
 
-/** Inflates a message whose growth nobody counts. `done` is called once, never inside. Never throws. */
-export function inflateMessage(
-  what: 'answer' | 'request',
+/**
+ * Inflates an answer, whose growth nobody counts. `done` is called once: with what came of it, or with `null` as soon as it is seen that nobody
+ * wants it any more. Never throws.
+ */
+export function inflateAnswer(
   message: Uint8Array,
   maxBytes: number,
-  done: (result: Uint8Array | CallFailure) => void,
+  isWanted: () => boolean,
+  done: (result: Uint8Array | CallFailure | null) => void,
 ): void {
-  new Inflation(what, message, maxBytes, { grown: () => true, inflated: done }).start();
+  const grown = () => {
+    if (isWanted()) return true;
+    done(null);
+    return false;
+  };
+  new Inflation('answer', message, maxBytes, { grown, inflated: done }).start();
 }

@@ -34,7 +34,7 @@ export interface AnswerHead {
 }
 
 /** Of these a second one is ignored; others are joined, as `node:http2` does. */
-const singleValued = new Set(['content-type', 'content-length', 'date', 'etag', 'retry-after']);
+const singleValued = new Set(['content-type', 'date', 'etag', 'retry-after']);
 
 /** Works out what a block means; see {@link AnswerHead}. */
 export function digestAnswerHead(fields: readonly string[], isTooLong: boolean): AnswerHead {
@@ -58,8 +58,8 @@ export function digestAnswerHead(fields: readonly string[], isTooLong: boolean):
     if (!namePattern.test(name)) problem ||= 'a bad header name';
     else if (connectionHeaders.has(name)) problem ||= 'a header of HTTP/1.1 connections';
     else if (forbiddenInValue.test(value)) problem ||= 'a bad header value';
-    else if (name === 'content-length' && !/^\d{1,15}$/.test(value)) problem ||= 'a bad content-length';
     const known = headers[name];
+    if (name === 'content-length' && (known !== undefined || !/^\d{1,15}$/.test(value))) problem ||= 'a bad content-length';
     if (known === undefined) headers[name] = value;
     else if (!singleValued.has(name)) headers[name] = `${String(known)}, ${value}`;
   }

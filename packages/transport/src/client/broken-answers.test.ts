@@ -1,11 +1,18 @@
-import { expect, it } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { expect, it, vi } from 'vitest';
+import { messageBuffers } from '../buffer-pool.js';
 import { CallScope } from '../call-scope.js';
 import { slabs } from '../http2/out-slab.js';
 import { frame } from '../testing/fault-server.js';
 import { normal, PeerWorld } from '../testing/peer-world.js';
 import { ProbeCall, run, until } from '../testing/probe-call.js';
 import { answerFrames } from '../testing/raw-peer.js';
+import { gunzips } from '../testing/watch-gunzips.js';
 import { block, dataFrames, goawayFrame, headerFrames, resetFrame } from '../testing/wire.js';
+
+vi.mock('node:zlib', async (original) =>
+  (await import('../testing/watch-gunzips.js')).watchedZlib(await original<typeof import('node:zlib')>()),
+);
 
 const world = new PeerWorld();
 const refusedStream = 7;
@@ -38,16 +45,20 @@ world.describeBoth('an answer that has begun', () => {
 });
 
 world.describeBoth('content-length of an answer', () => {
-  const answer = (id: number, length: string, status = '0', message: string | null = 'hi') =>
+  const answer = (id: number, lengths: readonly string[], status = '0', message: string | null = 'hi') =>
     Buffer.concat([
-      headerFrames(id, block([':status', '200'], ['content-type', 'application/grpc'], ['content-length', length]), false),
+      headerFrames(
+        id,
+        block([':status', '200'], ['content-type', 'application/grpc'], ...lengths.map((length) => ['content-length', length] as const)),
+        false,
+      ),
       message === null ? Buffer.alloc(0) : dataFrames(id, frame(Buffer.from(message)), false),
       headerFrames(id, block(['grpc-status', status]), true),
     ]);
 
-  it.each(['3', '30', 'x', ''])('"%s" of 7 bytes fails as malformed', async (length) => {
+  it.each([['3'], ['30'], ['x'], [''], ['7', '30'], ['7', '7']])('"%s" %s of 7 bytes fails as malformed', async (...lengths) => {
     const upstream = world.connect();
-    world.peer.onRequest = (socket, id) => socket.write(answer(id, length));
+    world.peer.onRequest = (socket, id) => socket.write(answer(id, lengths));
     const { failure } = await run(upstream, new ProbeCall('x', 1000));
     if (world.protocol === 'lean')
       expect(failure).toMatchObject({ reason: 'malformed', code: 13, message: expect.stringContaining('content-length') });
@@ -63,7 +74,7 @@ world.describeBoth('content-length of an answer', () => {
     ['0', '5', null, 'failed: rejected 5 '],
   ])('"%s" is taken where it is right (status %s)', async (length, status, message, text) => {
     const upstream = world.connect();
-    world.peer.onRequest = (socket, id) => socket.write(answer(id, length, status, message));
+    world.peer.onRequest = (socket, id) => socket.write(answer(id, [length], status, message));
     for (let i = 0; i < 3; i++) expect((await run(upstream, new ProbeCall('x', 1000))).text).toBe(text);
   });
 });
@@ -96,5 +107,27 @@ world.describeBoth('calls on a connection that is lost', () => {
       expect(calls.reduce((sum, call) => sum + call.ends, 0)).toBe(1);
       expect(upstream.inFlight).toBe(0);
     }
+  });
+});
+
+world.describeBoth('a compressed answer', () => {
+  it('is not inflated when its call has ended meanwhile, and leaves no buffer', async () => {
+    const upstream = world.connect();
+    const bytes = gzipSync(Buffer.alloc(2_000_000, 'x'));
+    world.peer.onRequest = (socket, id) =>
+      socket.write(
+        headerFrames(id, block([':status', '200'], ['content-type', 'application/grpc'], ['grpc-encoding', 'gzip']), false),
+        dataFrames(id, frame(bytes, 1), false),
+        headerFrames(id, block(['grpc-status', '0']), true),
+      );
+    gunzips.reset();
+    const calls = Array.from({ length: 12 }, () => new ProbeCall('x'));
+    for (const call of calls) upstream.start(call);
+    await until(() => gunzips.live === 4, 'the first are inflated');
+    for (const call of calls.slice(1, -1)) upstream.cancel(call);
+    await until(() => calls[0]!.ends + calls.at(-1)!.ends === 2, 'both that are left');
+    expect(calls.map(({ answer }) => answer?.length)).toEqual([2_000_000, ...Array(10).fill(undefined), 2_000_000]);
+    await until(() => gunzips.live === 0 && messageBuffers.taken === 0, 'all is given back');
+    expect(gunzips.made).toBeLessThanOrEqual(5);
   });
 });

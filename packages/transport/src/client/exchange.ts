@@ -8,7 +8,7 @@ import { messageBuffers } from '../buffer-pool.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { parseGrpcStatus } from '../grpc-status.js';
-import { inflateMessage } from '../inflate-message.js';
+import { inflateAnswer } from '../inflate-message.js';
 import { MessageReader, ReadState } from '../message-reader.js';
 import { plainView } from '../plain-view.js';
 import { bodyFailure, headFailure, incompleteFailure, resetFailure, statusFailure } from './answer.js';
@@ -210,10 +210,11 @@ export class Exchange {
       return;
     }
     this.#isInflating = true;
-    inflateMessage('answer', this.#reader.message, this.call?.maxAnswerBytes ?? 0, (result) => {
+    const isWanted = () => this.call !== null;
+    inflateAnswer(this.#reader.message, this.call?.maxAnswerBytes ?? 0, isWanted, (result) => {
       this.#isInflating = false;
       if (result instanceof Uint8Array) this.#succeed(result);
-      else this.#fail(result, CallFate.ANSWERED, false);
+      else if (result !== null) this.#fail(result, CallFate.ANSWERED, false);
       if (this.#stream.destroyed) this.#reader.release();
     });
   }

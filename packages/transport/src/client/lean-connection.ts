@@ -18,7 +18,7 @@ import { Http2Code } from '../http2/frames.js';
 import { type OutOwner, OutSlab } from '../http2/out-slab.js';
 import { Stream, StreamPhase } from '../http2/stream.js';
 import { turnEnd } from '../http2/turn-end.js';
-import { inflateMessage } from '../inflate-message.js';
+import { inflateAnswer } from '../inflate-message.js';
 import { incompleteFailure, resetFailure } from './answer.js';
 import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget } from './connection.js';
 import { alpnProblem, dial } from './dial.js';
@@ -246,8 +246,10 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
 
   #inflate(stream: Stream): void {
     stream.settle(messageBuffers);
-    inflateMessage('answer', stream.view(), stream.call?.maxAnswerBytes ?? 0, (result) => {
-      if (result instanceof Uint8Array) this.#succeed(stream, result);
+    const isWanted = () => stream.call !== null;
+    inflateAnswer(stream.view(), stream.call?.maxAnswerBytes ?? 0, isWanted, (result) => {
+      if (result === null) stream.release(messageBuffers);
+      else if (result instanceof Uint8Array) this.#succeed(stream, result);
       else this.#fail(stream, result, CallFate.ANSWERED, false);
     });
   }
