@@ -2,7 +2,8 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { type Turn, Turns } from '@inferflow/transport';
 
-type Compression = typeof compressionGzip;
+/** One that the RPC library knows. */
+export type Compression = typeof compressionGzip;
 
 /** As many as libuv has threads for them. */
 const mostAtOnce = 4;

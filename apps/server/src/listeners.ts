@@ -116,8 +116,10 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
     }
     counter.add(1);
   };
+  const compressions = boundedCompressions(limits.maxInFlight);
   const routes = createRoutes(engine, readiness, logger, callerCheck, {
     maxMessageBytes: limits.maxMessageBytes,
+    compressions,
     onMalformed: () => refused('malformed'),
   });
   const listener = createHttpListener(
@@ -135,7 +137,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
         routes,
         fallback,
         readMaxBytes: limits.maxMessageBytes,
-        acceptCompression: boundedCompressions(limits.maxInFlight),
+        acceptCompression: compressions,
         jsonOptions: { ignoreUnknownFields: false },
       }),
   );

@@ -1,9 +1,9 @@
-import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus, trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import { EngineError, type Violation } from '@inferflow/engine';
 import { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from '@inferflow/transport';
+import type { Compression } from './bounded-compressions.js';
 import { jsonProblems } from './json-problems.js';
 import { toConnectError } from './to-connect-error.js';
 
@@ -15,6 +15,8 @@ type Response = Awaited<ReturnType<Handler>>;
 export interface RefusalOptions {
   /** Largest request, in bytes. */
   readonly maxMessageBytes: number;
+  /** Those that the library takes: it inflates a message itself, and tells nobody what came of it. */
+  readonly compressions: readonly Compression[];
   /** Told of every request whose bytes are not the message of its method. */
   readonly onMalformed: (path: string) => void;
 }
@@ -133,7 +135,7 @@ async function explainJson(
   // What the engine refused has its details, and what the library says about headers has nothing to do with the body.
   if (response.header?.has('content-encoding') === true || !isDecodeError(body)) return same;
   options.onMalformed(handler.requestPath);
-  const malformed = jsonError(handler, decompress(Buffer.concat(kept), request.header.get('content-encoding'), options.maxMessageBytes));
+  const malformed = jsonError(handler, await inflated(Buffer.concat(kept), request.header.get('content-encoding'), options));
   return errorResponse(response, toConnectError(malformed ?? otherwise(errorIn(body)?.message ?? '')));
 }
 
@@ -171,11 +173,11 @@ function errorResponse(response: Response, error: ConnectError): Response {
   return { ...response, status: error.code === Code.ResourceExhausted ? 429 : 400, header, body: once(body) };
 }
 
-function jsonError({ method }: Handler, body: Buffer | null): EngineError | null {
+function jsonError({ method }: Handler, body: Uint8Array | null): EngineError | null {
   if (body === null) return null;
   let json: unknown;
   try {
-    json = JSON.parse(body.toString());
+    json = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
   } catch (error) {
     // The runtime quotes the text; its place is enough.
     const reason = (error as Error).message.replace(/, (\.{3})?".*" is not valid JSON$/s, '');
@@ -217,14 +219,10 @@ function errorIn(body: Uint8Array): { readonly message: string; readonly details
   }
 }
 
-function decompress(bytes: Buffer, encoding: string | null, maxOutputLength: number): Buffer | null {
-  try {
-    if (encoding === 'gzip') return gunzipSync(bytes, { maxOutputLength });
-    if (encoding === 'br') return brotliDecompressSync(bytes, { maxOutputLength });
-    return bytes;
-  } catch {
-    return null;
-  }
+async function inflated(bytes: Uint8Array, encoding: string | null, options: RefusalOptions): Promise<Uint8Array | null> {
+  if (encoding === null || encoding === 'identity') return bytes;
+  const compression = options.compressions.find(({ name }) => name === encoding);
+  return await (compression?.decompress(bytes, options.maxMessageBytes).catch(() => null) ?? null);
 }
 
 /** gRPC's status comes last, as trailers or (gRPC-Web) as the last frame of the body. */
