@@ -73,6 +73,7 @@ async function suite(run, { cancelSeconds, idle, loris, rounds, isLean }) {
     await garbage(setting);
     await brokenFrames(setting);
     await largeBodies(setting);
+    await bodiesWithoutEnd(setting);
     await floods(setting);
     await slowReaders(setting);
     await idleConnections(setting, idle);
@@ -250,6 +251,27 @@ async function largeBodies(setting) {
     const codes = new Set(answers.map((answer) => answer.code));
     run.check('5 MiB bodies: RESOURCE_EXHAUSTED', codes.size === 1 && codes.has(8), `codes ${[...codes]}: ${answers[0].message}`);
     for (const client of clients) client.close();
+  });
+}
+
+/** As much as one request may bring, but for its last byte, on many connections. */
+async function bodiesWithoutEnd(setting) {
+  const { run, server } = setting;
+  const length = 4 * 1024 * 1024;
+  const head = `POST /Predict/InferPointWise HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+  await under(setting, 'JSON without an end', 800, async () => {
+    const sockets = await openSockets(server.port, 200);
+    const refused = new Set();
+    for (const socket of sockets) {
+      socket.once('data', (bytes) => {
+        if (bytes.includes('HTTP/1.1 429')) refused.add(socket);
+      });
+      socket.write(head);
+      socket.write(Buffer.alloc(length - 1, 0x20));
+    }
+    const areRefused = await until(() => refused.size >= 100, 10_000, 100);
+    run.check('JSON without an end: the server holds what it may, and refuses the others', areRefused, `${refused.size} refused`);
+    for (const socket of sockets) socket.destroy();
   });
 }
 

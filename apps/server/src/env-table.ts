@@ -223,6 +223,15 @@ export const envTable = [
     meaning: 'Most requests being answered at once; beyond it RESOURCE_EXHAUSTED.',
   },
   {
+    name: 'INFERFLOW_MAX_HELD_BYTES',
+    kind: 'integer',
+    default: '536870912',
+    min: 1048576,
+    max: 1099511627776,
+    section: 'Limits',
+    meaning: 'Most bytes held for callers: requests in progress and answers that are not taken yet; beyond it RESOURCE_EXHAUSTED.',
+  },
+  {
     name: 'INFERFLOW_MAX_CONNECTIONS',
     kind: 'integer',
     default: '20000',

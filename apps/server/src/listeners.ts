@@ -8,6 +8,7 @@ import { boundedCompressions } from './bounded-compressions.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { Readiness } from './health.js';
+import { heldContext } from './held-bytes.js';
 import { createHttpListener, type HttpRoutesOptions } from './http-routes.js';
 import { listenerTls } from './listener-tls.js';
 import type { ServerLogger } from './logger.js';
@@ -120,6 +121,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
   const routes = createRoutes(engine, readiness, logger, callerCheck, {
     maxMessageBytes: limits.maxMessageBytes,
     compressions,
+    onHeldBytes: () => refused('held-bytes'),
     onMalformed: () => refused('malformed'),
   });
   const listener = createHttpListener(
@@ -136,6 +138,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
       connectNodeAdapter({
         routes,
         fallback,
+        contextValues: heldContext,
         readMaxBytes: limits.maxMessageBytes,
         acceptCompression: compressions,
         jsonOptions: { ignoreUnknownFields: false },
@@ -147,6 +150,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
     listener,
     ...(tls !== undefined && { tls }),
     maxInFlight: limits.maxInFlight,
+    maxHeldBytes: environment.number('INFERFLOW_MAX_HELD_BYTES'),
     maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
     maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),
     onRefused: refused,

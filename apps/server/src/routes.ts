@@ -4,6 +4,7 @@ import { type Engine, EngineError, type EngineMethod } from '@inferflow/engine';
 import { Health, Inferflow, Predict } from '@inferflow/proto';
 import type { CallerCheck } from './auth.js';
 import { addHealth, type Readiness } from './health.js';
+import { holdAnswerBytes, holdRequestBytes } from './held-bytes.js';
 import type { ServerLogger } from './logger.js';
 import { addReflection } from './reflection.js';
 import { explainRefusals, type RefusalOptions } from './rpc-refusals.js';
@@ -23,6 +24,8 @@ export function createRoutes(
       if (callerCheck !== null && !callerCheck.allows(header))
         throw new ConnectError('caller id or token is missing or wrong', Code.Unauthenticated);
       const bytes = toBinary(method.input, request);
+      // Of a compressed request the listener has counted what came.
+      holdRequestBytes(context.values, bytes.length, refusals.onHeldBytes);
       try {
         const remainingMs = context.timeoutMs();
         const answer = await engine.handle(method.name as EngineMethod, bytes, {
@@ -31,6 +34,7 @@ export function createRoutes(
           deadline: remainingMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + remainingMs,
           signal: context.signal,
         });
+        holdAnswerBytes(context.values, answer.length);
         return fromBinary(method.output, answer);
       } catch (error) {
         if (error instanceof EngineError) throw toConnectError(error);

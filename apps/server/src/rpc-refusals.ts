@@ -4,6 +4,7 @@ import { setTrailerStatus, trailerParse, trailerSerialize } from '@connectrpc/co
 import { EngineError, type Violation } from '@inferflow/engine';
 import { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from '@inferflow/transport';
 import type { Compression } from './bounded-compressions.js';
+import { holdRequestBytes } from './held-bytes.js';
 import { jsonProblems } from './json-problems.js';
 import { toConnectError } from './to-connect-error.js';
 
@@ -17,6 +18,8 @@ export interface RefusalOptions {
   readonly maxMessageBytes: number;
   /** Those that the library takes: it inflates a message itself, and tells nobody what came of it. */
   readonly compressions: readonly Compression[];
+  /** Told of every request that is not read to its end because the server holds too much. */
+  readonly onHeldBytes: () => void;
   /** Told of every request whose bytes are not the message of its method. */
   readonly onMalformed: (path: string) => void;
 }
@@ -80,12 +83,26 @@ function refusal(status: number, code: string, message: string, headers: Readonl
 }
 
 /** The body as the library is to see it. */
-function observed(handler: Handler, { body }: Request, type: string, kept: Uint8Array[], options: RefusalOptions): Request['body'] {
-  if (!isStream(body)) return body;
+function observed(handler: Handler, request: Request, type: string, kept: Uint8Array[], options: RefusalOptions): Request['body'] {
+  if (!isStream(request.body)) return request.body;
+  const body = holding(request.body, isJsonType(type) ? 2 : 1, request.contextValues, options);
   if (isJsonType(type)) return keeping(body, kept);
   const { methodKind } = handler.method;
   const isOne = methodKind === 'unary' || methodKind === 'server_streaming';
   return isOne && type.startsWith('application/grpc') ? checkingFrame(body, handler, options) : body;
+}
+
+/** The library reads all that it is sent. `copies` of it: its own, and {@link keeping}'s. */
+async function* holding(
+  body: AsyncIterable<Uint8Array>,
+  copies: number,
+  values: Request['contextValues'],
+  { onHeldBytes }: RefusalOptions,
+): AsyncIterable<Uint8Array> {
+  for await (const chunk of body) {
+    if (values !== undefined) holdRequestBytes(values, copies * chunk.length, onHeldBytes);
+    yield chunk;
+  }
 }
 
 /** The library takes some bodies that are not one message for one, and has its own words and codes for others. */

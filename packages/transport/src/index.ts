@@ -16,6 +16,8 @@ export { decodeGrpcMessage, encodeGrpcMessage, type GrpcStatus, parseGrpcStatus,
 export { type Flushable, TurnEnd, turnEnd } from './http2/turn-end.js';
 export { givesPerLook, IdleList } from './idle-list.js';
 export { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from './request-frame.js';
+export { heldBytesRefusal } from './server/admission.js';
+export { holdBytes } from './server/held-request.js';
 export { LoopLoad } from './server/loop-load.js';
 export { createOnePort } from './server/one-port.js';
 export type {

@@ -11,7 +11,7 @@ import { retryLater } from './retry-later.js';
 import type { HotMethod } from './server-call.js';
 
 /** When a caller that was refused for want of room may come again. */
-const busyRetryMs = 100;
+export const busyRetryMs = 100;
 
 /** Why a call is not taken. */
 export interface Refusal {

@@ -1,5 +1,8 @@
+import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import { grpcType } from '../is-grpc-content-type.js';
+import { busyRetryMs } from './admission.js';
+import { HeldRequest } from './held-request.js';
 import type { OnePortListener } from './one-port-options.js';
 import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
 import type { ServerLoad } from './server-load.js';
@@ -8,6 +11,8 @@ import { SessionGuard } from './session-guard.js';
 /** How often an answered stream whose caller goes on sending is looked at, and how often before it is cut off. */
 const answeredLookMs = 50;
 const answeredLooks = 10;
+
+type Response = Parameters<OnePortListener>[1];
 
 const unbounded = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -18,10 +23,13 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     // An aborted request emits an error that nobody may be listening for; whoever reads it learns of it through its own listeners.
     request.on('error', () => {});
     response.on('error', () => {});
+    const held = new HeldRequest(request, options, load);
     load.coldInFlight++;
     response.once('close', () => {
       load.coldInFlight--;
+      held.over();
     });
+    boundAnswer(request, response, options);
     if ('shouldKeepAlive' in response) {
       if (isDraining()) response.shouldKeepAlive = false;
       // Answered before it has arrived: closing then would reset the connection under a caller who is still sending, answer and all.
@@ -46,9 +54,7 @@ function boundRequest(request: Http2ServerRequest, response: Http2ServerResponse
   const timer = setTimeout(() => {
     if (!isArriving(stream) || response.headersSent) return;
     options.onRefused?.('receive-timeout', 'other');
-    const guard = SessionGuard.of(stream.session as Parameters<typeof SessionGuard.of>[0]);
-    stream.close(constants.NGHTTP2_CANCEL);
-    guard?.streamReset(stream);
+    resetStream(stream);
   }, options.receiveTimeoutMs);
   timer.unref();
   const stop = () => clearTimeout(timer);
@@ -68,6 +74,43 @@ function boundRequest(request: Http2ServerRequest, response: Http2ServerResponse
     look.unref();
     stream.once('close', () => clearInterval(look));
   });
+}
+
+/**
+ * Ends a request whose caller does not take the answer. One that is still worked on leaves nothing unsent, and neither does an open stream that has
+ * nothing to say. Of a socket Node tells when the kernel takes nothing of it any more; of a stream it does not, for it counts what goes out
+ * on its neighbours: so an answer has the time that a hot one has.
+ */
+function boundAnswer(
+  request: IncomingMessage | Http2ServerRequest,
+  response: Response,
+  { sendTimeoutMs, onRefused }: ResolvedOnePortOptions,
+): void {
+  if (!('stream' in request)) {
+    response.setTimeout(sendTimeoutMs, () => {
+      if (response.writableLength === 0) return;
+      onRefused?.('slow-reader', 'other');
+      request.socket.destroy();
+    });
+    return;
+  }
+  let wasUnsent = false;
+  const look = setInterval(() => {
+    const isUnsent = response.writableLength > 0;
+    if (wasUnsent && isUnsent) {
+      onRefused?.('slow-reader', 'other');
+      resetStream(request.stream);
+    }
+    wasUnsent = isUnsent;
+  }, sendTimeoutMs);
+  look.unref();
+  response.once('close', () => clearInterval(look));
+}
+
+function resetStream(stream: ServerHttp2Stream): void {
+  const guard = SessionGuard.of(stream.session as Parameters<typeof SessionGuard.of>[0]);
+  stream.close(constants.NGHTTP2_CANCEL);
+  guard?.streamReset(stream);
 }
 
 /** Whether the answer has left, trailers included, while the caller has not ended its side. */
@@ -90,10 +133,15 @@ interface PlainResponse {
 function refuse(contentType: string, response: PlainResponse): void {
   const message = 'the server works on as many requests as it takes';
   if (contentType.startsWith(grpcType)) {
-    response.writeHead(200, { 'content-type': contentType, 'grpc-status': '8', 'grpc-message': message });
+    response.writeHead(200, {
+      'content-type': contentType,
+      'grpc-status': '8',
+      'grpc-message': message,
+      'grpc-retry-pushback-ms': String(busyRetryMs),
+    });
     response.end();
   } else {
-    response.writeHead(429, { 'content-type': 'application/json' });
+    response.writeHead(429, { 'content-type': 'application/json', 'retry-after': String(Math.ceil(busyRetryMs / 1000)) });
     response.end(JSON.stringify({ code: 'resource_exhausted', message }));
   }
 }

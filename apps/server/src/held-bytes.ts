@@ -1,0 +1,27 @@
+import { Code, ConnectError, type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
+import { RetryInfoSchema } from '@inferflow/proto';
+import { heldBytesRefusal, holdBytes } from '@inferflow/transport';
+import type { NodeServerRequest } from './http-routes.js';
+
+const holdKey = createContextKey<(byteLength: number) => boolean>(() => true, { description: 'counts what is held for a request' });
+
+/** Context of a request whose bytes the listener counts, until its response has closed. */
+export function heldContext(request: NodeServerRequest): ContextValues {
+  return createContextValues().set(holdKey, (byteLength) => holdBytes(request, byteLength));
+}
+
+/** Counts bytes of a request. Throws RESOURCE_EXHAUSTED, as the fast path has it, when the server holds as many as it may. */
+export function holdRequestBytes(values: ContextValues, byteLength: number, onRefused: () => void): void {
+  if (values.get(holdKey)(byteLength)) return;
+  onRefused();
+  const { message, retryAfterMs = 0 } = heldBytesRefusal.status;
+  const retryDelay = { seconds: 0n, nanos: retryAfterMs * 1_000_000 };
+  throw new ConnectError(message, Code.ResourceExhausted, { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }, [
+    { desc: RetryInfoSchema, value: { retryDelay } },
+  ]);
+}
+
+/** Counts the bytes of an answer: what has been worked for is sent. */
+export function holdAnswerBytes(values: ContextValues, byteLength: number): void {
+  values.get(holdKey)(byteLength);
+}

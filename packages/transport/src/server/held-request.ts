@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import type { ResolvedOnePortOptions } from './resolve-one-port-options.js';
+import type { ServerLoad } from './server-load.js';
+
+type ColdRequest = IncomingMessage | Http2ServerRequest;
+
+/** What is held for a request that is no hot call, up to the end of its answer. */
+export class HeldRequest {
+  static readonly #of = new WeakMap<ColdRequest, HeldRequest>();
+  readonly #options: ResolvedOnePortOptions;
+  readonly #load: ServerLoad;
+  #byteLength = 0;
+  #isOver = false;
+
+  constructor(request: ColdRequest, options: ResolvedOnePortOptions, load: ServerLoad) {
+    this.#options = options;
+    this.#load = load;
+    HeldRequest.#of.set(request, this);
+  }
+
+  static of(request: ColdRequest): HeldRequest | undefined {
+    return HeldRequest.#of.get(request);
+  }
+
+  /** False when the server holds too many; they count all the same, until the request is over. */
+  hold(byteLength: number): boolean {
+    if (this.#isOver) return true;
+    this.#byteLength += byteLength;
+    this.#load.heldBytes += byteLength;
+    return this.#load.heldBytes <= this.#options.maxHeldBytes;
+  }
+
+  over(): void {
+    this.#isOver = true;
+    this.#load.heldBytes -= this.#byteLength;
+    this.#byteLength = 0;
+  }
+}
+
+/**
+ * For a listener of what is no hot method: counts bytes of a request's body, of what it became, or of its answer, until the response has closed.
+ * False when the server holds more than `maxHeldBytes`: the request is to be refused then. True for requests of other servers.
+ */
+export function holdBytes(request: ColdRequest, byteLength: number): boolean {
+  return HeldRequest.of(request)?.hold(byteLength) ?? true;
+}
