@@ -189,6 +189,26 @@ describe('the walk in WebAssembly', () => {
     expect(compare(message, 0, message.length, spec, 1_000)).toBe(false);
   });
 
+  it('leaves them also when its memory has just grown away from under what it left before', () => {
+    const grower = WasmWalk.create();
+    const scratch = new WalkScratch(grower);
+    const layout = { offsets: Uint32Array.of(0), widths: Uint32Array.of(4), isVariable: [false], stride: 4 };
+    const spec = compileWalk(layout, [{ slot: 0 }], statuses);
+    const rowsOf = (count: number, width: number) =>
+      Uint8Array.from(Array.from({ length: count }, () => [0x22, width + 2, 0x12, width, ...Array(width).fill(9)]).flat());
+    for (const [count, width, odd] of [
+      [10, 4, 0],
+      [3_000, 60, 3_000],
+      [300, 8, 300],
+      [10, 4, 0],
+      [10, 8, 10],
+    ] as const) {
+      const message = rowsOf(count, width);
+      expect(walkFeatureRows(message, 0, message.length, spec, count, scratch)).toBe(count);
+      expect([scratch.oddCount, scratch.oddCells.length >= odd * 4]).toEqual([odd, true]);
+    }
+  });
+
   it('does not begin where two columns go to one slot', () => {
     const layout = { offsets: Uint32Array.of(0), widths: Uint32Array.of(4), isVariable: [false], stride: 4 };
     const spec = compileWalk(layout, [{ slot: 0 }, { slot: 0 }], statuses);

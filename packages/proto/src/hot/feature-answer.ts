@@ -50,8 +50,9 @@ export class WalkScratch {
     this.wasm = wasm;
   }
 
-  /** Room for so many rows. */
+  /** Room for so many rows. What a walk in WebAssembly left here is empty once its memory has grown. */
   reserve(rowCount: number, spec: WalkSpec): void {
+    if (this.oddCells.length === 0) this.oddCells = new Int32Array(256);
     const rowBytes = (rowCount * spec.stride + 7) & ~7;
     if (this.rows.length < rowBytes) {
       const buffer = new ArrayBuffer(grown(rowBytes));
