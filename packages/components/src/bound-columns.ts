@@ -148,6 +148,10 @@ class BoundTensor implements TensorInput {
     return this.#program.conversions;
   }
 
+  get misfits(): boolean {
+    return this.#program.misfits;
+  }
+
   bind(matrix: Matrix, slate: Matrix | null, rows: RowSet): void {
     this.#matrix = matrix;
     this.#slate = slate;

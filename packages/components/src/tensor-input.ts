@@ -8,6 +8,8 @@ export interface TensorInput {
   write(target: Uint8Array, at: number, from: number, to: number): void;
   /** Values that the last `prepare` found to be of another type than the tensor. */
   readonly conversions: number;
+  /** Whether the last `prepare` found that the rows do not fill the shape, so that a model would take values for others. */
+  readonly misfits: boolean;
   /** Elements of one row; −1 when rows differ. Texts count one per column. After `prepare`. */
   elementsPerRow(): number;
   /** How the bytes come about: `copy`, `gather n runs`, `convert k columns`, `text`. */

@@ -37,7 +37,8 @@ function createNumerixComponent(config: NumerixComponentConfig, deps: ComponentD
       values: readTensor({
         columns: config.variables.map((variable) => variable.column),
         type: precision === 'fp64' ? 'FP64' : 'FP32',
-        shape: [names.length],
+        // Open, so that the values tell which column is a vector.
+        shape: [-1],
       }),
     },
     writes: { score: writeColumns([scoreColumn(config, deps.compat)]) },

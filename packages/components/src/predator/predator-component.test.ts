@@ -75,6 +75,22 @@ describe('predator component', () => {
     ]);
   });
 
+  it('sends no rows whose vectors cannot fill the shape, and says so', async () => {
+    const { calls, backends } = model((call) => answerOf([doubled(call)]));
+    const columns = {
+      price,
+      one: { type: DataType.FP32Vector, values: price.map(() => [1, 2]) },
+      two: { type: DataType.FP32Vector, values: price.map(() => [1, 2, 3]) },
+    };
+    const config = configOf({ inputs: [input(), input({ name: 'v', features: ['one', 'price', 'two'], shape: [7] })] });
+    const { failure } = await run({ config, columns, backends });
+    expect(failure).toMatchObject({ reason: 'shape', message: expect.stringContaining('input "v" is not sent') });
+    expect(calls).toEqual([]);
+    const fitting = configOf({ inputs: [input({ name: 'v', features: ['one', 'price', 'two'], shape: [6] })] });
+    expect((await run({ config: fitting, columns, backends })).failure).toBe(null);
+    expect(calls[0]?.inputs[0]?.raw.length).toBe(5 * 6 * 4);
+  });
+
   it('places rows by chunk, whatever order the answers come in', () => {
     fc.assert(
       fc.property(

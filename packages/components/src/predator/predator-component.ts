@@ -36,7 +36,7 @@ function createPredatorComponent(config: PredatorComponentConfig, deps: Componen
     batchSize: config.batchSize ?? routes.fallback?.backend.batchSize ?? routes.shares[0]?.backend.batchSize ?? 0,
     deadlineMs: config.deadlineMs,
     broadcasts: config.broadcastSingleScore || deps.compat,
-    inputNames: config.inputs.map((_, index) => `input${index}`),
+    inputs: config.inputs.map(({ name, shape }, index) => ({ read: `input${index}`, name, shape })),
     scoresOf: config.outputs.map((output) => output.scores.length),
     createReader: () => new OutputReader(config),
   };

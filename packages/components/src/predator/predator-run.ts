@@ -37,7 +37,8 @@ export interface PredatorPlan {
   readonly deadlineMs: number | undefined;
   /** One answered row stands for all rows of its chunk. */
   readonly broadcasts: boolean;
-  readonly inputNames: readonly string[];
+  /** Of the model, and what they are read as. */
+  readonly inputs: readonly { readonly read: string; readonly name: string; readonly shape: readonly number[] }[];
   /** Scores per output. */
   readonly scoresOf: readonly number[];
   readonly createReader: () => OutputReader;
@@ -75,18 +76,24 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#startedAt = performance.now();
     this.#scores.bind(run, route);
     // The readers of a pooled run are the same objects for all its requests.
-    if (this.#tensors.length === 0) this.#tensors = this.#plan.inputNames.map((name) => run.reads[name] as TensorInput);
+    if (this.#tensors.length === 0) this.#tensors = this.#plan.inputs.map(({ read }) => run.reads[read] as TensorInput);
     let defaulted = 0;
     let conversions = 0;
+    let misfit = -1;
     for (let input = 0; input < this.#tensors.length; input++) {
       const tensor = this.#tensors[input] as TensorInput;
       defaulted += tensor.prepare();
       conversions += tensor.conversions;
+      if (tensor.misfits) misfit = input;
     }
     metrics.conversions.add(conversions);
     if (defaulted > 0) metrics.defaultedInputs.add(defaulted);
     const now = performance.now();
     metrics.assemblyLatency.observeMs(now - this.#startedAt);
+    if (misfit >= 0) {
+      this.#misfit(run, misfit);
+      return;
+    }
     this.#chunks.start(run.rows.count, run.slate);
     this.#next = this.#chunks.next();
     this.#pump(now);
@@ -226,6 +233,14 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   #noteFailure(failure: Failure): void {
     this.#plan.deps.metrics.failedChunks.add(1);
     this.#firstFailure ??= failure;
+  }
+
+  /** A model that is sent too much or too little takes values for others, or refuses them all. */
+  #misfit(run: ModelRun, input: number): void {
+    const { name, shape } = this.#plan.inputs[input] as PredatorPlan['inputs'][number];
+    const text = `input "${name}" is not sent: its vectors do not have as many elements as its shape [${shape.join(', ')}]`;
+    this.#close();
+    run.failed(createFailure('shape', text, this.#plan.deps.componentName));
   }
 
   #finish(): void {

@@ -6,9 +6,9 @@ import { appendText } from '../convert/format-text.js';
 import { appendParsed } from '../convert/parse-text.js';
 import { copyRows } from '../convert/resolve-conversion.js';
 import { DataType } from '../data-type.js';
-import { fillRange } from '../short-ranges.js';
 import { DefaultedRow } from './defaulted-row.js';
 import type { Alternative, GatherPlan, PlannedSource, Variant } from './gather-plan.js';
+import { SourceWidths } from './source-widths.js';
 
 /*
  * A cell is at starts[block][row] + offset: the bytes of a fixed slot; of a variable one their start and length (u32) in block.heap.
@@ -39,10 +39,9 @@ export class CellStager {
   #isAbsent = true;
   #steps = new Int32Array(0);
   #stepBytes = -1;
-  /** Per source, what `#knownElements` found in this run; −1 = not looked for yet. */
-  #known = new Int32Array(0);
-  /** What `#shareOfShape` found in this run; 0 = not worked out yet. */
-  #share = 0;
+  /** Per source, once `#hasWidths`. */
+  readonly #widths: SourceWidths;
+  #hasWidths = false;
   // The cell that `#find` found.
   #found: Alternative | null = null;
   #bytes: Uint8Array = emptyBytes;
@@ -53,6 +52,12 @@ export class CellStager {
   constructor(plan: GatherPlan, staged: ByteBuffer) {
     this.#plan = plan;
     this.#staged = staged;
+    this.#widths = new SourceWidths(plan, this);
+  }
+
+  /** Nobody can tell how wide the sources are: values would land where they do not belong. After `elementsOf`. */
+  get isUncertain(): boolean {
+    return this.#hasWidths && this.#widths.isUncertain;
   }
 
   bind(variant: Variant, blocks: readonly (Block | null)[], starts: readonly Int32Array[], count: number, defaultedRows: Uint8Array): void {
@@ -61,10 +66,7 @@ export class CellStager {
     this.#starts = starts;
     this.#count = count;
     this.#defaultedRows = defaultedRows;
-    const sources = variant.sources.length;
-    if (this.#known.length < sources) this.#known = new Int32Array(sources);
-    fillRange(this.#known, -1, 0, sources);
-    this.#share = 0;
+    this.#hasWidths = false;
   }
 
   unbind(): void {
@@ -83,19 +85,18 @@ export class CellStager {
     return this.#steps;
   }
 
-  /**
-   * Elements of a source in every row: as many as its first value has; without any value what the column's width says, else what the
-   * shape leaves for it.
-   */
+  /** Elements of a source in every row; see {@link SourceWidths}. */
   elementsOf(source: number): number {
-    const { first, otherwise } = this.#source(source);
-    const isTextVector = this.#parsesVectors(first) || this.#parsesVectors(otherwise);
-    if (isTextVector && !this.#plan.hasOpenDimension) return this.#plan.shapeElements;
-    const known = this.#knownElements(source);
-    if (known > 0) return known;
-    if (isTextVector || this.#variant?.sources.length === 1) return this.#plan.shapeElements;
-    if (this.#share === 0) this.#share = this.#shareOfShape();
-    return this.#share;
+    if (!this.#hasWidths) {
+      this.#widths.workOut((this.#variant as Variant).sources, this.#count);
+      this.#hasWidths = true;
+    }
+    return this.#widths.of(source);
+  }
+
+  /** For the widths: elements of a source's value in a row, 0 without one. */
+  elementsIn(source: number, row: number): number {
+    return this.#find(source, row) ? this.#foundElements() : 0;
   }
 
   /** The rows cannot all be equally long: only with the original's defaults, which ignore the width of what is missing. */
@@ -104,7 +105,7 @@ export class CellStager {
     const sources = this.#variant?.sources ?? [];
     for (let source = 0; source < sources.length; source++) {
       const { first, otherwise } = sources[source] as PlannedSource;
-      if (this.#parsesVectors(first) || this.#parsesVectors(otherwise)) return true;
+      if (this.#plan.parsesVectors(first) || this.#plan.parsesVectors(otherwise)) return true;
       if (otherwise === null && (first === null || first.elements === this.#compatDefaultElements(source))) continue;
       let elements = -1;
       for (let row = 0; row < this.#count; row++) {
@@ -283,47 +284,6 @@ export class CellStager {
     return count;
   }
 
-  /** Of the first row with a value, else of a fixed column or a scalar one; 0 when nobody knows. */
-  #knownElements(source: number): number {
-    // Every source without a width asks for all others, and one without a value is looked at in every row: once a run is enough.
-    let known = this.#known[source] as number;
-    if (known < 0) {
-      known = this.#findElements(source);
-      this.#known[source] = known;
-    }
-    return known;
-  }
-
-  #findElements(source: number): number {
-    const { first, otherwise } = this.#source(source);
-    if (first === null) return 0;
-    for (let row = 0; row < this.#count; row++) {
-      if (!this.#find(source, row)) continue;
-      const elements = this.#foundElements();
-      if (elements > 0) return elements;
-    }
-    for (const alternative of [first, otherwise]) {
-      if (alternative === null) continue;
-      if (alternative.elements > 0) return alternative.elements;
-      if (!alternative.isVector && (alternative.parseType === null || alternative.parseType === this.#plan.to)) return 1;
-    }
-    return 0;
-  }
-
-  /** The shape's elements that the sources of known width leave, shared among the others: the same for each of these. */
-  #shareOfShape(): number {
-    const sources = this.#variant?.sources.length ?? 0;
-    let rest = this.#plan.shapeElements;
-    let unknown = 0;
-    for (let source = 0; source < sources; source++) {
-      const known = this.#knownElements(source);
-      if (known > 0) rest -= known;
-      else unknown++;
-    }
-    const share = rest / Math.max(unknown, 1);
-    return Number.isInteger(share) && share > 0 ? share : 1;
-  }
-
   #compatElements(source: number, row: number): number {
     if (!this.#find(source, row)) return this.#compatDefaultElements(source);
     const found = this.#found as Alternative;
@@ -335,10 +295,6 @@ export class CellStager {
   /** The original repeats the default over the shape only for vector columns. */
   #compatDefaultElements(source: number): number {
     return this.#isVectorColumn(source) ? this.#plan.shapeElements : 1;
-  }
-
-  #parsesVectors(alternative: Alternative | null): boolean {
-    return alternative !== null && alternative.parseType !== null && alternative.parseType !== this.#plan.to;
   }
 
   #isVectorColumn(source: number): boolean {

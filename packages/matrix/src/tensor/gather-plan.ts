@@ -77,6 +77,8 @@ export interface Variant {
   readonly shapes: readonly (BlockShape | null)[];
   readonly sources: readonly PlannedSource[];
   readonly steps: readonly Step[];
+  /** Some source has as many elements as its values have. */
+  readonly hasVectors: boolean;
 }
 
 const maxVariants = 16;
@@ -92,9 +94,13 @@ export class GatherPlan {
   /** Product of the dimensions above 0. */
   readonly shapeElements: number;
   readonly hasOpenDimension: boolean;
+  /** Rows of numbers that have exactly as many elements as the shape says. */
+  readonly isClosed: boolean;
   /** Blocks that sources refer to: index in their matrix, and which matrix. */
   readonly blocks: readonly { readonly block: number; readonly isSlate: boolean }[];
   readonly #variants: Variant[] = [];
+  /** Per source, how many elements its vectors had in a run whose rows filled the shape; 0 = not known. */
+  readonly #learned: Int32Array;
 
   constructor(spec: GatherSpec) {
     const width = v2ElementBytes(spec.v2Type);
@@ -109,7 +115,31 @@ export class GatherPlan {
     this.to = parseDataType(spec.v2Type) ?? null;
     this.shapeElements = spec.shape.reduce((product, dimension) => (dimension > 0 ? product * dimension : product), 1);
     this.hasOpenDimension = spec.shape.some((dimension) => dimension < 0);
+    this.isClosed = !this.isText && !this.hasOpenDimension && !spec.compat;
     this.blocks = blocksOf(spec.sources);
+    this.#learned = new Int32Array(spec.sources.length);
+  }
+
+  /** Whether texts of the request become several elements each. */
+  parsesVectors(alternative: Alternative | null): boolean {
+    return alternative !== null && alternative.parseType !== null && alternative.parseType !== this.to;
+  }
+
+  /** Keeps the widths of these sources for runs that have no values to tell them. */
+  learnWidths(sources: readonly number[], widths: Int32Array): void {
+    for (const source of sources) this.#learned[source] = widths[source] as number;
+  }
+
+  /** Gives these sources the widths that were learned, if all were and their sum is right. */
+  recallWidths(sources: readonly number[], sum: number, widths: Int32Array): boolean {
+    let learned = 0;
+    for (const source of sources) {
+      if (this.#learned[source] === 0) return false;
+      learned += this.#learned[source] as number;
+    }
+    if (learned !== sum) return false;
+    for (const source of sources) widths[source] = this.#learned[source] as number;
+    return true;
   }
 
   /** The declared shapes, or those of other layouts of the same columns: for `describe` before any request. */
@@ -144,7 +174,8 @@ export class GatherPlan {
       if (merged === null) steps.push(step);
       else steps[steps.length - 1] = merged;
     });
-    return { shapes, sources, steps };
+    const hasVectors = sources.some(({ first, otherwise }) => first?.isVector === true || otherwise?.isVector === true);
+    return { shapes, sources, steps, hasVectors };
   }
 
   #alternative(ref: ColumnRef, shapes: readonly (BlockShape | null)[], isRequestText: boolean): Alternative | null {

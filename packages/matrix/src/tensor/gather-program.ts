@@ -44,6 +44,8 @@ export class GatherProgram {
   defaultedRows: Uint8Array = new Uint8Array(0);
   /** Typed values of the last `prepare` that have another type in the tensor. */
   conversions = 0;
+  /** The rows of the last `prepare` do not fill the shape, or nobody can tell which values belong where: they must not be sent. */
+  misfits = false;
   readonly #plan: GatherPlan;
   readonly #job: ConvertJob = createConvertJob();
   readonly #staged = new ByteBuffer();
@@ -92,6 +94,7 @@ export class GatherProgram {
     this.#staged.reset();
     this.#rowOffsets = null;
     this.conversions = 0;
+    this.misfits = false;
     const variant = this.#variant as Variant;
     this.#stager.bind(variant, this.#blocks, this.#starts, rows.count, this.defaultedRows);
     if (this.#plan.isText || this.#stager.isRagged()) return this.#prepareRows(rows.count);
@@ -113,6 +116,8 @@ export class GatherProgram {
       this.#elements += this.#stepElements[index] as number;
     }
     this.#rowBytes = this.#elements * this.#plan.elementBytes;
+    const { isClosed, shapeElements } = this.#plan;
+    if (isClosed && variant.hasVectors && rows.count > 0) this.misfits = this.#stager.isUncertain || this.#elements !== shapeElements;
     return defaulted;
   }
 

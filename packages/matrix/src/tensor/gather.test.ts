@@ -153,7 +153,7 @@ describe('compileGather', () => {
     ]);
   });
 
-  it('shares what the shape leaves among columns without any value, anew in every run', () => {
+  it('divides what the shape leaves among columns without any value, anew in every run', () => {
     const shape = createBlockShape([
       { name: 'v', type: DataType.FP32Vector },
       { name: 'w', type: DataType.FP32Vector },
@@ -165,16 +165,91 @@ describe('compileGather', () => {
     const sources = [sourceOf(columnRef(0, 0)), null, sourceOf(columnRef(0, 1)), sourceOf(columnRef(0, 2))];
     const program = compileGather({ sources, layout: matrix.layout, v2Type: 'FP32', shape: [7], compat: false });
     const rowOf = (row: number) => [...new Float32Array(gather(program, matrix, null, allRows(2), row, row + 1).buffer)];
-    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow()]).toEqual([6, 7]);
-    expect(rowOf(0)).toEqual([0, 0, 0, 0, 0, 0, 9]);
+    // Two vectors of unknown lengths in front of a value, which might stand anywhere behind them.
+    expect([program.prepare(matrix, null, allRows(2)), program.misfits]).toEqual([6, true]);
     made.setBytes(1, 0, encodeValue(DataType.FP32Vector, [1, 2, 3, 4]), 0, 16, CellStatus.fresh);
-    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow()]).toEqual([5, 7]);
+    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow(), program.misfits]).toEqual([5, 7, false]);
     expect(rowOf(1)).toEqual([1, 2, 3, 4, 0, 0, 9]);
     made.setBytes(0, 1, encodeValue(DataType.FP32Vector, [5]), 0, 4, CellStatus.fresh);
     made.markCell(1, 0, CellStatus.missing);
-    // Two columns without a width share 7 − 1 − 1 elements: no whole number each, so one.
-    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow()]).toEqual([5, 4]);
-    expect(rowOf(0)).toEqual([0, 0, 5, 9]);
+    expect([program.prepare(matrix, null, allRows(2)), program.elementsPerRow(), program.misfits]).toEqual([5, 7, false]);
+    expect(rowOf(0)).toEqual([0, 0, 0, 0, 0, 5, 9]);
+  });
+
+  /** A target block with vectors "a" and "b", a number "n" between them, and what an input of all three gets. */
+  function twoVectors(shape: readonly number[], columns: readonly number[] = [0, 1, 2]) {
+    const slots = [{ type: DataType.FP32Vector }, { type: DataType.FP32, width: 4 }, { type: DataType.FP32Vector }];
+    const made = Block.create(pool, createBlockShape(slots.map((slot, index) => ({ name: `c${index}`, ...slot }))), 3);
+    const matrix = matrixOf(made);
+    const sources = columns.map((slot) => sourceOf(columnRef(0, slot)));
+    const program = compileGather({ sources, layout: matrix.layout, v2Type: 'FP32', shape, compat: false });
+    return {
+      set(row: number, a: readonly number[] | null, n: number | null, b: readonly number[] | null) {
+        const values = [a, n, b];
+        for (const [slot, value] of values.entries()) {
+          const bytes = value === null ? new Uint8Array(0) : encodeValue(slot === 1 ? DataType.FP32 : DataType.FP32Vector, value as number);
+          if (value === null) made.markCell(row, slot, CellStatus.missing);
+          else made.setBytes(row, slot, bytes, 0, bytes.length, CellStatus.fresh);
+        }
+      },
+      /** Rows as they are sent; null when they must not be. */
+      rows(count = 1): number[][] | null {
+        const of = allRows(count);
+        program.prepare(matrix, null, of);
+        if (program.misfits) return null;
+        return Array.from({ length: count }, (_, row) => [...new Float32Array(gather(program, matrix, null, of, row, row + 1).buffer)]);
+      },
+      marks: () => [...program.defaultedRows],
+    };
+  }
+
+  it('takes the width of an only vector from the shape, whatever a row has', () => {
+    const { set, rows, marks } = twoVectors([2], [0]);
+    set(0, [1, 2, 3], null, null);
+    set(1, [4, 5], null, null);
+    set(2, null, null, null);
+    expect(rows(3)).toEqual([
+      [0, 0],
+      [4, 5],
+      [0, 0],
+    ]);
+    expect(marks()).toEqual([DefaultedRow.lost, DefaultedRow.none, DefaultedRow.absent]);
+    const beside = twoVectors([4], [0, 1]);
+    beside.set(0, [1, 2], 9, null);
+    beside.set(1, [4, 5, 6], 9, null);
+    expect(beside.rows(2)).toEqual([
+      [0, 0, 0, 9],
+      [4, 5, 6, 9],
+    ]);
+  });
+
+  it('keeps values where they belong when vectors are missing: by a row that has all, then by what was learned', () => {
+    const { set, rows } = twoVectors([7]);
+    set(0, null, 9, null);
+    expect(rows()).toBe(null);
+    set(0, null, 9, [3, 4, 5, 6]);
+    expect(rows()).toEqual([[0, 0, 9, 3, 4, 5, 6]]);
+    set(0, null, null, null);
+    expect(rows()).toEqual([[0, 0, 0, 0, 0, 0, 0]]);
+    // The first row is too long, the second tells.
+    set(0, [1, 2, 3], 9, [3, 4, 5, 6]);
+    set(1, [1, 2], 9, [3, 4, 5, 6]);
+    expect(rows(2)).toEqual([
+      [0, 0, 9, 3, 4, 5, 6],
+      [1, 2, 9, 3, 4, 5, 6],
+    ]);
+    set(0, null, 9, null);
+    expect(rows()).toEqual([[0, 0, 9, 0, 0, 0, 0]]);
+  });
+
+  it('says that rows do not fill the shape', () => {
+    const { set, rows } = twoVectors([7]);
+    set(0, [1, 2], 9, [3, 4, 5]);
+    expect(rows()).toBe(null);
+    set(0, [1, 2], 9, [3, 4, 5, 6]);
+    expect(rows()).toEqual([[1, 2, 9, 3, 4, 5, 6]]);
+    set(0, [1, 2], 9, [3, 4, 5]);
+    expect(rows()).toEqual([[1, 2, 9, 0, 0, 0, 0]]);
   });
 
   it('looks at a cell twice at most, however many columns have no value: when a feature store is down all have none', () => {
