@@ -22,6 +22,7 @@ import { resolveBackends } from './embed/embedded-backends.js';
 import type { CallOptions, Engine, EngineMethod } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
 import { EngineError } from './errors.js';
+import { guardLogger } from './guard-logger.js';
 import { createHotMethods } from './hot-methods.js';
 import { createEngineMetrics } from './metrics.js';
 import { ModelTable } from './model-table.js';
@@ -70,7 +71,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     memory,
     load,
     logTap: options.logTap ?? null,
-    logger: options.logger ?? null,
+    logger: options.logger ? guardLogger(options.logger) : null,
     now: resolved.now,
   });
   const reportCache = cache === null ? null : createCacheReport(telemetry, cache);
