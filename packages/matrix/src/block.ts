@@ -1,7 +1,7 @@
 import type { BlockShape } from './block-shape.js';
 import { CellStatus, cellStatusCount } from './cell-status.js';
 import { MatrixError } from './errors.js';
-import { type Memory, MemoryPool } from './memory-pool.js';
+import { type Memory, MemoryPool, noMemory } from './memory-pool.js';
 import { copyBytes, fillRange } from './short-ranges.js';
 
 /** What a block needs beside its rows. */
@@ -101,13 +101,16 @@ export class Block {
   release(pool: MemoryPool): void {
     if (this.#pool === null) throw new MatrixError('INFERFLOW_MATRIX_RELEASED', 'a block is released twice');
     const isAbandoned = this.#pool === uncounted;
+    const { memory } = this;
     const heapMemory = this.#heapMemory;
     this.#pool = null;
     this.#externalHeap = null;
     this.#externalHeapView = null;
     this.#heapMemory = null;
     if (isAbandoned) return;
-    pool.release(this.memory);
+    // The object waits for its next life, and must not keep what the pool lets go.
+    this.memory = noMemory;
+    pool.release(memory);
     if (heapMemory !== null) pool.release(heapMemory);
   }
 

@@ -23,6 +23,9 @@ class PooledMemory implements Memory {
   }
 }
 
+/** What a holder has that holds nothing. */
+export const noMemory: Memory = new PooledMemory(0);
+
 /** Settings of a {@link MemoryPool}. */
 export interface MemoryPoolOptions {
   /** Bytes kept for reuse, over all size classes. @default 64 MiB */

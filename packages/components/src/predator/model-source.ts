@@ -104,11 +104,9 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     if (!answer.read(message, 0, message.length)) {
       return createFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded');
     }
-    for (let output = 0; output < this.#reader.outputs.length; output++) {
-      if (this.#reader.open(output, message, answer) && this.#reader.rows === rowCount) continue;
-      return createFailure('shape', GrpcCode.INTERNAL, 'the answer of a call shared by requests does not have their rows');
-    }
-    return null;
+    const fits = this.#reader.outputs.every((_, output) => this.#reader.open(output, message, answer) && this.#reader.rows === rowCount);
+    this.#reader.close();
+    return fits ? null : createFailure('shape', GrpcCode.INTERNAL, 'the answer of a call shared by requests does not have their rows');
   }
 
   ended(call: SharedInferCall, failure: CallFailure | null): void {

@@ -186,6 +186,11 @@ export class OutputReader {
     return total === 0;
   }
 
+  /** Lets go of the answer: readers are kept with the runs they serve, and the next answer may never come. */
+  close(): void {
+    this.#bytes = noBytes;
+  }
+
   /** An unusually large answer must not be held until the next one, which may never come: readers are kept with the runs they serve. */
   #letGo(): void {
     this.#bytes = noBytes;

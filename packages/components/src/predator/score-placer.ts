@@ -50,6 +50,7 @@ export class ScorePlacer {
 
   unbind(): void {
     this.#run = null;
+    this.#reader.close();
   }
 
   /**
