@@ -1,17 +1,21 @@
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
-import { PointWiseRequestSchema } from '@inferflow/proto';
+import { createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { Health, PointWiseRequestSchema } from '@inferflow/proto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type StockServer, startStockServer } from './testing/stock-server.js';
 import { sumModel, sumRequest } from './testing/sum-model.js';
 
 let stock: StockServer;
 beforeAll(async () => {
-  stock = await startStockServer({ sum: sumModel() }, { INFERFLOW_MAX_HELD_BYTES: '1048576' });
+  stock = await startStockServer({ sum: sumModel() }, { INFERFLOW_MAX_HELD_BYTES: '1048576', INFERFLOW_MAX_IN_FLIGHT: '6' });
 });
 afterAll(() => stock.close());
 
+/** So many places beside the fast path. */
+const places = 6;
 const path = '/Predict/InferPointWise';
 const tooMany = 'the server holds as many request and answer bytes as it may';
 const request = toJson(PointWiseRequestSchema, create(PointWiseRequestSchema, sumRequest('sum'))) as JsonObject;
@@ -75,4 +79,15 @@ it('counts what compressed requests become', async () => {
   expect([status, headers.get('retry-after'), json['code'], json['message']]).toEqual([429, '1', 'resource_exhausted', tooMany]);
   expect(JSON.stringify(json['details'])).toContain('google.rpc.RetryInfo');
   for (let i = 0; i < 5; i++) expect((await post(gzipSync(longRequest(600_000)), { 'content-encoding': 'gzip' })).status).toBe(200);
+});
+
+it('answers health checks of gRPC when there is no other place left', async () => {
+  const health = createClient(Health, createGrpcTransport({ baseUrl: `http://127.0.0.1:${stock.port}` }));
+  const begun = Array.from({ length: places }, () => begin('application/json', 20_000, Buffer.alloc(10_000, 0x20)));
+  await expect.poll(async () => (await post('{}')).status).toBe(429);
+  const refused = await post('{}');
+  expect([refused.json['code'], refused.headers.get('retry-after')]).toEqual(['resource_exhausted', '1']);
+  expect(await health.check({})).toMatchObject({ status: 1 });
+  for (const { socket } of begun) socket.destroy();
+  await expect.poll(async () => (await post('{}')).status).toBe(400);
 });

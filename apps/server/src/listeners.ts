@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Engine } from '@inferflow/engine';
+import { Health } from '@inferflow/proto';
 import { type Counter, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort, type OnePortOptions } from '@inferflow/transport';
 import type { CallerCheck } from './auth.js';
@@ -150,6 +151,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
     listener,
     ...(tls !== undefined && { tls }),
     maxInFlight: limits.maxInFlight,
+    apart: `/${Health.typeName}/`,
     maxHeldBytes: environment.number('INFERFLOW_MAX_HELD_BYTES'),
     maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
     maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),

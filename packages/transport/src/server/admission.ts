@@ -50,7 +50,8 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
     method.refusedForRoom?.(now);
     return full;
   }
-  if (timeoutMs <= load.lagMs(now)) return deadlineRefusal;
+  if (timeoutMs <= 0) return deadlineRefusal;
+  if (timeoutMs <= load.lagMs(now)) return lagRefusal;
   const repeated = request.recent?.of(timeoutMs, now) ?? null;
   return repeated !== null && load.isSaturated(now) && method.sharesRefusals?.(now) === true ? repeated : null;
 }
@@ -80,10 +81,16 @@ export const heldBytesRefusal: Refusal = {
 
 const deadlineRefusal: Refusal = {
   reason: 'deadline',
-  status: new SharedStatus({
-    code: GrpcCode.DEADLINE_EXCEEDED,
-    message: 'the deadline of the call is shorter than the time until it could be looked at',
-  }),
+  status: new SharedStatus({ code: GrpcCode.DEADLINE_EXCEEDED, message: 'the deadline of the call had passed when it came' }),
+};
+
+const lagRefusal: Refusal = {
+  reason: 'deadline',
+  status: retryLater(
+    GrpcCode.RESOURCE_EXHAUSTED,
+    'the deadline of the call is shorter than the time that calls wait for at present',
+    busyRetryMs,
+  ),
 };
 
 const inFlightRefusals = new Map<number, Refusal>();

@@ -23,11 +23,14 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     // An aborted request emits an error that nobody may be listening for; whoever reads it learns of it through its own listeners.
     request.on('error', () => {});
     response.on('error', () => {});
-    const held = new HeldRequest(request, options, load);
+    const isApart = options.apart !== null && request.url?.startsWith(options.apart) === true;
+    const held = isApart ? null : new HeldRequest(request, options, load);
     load.coldInFlight++;
+    if (isApart) load.apartInFlight++;
     response.once('close', () => {
       load.coldInFlight--;
-      held.over();
+      if (isApart) load.apartInFlight--;
+      held?.over();
     });
     boundAnswer(request, response, options);
     if ('shouldKeepAlive' in response) {
@@ -36,7 +39,8 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
       else if (Number(request.headers['content-length']) > largest) response.shouldKeepAlive = true;
     }
     if ('stream' in request) boundRequest(request, response as Http2ServerResponse, options);
-    if (load.coldInFlight <= options.maxColdInFlight || unbounded.has(request.method ?? '')) options.listener(request, response);
+    const inFlight = isApart ? load.apartInFlight : load.coldInFlight - load.apartInFlight;
+    if (inFlight <= options.maxColdInFlight || unbounded.has(request.method ?? '')) options.listener(request, response);
     else {
       options.onRefused?.('in-flight', 'other');
       refuse(request.headers['content-type'] ?? '', response as unknown as PlainResponse);

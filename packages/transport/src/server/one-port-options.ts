@@ -68,6 +68,8 @@ export interface OnePortOptions {
   maxInFlight: number;
   /** Other requests in progress, GET and HEAD not counted; more are refused with 429, gRPC ones with RESOURCE_EXHAUSTED. @default maxInFlight */
   maxColdInFlight?: number;
+  /** Where the paths begin that have as many places of their own: health is asked for most when there is no other place left. */
+  apart?: string;
   /** Bytes of requests in progress and of answers not yet taken by their callers; above it new calls are refused. @default 536870912 (512 MiB) */
   maxHeldBytes?: number;
   /** Bytes of answers that one connection has not taken; above it the connection is closed. @default 67108864 (64 MiB) */

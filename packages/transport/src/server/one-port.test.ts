@@ -8,6 +8,7 @@ import { createCallHead } from '../grpc-head.js';
 import { frame } from '../testing/fault-server.js';
 import { Bytes, hotPath, PortWorld, raw } from '../testing/port-world.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
+import type { ServerLoad } from './server-load.js';
 
 const pem = (name: string) => readFileSync(new URL(`../testdata/${name}`, import.meta.url));
 const { calls, client, handle, last, overBoth, refusals, serve, servers, sessions } = new PortWorld();
@@ -190,27 +191,15 @@ overBoth('hot calls', () => {
     expect(calls).toHaveLength(0);
   });
 
-  it('refuses hopeless deadlines while the loop lags', async () => {
-    const port = await serve({
-      hot: [
-        {
-          path: hotPath,
-          maxMessageBytes: 100,
-          handle: (call) => {
-            const until = performance.now() + 60;
-            while (performance.now() < until);
-            call.respond(new Bytes(call.message));
-          },
-        },
-      ],
-    });
-    const busy = client(port);
-    await busy.ready(1000);
-    // Several blocking calls in one turn teach the server its lag; the next short deadline is turned away at the door.
-    const first = Array.from({ length: 4 }, () => run(busy, new ProbeCall('x')));
-    await Promise.all(first);
-    expect((await raw(port, [frame(Buffer.from('x'))], { 'grpc-timeout': '5m' })).status).toBe('4');
-    expect(refusals).toContain('deadline');
+  it('refuses hopeless deadlines while the loop lags, and says when to come again', async () => {
+    const port = await serve();
+    const { load } = last() as unknown as { readonly load: ServerLoad };
+    load.lagMs = () => 60;
+    const short = await raw(port, [frame(Buffer.from('x'))], { 'grpc-timeout': '5m' });
+    expect([short.status, short.headers['grpc-retry-pushback-ms']]).toEqual(['8', '100']);
+    expect((await raw(port, [frame(Buffer.from('x'))], { 'grpc-timeout': '0m' })).status).toBe('4');
+    expect((await raw(port, [frame(Buffer.from('x'))], { 'grpc-timeout': '500m' })).status).toBe('0');
+    expect(refusals).toEqual(['deadline', 'deadline']);
   });
 
   it('ends the scope as cancelled when the caller resets or disconnects', async () => {

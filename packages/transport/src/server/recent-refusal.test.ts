@@ -48,6 +48,17 @@ describe('refusalOf', () => {
     expect(ask()).toBeNull();
   });
 
+  it('tells a call that would wait longer than it can to come again later', () => {
+    const options = resolveOnePortOptions({ hot: [], listener: () => {}, maxInFlight: 10 });
+    const load = { hotInFlight: 0, heldBytes: 0, lagMs: () => 40, isSaturated: () => false };
+    const host = { options, load } as unknown as HotCallHost;
+    const method: HotMethod = { path: '/a.B/C', maxMessageBytes: 100, handle: () => {} };
+    const ask = (timeoutMs: number) => refusalOf(host, method, { timeoutMs, contentLength: 0, headers: () => ({}), recent: null }, 1);
+    expect(ask(41)).toBeNull();
+    expect(ask(40)).toMatchObject({ reason: 'deadline', status: { code: 8, retryAfterMs: 100 } });
+    expect(ask(0)).toMatchObject({ reason: 'deadline', status: { code: 4 } });
+  });
+
   it('tells the method of a call that it refuses because the server holds as much as it may', () => {
     const options = resolveOnePortOptions({ hot: [], listener: () => {}, maxInFlight: 10 });
     const load = { hotInFlight: 10, heldBytes: 0, lagMs: () => 0, isSaturated: () => false };

@@ -17,6 +17,7 @@ export interface ResolvedOnePortOptions {
   readonly tls: ServerTls | null;
   readonly maxInFlight: number;
   readonly maxColdInFlight: number;
+  readonly apart: string | null;
   readonly maxHeldBytes: number;
   readonly maxUnsentBytesPerConnection: number;
   readonly maxConnections: number;
@@ -38,9 +39,10 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
   const problems = new OptionProblems('one-port server');
   problems.expectOptions(options, 'hot, listener and maxInFlight');
   const hot = hotMethodsOf(options.hot, problems);
-  const { http2, listener } = options;
+  const { apart, http2, listener } = options;
   problems.expect(typeof listener === 'function', 'listener', listener, 'a function');
   problems.expect(http2 === undefined || http2 === 'node' || http2 === 'lean', 'http2', http2, '"node" or "lean"');
+  problems.expect(apart === undefined || apart.startsWith?.('/'), 'apart', apart, 'the beginning of a path');
   for (const name of ['onRefused', 'onSession', 'onError', 'malformed', 'unauthorized'] as const)
     problems.expectFunction(name, options[name]);
   const atLeast = (name: keyof OnePortOptions, value: number, least: number) => problems.atLeast(name, value, least);
@@ -53,6 +55,7 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
     tls: options.tls ?? null,
     maxInFlight: atLeast('maxInFlight', options.maxInFlight, 1),
     maxColdInFlight: atLeast('maxColdInFlight', options.maxColdInFlight ?? options.maxInFlight, 1),
+    apart: apart ?? null,
     maxHeldBytes: atLeast('maxHeldBytes', options.maxHeldBytes ?? 512 * 1024 * 1024, 1),
     maxUnsentBytesPerConnection: atLeast('maxUnsentBytesPerConnection', options.maxUnsentBytesPerConnection ?? 64 * 1024 * 1024, 1),
     maxConnections: atLeast('maxConnections', options.maxConnections ?? 0, 0),
