@@ -152,6 +152,17 @@ describeBothDecoders('feature component that decodes', ({ wasm, runComponent, Te
     expect(short.failure?.reason).toBe('shape');
   });
 
+  it('finds the key of a row wherever it stands', async () => {
+    const keyOf = (key: string) => [0x0a, key.length, ...Buffer.from(key)];
+    const column = (value: number) => [0x12, 4, ...fp32(value)];
+    const row = (content: readonly number[]) => [0x22, content.length, ...content];
+    const { backends } = store(() =>
+      Uint8Array.from([...row([...column(1), ...column(2), ...keyOf('y')]), ...row([0x78, 1, ...keyOf('x'), ...column(3), ...column(4)])]),
+    );
+    const { columns, faults } = await runComponent(featureDefinition, { config: configOf({}), columns: { item: ['x', 'y'] }, backends });
+    expect([columns['item:fp32:a'], columns['item:fp32:b'], faults]).toEqual([[3, 1], [4, 2], []]);
+  });
+
   it('does not ask for keys with an empty part and keeps composite keys apart', async () => {
     const { queries, backends } = store((query) => answerTo(query, cellOf));
     const config = configOf({

@@ -205,7 +205,7 @@ export class FeatureSource implements Flushable {
     }
     if (layout.general === null && rows > 0) this.layouts.learn(layout, this.#scratch, rows);
     if (rows < 0) return createCallFailure('malformed', GrpcCode.INTERNAL, 'the answer could not be decoded');
-    const inOrder = batch.matchRows(message, this.#scratch.keys, rows);
+    const inOrder = batch.matchRows(this.#scratch.lateKeys ?? message, this.#scratch.keys, rows);
     if (inOrder && batch.joined === 1 && this.#scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
     else this.#placeEach(batch, layout, message);
     if (layout.sourceId > 0) this.#keep(batch, layout, message);

@@ -1,5 +1,6 @@
 import { readEnd, readLength, readTag, skipField } from '../wire/read.js';
 import { UNSURE, type WasmWalk } from './feature-answer-wasm.js';
+import { collectKeys } from './late-keys.js';
 import { WalkKind, type WalkSpec } from './walk-spec.js';
 
 /*
@@ -15,7 +16,7 @@ import { WalkKind, type WalkSpec } from './walk-spec.js';
  * A row of three FP32 features, and where the walk puts it (see walk-spec.ts for what it knows beforehand):
  *
  *   22 1c | 0a 08 'i' 't' 'e' 'm' '-' '0' '0' '7' | 12 04 w w w w | 12 04 x x x x | 12 04 y y y y
- *           └ scratch.keys[2 × row]: start, and end ┘
+ *           └ scratch.keys[2 × row]: start, and end ┘     a key behind something else: see late-keys.ts
  *   scratch.rows    row × stride + offsets[slot] ...  bytes of a fixed slot; start and length in the message of a variable one
  *   scratch.status  row × slotCount + slot .........  present, missing, failed
  */
@@ -34,8 +35,12 @@ export class WalkScratch {
   view = new DataView(new ArrayBuffer(0));
   /** Row-major, one byte per cell. */
   status = new Uint8Array(0);
-  /** Per row: start and end of its key parts in the message, as in the query; start −1 if they do not stand together. */
+  /** Per row: start and end of its key parts, as in the query: in the message, or in `lateKeys` where there are some. */
   keys = new Int32Array(0);
+  /** Keys of all rows, if one has a key part behind something else; null = they stand in the message. */
+  lateKeys: Uint8Array | null = null;
+  /** A row has a key part behind something else. */
+  hasLateKeys = false;
   /** Cells of fixed slots with another width, which are marked failed: row, slot, start, length in the message. */
   oddCells = new Int32Array(256);
   oddCount = 0;
@@ -100,6 +105,8 @@ export function walkFeatureRows(
   rowLimit: number,
   scratch: WalkScratch,
 ): number {
+  scratch.hasLateKeys = false;
+  scratch.lateKeys = null;
   const quick = scratch.wasm === null ? UNSURE : scratch.wasm.walk(message, start, end, spec, rowLimit, scratch);
   return quick === UNSURE ? walkEveryRow(message, start, end, spec, rowLimit, scratch) : quick;
 }
@@ -139,6 +146,7 @@ function walkEveryRow(message: Uint8Array, start: number, end: number, spec: Wal
     rows++;
     at = rowEnd;
   }
+  if (scratch.hasLateKeys) scratch.lateKeys = collectKeys(message, start, end, scratch.keys);
   return rows;
 }
 
@@ -205,7 +213,7 @@ function walkColumns(
     if (message[at] !== COLUMN_TAG) {
       const tag = readTag(message, at, end);
       if (tag < 0) return false;
-      if (tag === KEY_TAG) scratch.keys[row * 2] = -1;
+      if (tag === KEY_TAG) scratch.hasLateKeys = true;
       if (tag !== COLUMN_TAG) {
         at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
         if (at < 0) return false;
