@@ -2,6 +2,7 @@ import type { FeatureComponentConfig } from '@inferflow/config';
 import { type BlockShape, CellStatus, convertBytes, type DataType, dataTypeInfo, inlineVectors } from '@inferflow/matrix';
 import {
   compileWalk,
+  countFeatureRows,
   findFeatureRows,
   readFeatureSchema,
   TOO_MANY_ROWS,
@@ -136,8 +137,10 @@ export class FeatureLayout {
   #walk(message: Uint8Array, rowsAt: number, spec: WalkSpec, askedRows: number, scratch: WalkScratch): number {
     const rows = walkFeatureRows(message, rowsAt, message.length, spec, askedRows, scratch);
     if (rows !== TOO_MANY_ROWS) return rows;
-    const limit = Math.max(minRowLimit, askedRows * maxRowFactor);
-    return Math.max(-1, walkFeatureRows(message, rowsAt, message.length, spec, limit, scratch));
+    // Memory for as many as there may be would be far more than they take: there is one too many, as a rule.
+    const held = countFeatureRows(message, rowsAt, message.length);
+    if (held < 0 || held > Math.max(minRowLimit, askedRows * maxRowFactor)) return -1;
+    return walkFeatureRows(message, rowsAt, message.length, spec, held, scratch);
   }
 
   #knownSpec(message: Uint8Array, headEnd: number): WalkSpec | null {

@@ -31,6 +31,20 @@ export function findFeatureRows(message: Uint8Array, start: number, end: number)
   return at;
 }
 
+/** How many rows a message holds from `start` on, without a look into them; −1 if malformed. */
+export function countFeatureRows(message: Uint8Array, start: number, end: number): number {
+  let rows = 0;
+  let at = start;
+  while (at < end) {
+    const tag = readTag(message, at, end);
+    if (tag < 0) return -1;
+    if (tag === ROW_TAG) rows++;
+    at = skipField(message, readEnd, end, tag % 8, Math.floor(tag / 8));
+    if (at < 0) return -1;
+  }
+  return rows;
+}
+
 /** Groups, and features, of a schema: one with more is malformed. An entry can be two bytes, and an answer many megabytes. */
 const mostSchemaEntries = 1 << 14;
 

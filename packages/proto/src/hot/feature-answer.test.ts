@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '../index.js';
 import { TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
-import { findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
+import { countFeatureRows, findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
+import { WasmWalk } from './feature-answer-wasm.js';
 import { encodeFeatureQueryHead, keyPartSize, putKeyHead, putKeyPart, putShortKey, SHORT_KEY_PART } from './feature-query.js';
 import { compileWalk, type WalkSpec } from './walk-spec.js';
 
@@ -163,6 +164,45 @@ describe('walkFeatureRows', () => {
     expect(walkFeatureRows(late, 0, late.length, spec, 3, scratch)).toBe(3);
     expect(scratch.hasLateHead).toBe(true);
     expect(readFeatureSchema(late, 0, late.length)).toEqual([{ group: 'g', feature: 'f0', column: 0 }]);
+  });
+});
+
+describe('countFeatureRows', () => {
+  it('counts rows among other fields, and refuses what is cut short', () => {
+    const { message } = encodeAnswer({
+      kinds: ['word'],
+      rows: Array.from({ length: 3 }, () => ({ keys: ['k'], cells: ['fit'], seed: 1 })),
+    });
+    expect(countFeatureRows(message, 0, message.length)).toBe(3);
+    expect(countFeatureRows(message, findFeatureRows(message, 0, message.length), message.length)).toBe(3);
+    expect(countFeatureRows(message, 0, message.length - 1)).toBe(-1);
+    expect(countFeatureRows(message, message.length, message.length)).toBe(0);
+  });
+});
+
+describe('WalkScratch', () => {
+  const { spec } = specOf(['wide']);
+  const answerOf = (rows: number) => new Uint8Array(rows * 2).map((_, at) => (at % 2 === 0 ? 0x22 : 0));
+
+  it('lets go of the memory of an unusually large answer, and of that alone', () => {
+    const scratch = new WalkScratch();
+    const [small, large] = [answerOf(1000), answerOf(1_000_000)];
+    expect(walkFeatureRows(small, 0, small.length, spec, 1000, scratch)).toBe(1000);
+    scratch.trim();
+    expect([scratch.isLarge, scratch.rows.length]).toEqual([false, 16_384]);
+    expect(walkFeatureRows(large, 0, large.length, spec, 1_000_000, scratch)).toBe(1_000_000);
+    expect(scratch.isLarge).toBe(true);
+    scratch.trim();
+    expect([scratch.isLarge, scratch.rows.length, scratch.status.length, scratch.keys.length]).toEqual([false, 0, 0, 0]);
+    expect(walkFeatureRows(small, 0, small.length, spec, 1000, scratch)).toBe(1000);
+    expect(scratch.withoutValue).toBe(1000);
+  });
+
+  it('does not count the memory of the walk in WebAssembly', () => {
+    const scratch = new WalkScratch(WasmWalk.create());
+    const message = answerOf(1_000_000);
+    expect(walkFeatureRows(message, 0, message.length, spec, 1_000_000, scratch)).toBe(1_000_000);
+    expect([scratch.rows.length > 1 << 23, scratch.isLarge]).toEqual([true, false]);
   });
 });
 

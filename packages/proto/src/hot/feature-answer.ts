@@ -25,6 +25,10 @@ const ROW_TAG = 0x22;
 const KEY_TAG = 0x0a;
 const COLUMN_TAG = 0x12;
 
+/** A scratch that is kept is no larger. */
+const mostKeptBytes = 8 << 20;
+const firstOddCells = 256;
+
 /**
  * What a walk leaves behind: decoded rows and a status per cell. Shared by all walks of a process, so it is good until the next one.
  * In a row, a variable cell holds start and length (u32) of its bytes in the message; a cell without a value is zeros.
@@ -42,12 +46,14 @@ export class WalkScratch {
   /** A row has a key part behind something else. */
   hasLateKeys = false;
   /** Cells of fixed slots with another width, which are marked failed: row, slot, start, length in the message. */
-  oddCells = new Int32Array(256);
+  oddCells = new Int32Array(firstOddCells);
   oddCount = 0;
   /** Cells that are not present, over all rows. 0 = nobody needs to look at `status`. */
   withoutValue = 0;
   /** A head field stood behind a row: the schema must be read from the whole message. */
   hasLateHead = false;
+  /** What is here is memory of the walk in WebAssembly, which keeps it. */
+  isBorrowed = false;
   /** Walks first where it can; null = everything is walked here. */
   readonly wasm: WasmWalk | null;
 
@@ -55,19 +61,38 @@ export class WalkScratch {
     this.wasm = wasm;
   }
 
+  /** More than 8 MiB: to be given up with {@link WalkScratch.trim} once what is in it was read. */
+  get isLarge(): boolean {
+    if (this.isBorrowed) return false;
+    const { rows, status, keys, lateKeys, oddCells } = this;
+    return rows.length + status.length + keys.byteLength + oddCells.byteLength + (lateKeys?.length ?? 0) > mostKeptBytes;
+  }
+
+  /** Lets go of memory that only an unusually large answer needed. */
+  trim(): void {
+    if (!this.isLarge) return;
+    this.#putRows(new ArrayBuffer(0));
+    this.status = new Uint8Array(0);
+    this.keys = new Int32Array(0);
+    this.lateKeys = null;
+    this.oddCells = new Int32Array(firstOddCells);
+    this.oddCount = 0;
+  }
+
   /** Room for so many rows. What a walk in WebAssembly left here is empty once its memory has grown. */
   reserve(rowCount: number, spec: WalkSpec): void {
-    if (this.oddCells.length === 0) this.oddCells = new Int32Array(256);
+    if (this.oddCells.length === 0) this.oddCells = new Int32Array(firstOddCells);
     const rowBytes = (rowCount * spec.stride + 7) & ~7;
-    if (this.rows.length < rowBytes) {
-      const buffer = new ArrayBuffer(grown(rowBytes));
-      this.rows = new Uint8Array(buffer);
-      this.words = new Int32Array(buffer);
-      this.view = new DataView(buffer);
-    }
+    if (this.rows.length < rowBytes) this.#putRows(new ArrayBuffer(grown(rowBytes)));
     const cells = rowCount * spec.slotCount;
     if (this.status.length < cells) this.status = new Uint8Array(grown(cells));
     if (this.keys.length < rowCount * 2) this.keys = new Int32Array(grown(rowCount * 2));
+  }
+
+  #putRows(buffer: ArrayBuffer): void {
+    this.rows = new Uint8Array(buffer);
+    this.words = new Int32Array(buffer);
+    this.view = new DataView(buffer);
   }
 
   /** Notes a cell whose width is not the slot's. */
@@ -108,6 +133,7 @@ export function walkFeatureRows(
   scratch.hasLateKeys = false;
   scratch.lateKeys = null;
   const quick = scratch.wasm === null ? UNSURE : scratch.wasm.walk(message, start, end, spec, rowLimit, scratch);
+  scratch.isBorrowed = quick !== UNSURE;
   return quick === UNSURE ? walkEveryRow(message, start, end, spec, rowLimit, scratch) : quick;
 }
 

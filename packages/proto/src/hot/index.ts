@@ -38,7 +38,7 @@ export {
   putComputeTail,
 } from './compute.js';
 export { TOO_MANY_ROWS, WalkScratch, walkFeatureRows } from './feature-answer.js';
-export { type AnsweredFeature, findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
+export { type AnsweredFeature, countFeatureRows, findFeatureRows, readFeatureSchema } from './feature-answer-head.js';
 export { WasmWalk } from './feature-answer-wasm.js';
 export {
   encodeFeatureQueryHead,
