@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RetrieveResultSchema } from '../index.js';
 import { WalkScratch, walkFeatureRows } from './feature-answer.js';
 import { findFeatureRows } from './feature-answer-head.js';
@@ -178,6 +178,25 @@ describe('the walk in WebAssembly', () => {
       expect([...quick.rows.subarray((rows - 1) * 100, rows * 100)]).toEqual(row.slice(4));
       expect(wasm.walk(message, 0, message.length, spec, rows, quick) === UNSURE).toBe(rows === 400_000);
     }
+  });
+
+  it('leaves answers to TypeScript while its memory cannot grow', () => {
+    const layout = { offsets: Uint32Array.of(0), widths: Uint32Array.of(100), isVariable: [false], stride: 100 };
+    const spec = compileWalk(layout, [{ slot: 0 }], statuses);
+    const row = Uint8Array.from([0x22, 102, 0x12, 100, ...Array.from({ length: 100 }, (_, index) => index)]);
+    const message = Uint8Array.from({ length: 3_000 * row.length }, (_, at) => row[at % row.length] as number);
+    const fresh = WasmWalk.create() as WasmWalk;
+    const scratch = new WalkScratch(fresh);
+    expect(walkFeatureRows(row, 0, row.length, spec, 1, scratch)).toBe(1);
+    const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: { prototype: { grow(pages: number): number } } } }).WebAssembly;
+    const grow = vi.spyOn(Memory.prototype, 'grow').mockImplementation(() => {
+      throw new RangeError('WebAssembly.Memory.grow(): Unable to grow instance memory');
+    });
+    expect(walkFeatureRows(message, 0, message.length, spec, 3_000, scratch)).toBe(3_000);
+    expect([...scratch.rows.subarray(2_999 * 100, 3_000 * 100)]).toEqual([...row.subarray(4)]);
+    expect(fresh.walk(row, 0, row.length, spec, 1, scratch)).toBe(1);
+    grow.mockRestore();
+    expect(fresh.walk(message, 0, message.length, spec, 3_000, scratch)).toBe(3_000);
   });
 
   it('leaves hundreds of odd cells to TypeScript, which notes them all', () => {

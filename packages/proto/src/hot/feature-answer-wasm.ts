@@ -113,7 +113,7 @@ export class WasmWalk {
     return rows;
   }
 
-  /** Makes room; false when that would be more than this memory may be. */
+  /** Makes room; false when that would be more than this memory may be, or there is no more. */
   #reserve(spec: WalkSpec, rowLimit: number, messageBytes: number): boolean {
     const { columns, absent } = spec.table as NonNullable<WalkSpec['table']>;
     const cells = rowLimit * spec.slotCount;
@@ -140,7 +140,7 @@ export class WasmWalk {
     const needed = messageAt + messageBytes + 16;
     if (needed > MOST_BYTES) return false;
     const missing = Math.ceil((needed - this.#memory.buffer.byteLength) / PAGE);
-    if (missing > 0) this.#memory.grow(missing);
+    if (missing > 0 && !this.#grow(missing)) return false;
     const { buffer } = this.#memory;
     this.#columnWords = columnWords;
     this.#absentWords = absentWords;
@@ -168,6 +168,16 @@ export class WasmWalk {
     parameters[11] = oddAt;
     parameters[12] = MOST_ODD_CELLS;
     return true;
+  }
+
+  #grow(pages: number): boolean {
+    try {
+      this.#memory.grow(pages);
+      return true;
+    } catch {
+      // A process short of memory: the walk in TypeScript needs less, or says so.
+      return false;
+    }
   }
 }
 
