@@ -1,6 +1,6 @@
 import type { PredatorComponentConfig } from '@inferflow/config';
 import { type Block, CellStatus, scatterFixed, scatterTexts, v2ElementBytes } from '@inferflow/matrix';
-import { type InferAnswer, RawScratch, readTypedContents } from '@inferflow/proto/hot';
+import { type InferAnswer, RawScratch } from '@inferflow/proto/hot';
 import { type FloatFormat, floatFormatOf, holdsNaN } from './not-a-number.js';
 
 /** One output tensor as it is expected. */
@@ -165,9 +165,8 @@ export class OutputReader {
 
   /** Typed contents where the output has some, else the raw contents at its position. */
   #findBytes(message: Uint8Array, answer: InferAnswer, output: number, datatype: string, total: number): boolean {
-    const contents = answer.contentsStart(output);
-    if (contents >= 0 && answer.contentsEnd(output) > contents) {
-      const count = readTypedContents(message, contents, answer.contentsEnd(output), datatype, total, scratch);
+    if (answer.hasContents(output)) {
+      const count = answer.readContents(message, output, datatype, total, scratch);
       if (scratch.isLarge) queueMicrotask(() => this.#letGo());
       if (count !== total) return false;
       this.#bytes = scratch.bytes;

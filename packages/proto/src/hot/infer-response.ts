@@ -1,4 +1,5 @@
 import { readEnd, readLength, readSigned64, readTag, skipField } from '../wire/read.js';
+import { addTypedContents, type RawScratch, readTypedContents } from './typed-contents.js';
 
 /*
  * inference.ModelInferResponse on the wire, tags in hex; «…» may repeat. Fields may stand in any order.
@@ -6,7 +7,8 @@ import { readEnd, readLength, readSigned64, readTag, skipField } from '../wire/r
  *   0a model_name | 12 model_version | «2a output» | «32 raw contents of output 0, 1, …»
  *   output   0a name | 12 datatype | 1a dimensions, packed (or «18 dimension») | 2a typed contents (see typed-contents.ts)
  *
- * Kept per output: where name, datatype and typed contents lie (six numbers in #ranges), and the dimensions.
+ * Kept per output: where name, datatype and typed contents lie (six numbers in #ranges), and the dimensions. Protobuf allows typed
+ * contents in several pieces, whose elements follow each other: #pieces has all but the first.
  */
 
 /** Dimensions kept per output; a tensor with more is malformed. */
@@ -14,6 +16,9 @@ export const MAX_RANK = 16;
 
 /** Outputs, and raw contents, of an answer: one with more is malformed. An entry can be two bytes, and an answer many megabytes. */
 export const MAX_OUTPUTS = 4096;
+
+/** Further pieces of typed contents, over all outputs; an answer with more is malformed. Encoders write none. */
+const MAX_PIECES = 64;
 
 /**
  * A decoded `inference.ModelInferResponse`: positions in the message, nothing copied. Reused from answer to answer; good while the
@@ -24,8 +29,10 @@ export class InferAnswer {
   /** Where the model's version stands; an empty range without one. */
   modelVersionStart = 0;
   modelVersionEnd = 0;
-  /** Per output: start and end of its name, of its datatype, of its typed contents (start −1: none). */
+  /** Per output: start and end of its name, of its datatype, of the first piece of its typed contents (start −1: none). */
   readonly #ranges: Int32Array[] = [];
+  /** Of typed contents in several pieces, each piece but the first: output, start, end. */
+  readonly #pieces: number[] = [];
   rawCount = 0;
   #raw = new Int32Array(32);
   #shapes: Float64Array[] = [];
@@ -35,6 +42,7 @@ export class InferAnswer {
   read(message: Uint8Array, start: number, end: number): boolean {
     this.outputCount = 0;
     this.rawCount = 0;
+    if (this.#pieces.length > 0) this.#pieces.length = 0;
     this.modelVersionStart = start;
     this.modelVersionEnd = start;
     let at = start;
@@ -104,13 +112,25 @@ export class InferAnswer {
     return count;
   }
 
-  /** Start of an output's typed contents; −1 without. */
-  contentsStart(output: number): number {
-    return (this.#ranges[output] as Int32Array)[4] as number;
+  /** Whether an output has typed contents of at least a byte. */
+  hasContents(output: number): boolean {
+    const ranges = this.#ranges[output] as Int32Array;
+    if ((ranges[4] as number) < 0) return false;
+    if (ranges[5] !== ranges[4]) return true;
+    return this.#pieces.some((entry, at) => at % 3 === 0 && entry === output && this.#pieces[at + 1] !== this.#pieces[at + 2]);
   }
 
-  contentsEnd(output: number): number {
-    return (this.#ranges[output] as Int32Array)[5] as number;
+  /** Turns an output's typed contents into raw ones, see {@link readTypedContents}. */
+  readContents(message: Uint8Array, output: number, datatype: string, maxElements: number, scratch: RawScratch): number {
+    const ranges = this.#ranges[output] as Int32Array;
+    const pieces = this.#pieces;
+    let count = readTypedContents(message, ranges[4] as number, ranges[5] as number, datatype, maxElements, scratch);
+    for (let at = 0; at < pieces.length && count >= 0; at += 3) {
+      if (pieces[at] !== output) continue;
+      const more = addTypedContents(message, pieces[at + 1] as number, pieces[at + 2] as number, datatype, maxElements - count, scratch);
+      count = more < 0 ? -1 : count + more;
+    }
+    return count;
   }
 
   rawStart(index: number): number {
@@ -160,6 +180,8 @@ export class InferAnswer {
         at = from + length;
         if (field === 3) {
           if (!this.#addDims(message, output, from, at)) return false;
+        } else if (field === 5 && (ranges[4] as number) >= 0) {
+          if (this.#pieces.push(output, from, at) > MAX_PIECES * 3) return false;
         } else {
           const pair = field === 5 ? 4 : (field - 1) * 2;
           ranges[pair] = from;

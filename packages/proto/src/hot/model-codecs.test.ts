@@ -1,4 +1,4 @@
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ModelInferRequestSchema, ModelInferResponseSchema, NumerixRequestProtoSchema, NumerixResponseProtoSchema } from '../index.js';
@@ -98,7 +98,7 @@ describe('model calls', () => {
             answer.typeText(message, index),
           ]).toEqual([true, false, datatype]);
           expect(Array.from({ length: answer.rank(index) }, (_, dim) => answer.dim(index, dim))).toEqual(shape);
-          expect(answer.contentsStart(index)).toBe(-1);
+          expect(answer.hasContents(index)).toBe(false);
         });
       }),
       { numRuns: 300 },
@@ -115,6 +115,25 @@ describe('model calls', () => {
     expect(readTypedContents(contents, 0, contents.length, 'FP32', 10, scratch)).toBe(0);
     expect(readTypedContents(contents, 0, contents.length, 'FP16', 10, scratch)).toBe(-1);
     expect(readTypedContents(Uint8Array.of(0x32, 3, 0, 0, 0), 0, 5, 'FP32', 10, scratch)).toBe(-1);
+  });
+
+  it('typed contents in several pieces are one after the other, as the generated code reads them', () => {
+    const field = (number: number, content: readonly number[]) => [number * 8 + 2, content.length, ...content];
+    const piece = (...values: number[]) => field(5, field(6, [...new Uint8Array(Float32Array.from(values).buffer)]));
+    const [answer, scratch] = [new InferAnswer(), new RawScratch()];
+    const pieces = [[piece(1, 2), [], piece(3)], [field(5, []), piece(4)], [piece(5)], []];
+    const message = Uint8Array.from(pieces.flatMap((parts) => field(5, parts.flat())));
+    expect(answer.read(message, 0, message.length)).toBe(true);
+    fromBinary(ModelInferResponseSchema, message).outputs.forEach(({ contents }, output) => {
+      expect(answer.hasContents(output)).toBe(contents !== undefined);
+      if (contents === undefined) return;
+      const { fp32Contents } = contents;
+      expect(answer.readContents(message, output, 'FP32', fp32Contents.length, scratch)).toBe(fp32Contents.length);
+      expect([...new Float32Array(scratch.bytes.slice(0, scratch.length).buffer)]).toEqual(fp32Contents);
+      expect(answer.readContents(message, output, 'FP32', fp32Contents.length - 1, scratch)).toBe(-1);
+    });
+    const flood = Uint8Array.from([...[0x2a, 0x80 | 72, 1], ...Array.from({ length: 100 }, () => [0x2a, 0]).flat()]);
+    expect(answer.read(flood, 0, flood.length)).toBe(false);
   });
 
   it.each([

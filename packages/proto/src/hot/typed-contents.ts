@@ -79,6 +79,18 @@ export function readTypedContents(
   scratch: RawScratch,
 ): number {
   scratch.length = 0;
+  return addTypedContents(message, start, end, datatype, maxElements, scratch);
+}
+
+/** As {@link readTypedContents}, behind what is in the scratch: for contents in several pieces. Returns the elements of this piece. */
+export function addTypedContents(
+  message: Uint8Array,
+  start: number,
+  end: number,
+  datatype: string,
+  maxElements: number,
+  scratch: RawScratch,
+): number {
   const form = forms.get(datatype);
   if (form === undefined) return -1;
   let count = 0;
