@@ -69,6 +69,24 @@ describe('inferflow explain-plan', () => {
     expect(out).toContain('keys are compared and sent as text');
   });
 
+  it('says when vectors are read cell by cell: until their length is known, and for good when they are too long', async () => {
+    const [shop] = model.component_config.feature_components;
+    const [ranker] = model.component_config.predator_components;
+    const { out } = await run({
+      ...model,
+      component_config: {
+        ...model.component_config,
+        feature_components: [
+          { ...shop, fs_request: { label: 'shop', featureGroups: [{ label: 'emb', data_type: 'DataTypeFP32Vector', features: ['v'] }] } },
+        ],
+        predator_components: [{ ...ranker, inputs: [{ name: 'dense', features: ['shop:emb:v'], shape: [5000], data_type: 'FP32' }] }],
+      },
+    });
+    expect(out).toMatch(
+      /ranker\.dense \(1 column\): copy\n {6}until an answer .*, and for good .* a row has more than 16 KiB of them: gather 1 column cell by cell/,
+    );
+  });
+
   it('says the same as JSON', async () => {
     const { out } = await run(model, '--format', 'json');
     const [plan] = JSON.parse(out) as { modelConfigId: string; edges: { componentName: string; how: string; why: string }[] }[];

@@ -61,6 +61,9 @@ async function explainAll(path: string, options: Options, io: CommandIo): Promis
   return plans;
 }
 
+const whileLengthsAreOpen =
+  'until an answer has told how long the vectors are, and for good where lengths differ or a row has more than 16 KiB of them';
+
 function planText(plan: Plan): string {
   const levels = plan.levels.map((level, at) => `  ${at + 1}. ${level.join(', ')}\n`).join('');
   const blocks = plan.blocks
@@ -76,7 +79,7 @@ function planText(plan: Plan): string {
     .map(({ componentName, read, how, why, atFirst, columns }) => {
       const what = `  ${componentName}.${read} (${countColumns(columns.length)}): ${how}\n`;
       const because = why === '' ? '' : `      because: ${why}\n`;
-      return what + because + (atFirst === '' ? '' : `      until an answer has told how long the vectors are: ${atFirst}\n`);
+      return what + because + (atFirst === '' ? '' : `      ${whileLengthsAreOpen}: ${atFirst}\n`);
     })
     .join('');
   return `${plan.modelConfigId} (${plan.configHash.slice(0, 12)})\ncomponents by level\n${levels}blocks, one per writer\n${blocks}reads\n${edges}`;

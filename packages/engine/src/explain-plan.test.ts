@@ -84,4 +84,65 @@ describe('explainPlan', () => {
     ]);
     await engine.close();
   });
+
+  it('says of a typed model that its requests declare the types of what they bring', async () => {
+    const model = modelConfig({
+      models: [modelComponent('ranker', { x: ['FP32', 'price', 'item'], n: ['INT64', 'stock'], t: ['BYTES', 'title'] }, { score: 's' })],
+      answer: ['item', 's'],
+      extra: { request_values: 'typed' },
+    });
+    const engine = await createEngine({ configSource: createObjectSource({ m: model }), models: { ranker: () => [] } });
+    const plan = engine.explainPlan('m');
+    expect(plan?.blocks[0]?.columns.map(({ name, dataType }) => [name, dataType])).toEqual([
+      ['item', 'DataTypeString'],
+      ['price', 'declared by the request'],
+      ['stock', 'declared by the request'],
+      ['title', 'declared by the request'],
+    ]);
+    expect(plan?.edges.map(({ read, how, why }) => [read, how, why])).toEqual([
+      [
+        'x',
+        'parse 1 text column, gather 1 column cell by cell',
+        'given by the request as text: item; given by the request, in the type it declares: price',
+      ],
+      ['n', 'gather 1 column cell by cell', 'given by the request, in the type it declares: stock'],
+      ['t', 'text', 'given by the request, in the type it declares: title'],
+    ]);
+    await engine.close();
+  });
+
+  it('says what is constant, and what a slate component reads through its slates', async () => {
+    const engine = await createEngine({
+      configSource: createObjectSource({
+        m: modelConfig({
+          features: [
+            featureComponent('f_item', { fp32_m: ['DataTypeFP32', 'a', 'b'] }),
+            featureComponent('f_cal', { fp32_c: ['DataTypeFP32', 'z'] }, { entity: 'cal', keys: [['m', 'cal1_model']] }),
+          ],
+          models: [
+            modelComponent('slates', { x: ['FP32', 'it:fp32_m:a', 'it:fp32_m:b'] }, { score: 's1', slate: true }),
+            modelComponent('after', { x: ['FP32', 's1', 'it:fp32_m:a'] }, { score: 's2', slate: true }),
+            modelComponent('calibrated', { x: ['FP32', 'cal1_model'], t: ['BYTES', 'cal1_model'] }, { score: 's3', calibration: 'cal1' }),
+          ],
+          waits: { slates: ['f_item'], after: ['slates'], calibrated: ['f_cal', 'f_item'] },
+          answer: ['item', 's1', 's2', 's3'],
+        }),
+      }),
+      featureStore: ({ keys }) => keys.map(() => null),
+      models: { slates: () => [], after: () => [], calibrated: () => [] },
+    });
+    const plan = engine.explainPlan('m');
+    expect(plan?.blocks.slice(0, 2).map(({ writer, columns }) => [writer, columns.map(({ name }) => name)])).toEqual([
+      ['request', ['item']],
+      ['constants', ['cal1_model', 'inferflow_config_id']],
+    ]);
+    const edges = plan?.edges.filter(({ how, why }) => !why.startsWith('keys are') && how !== 'column');
+    expect(edges?.map(({ componentName, read, how, why }) => [`${componentName}.${read}`, how, why]).sort()).toEqual([
+      ['after.x', 'gather 2 runs', 'one value per slate: s1; columns of 2 blocks'],
+      ['calibrated.t', 'text', 'constants of the model: cal1_model'],
+      ['calibrated.x', 'parse 1 text column', 'constants of the model: cal1_model'],
+      ['slates.x', 'gather 1 run', 'rows are the targets of slates'],
+    ]);
+    await engine.close();
+  });
 });

@@ -18,7 +18,8 @@ const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, faile
 const maxRowFactor = 4;
 const minRowLimit = 1024;
 
-// Most bytes of a row for vectors; others stay in the heap: rows without a value take as much memory as those with one.
+// Most bytes of a row for vectors; others stay in the heap: rows without a value take as much memory as those with one. Plans that are
+// explained name it.
 const maxInlineBytes = 1 << 14;
 
 /**
