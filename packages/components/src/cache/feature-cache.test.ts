@@ -102,6 +102,20 @@ describe('FeatureCache', () => {
     expect(cache.stats().refused).toBe(1);
   });
 
+  it('stays below its bound when small entries follow large ones, as its index grows', () => {
+    const maxBytes = 1 << 20;
+    const { cache, put, find } = harness(maxBytes);
+    for (let index = 0; index < 600; index++) put(1, `large-${index}`, 'x'.repeat(2000), 1e9);
+    let most = 0;
+    for (let index = 0; index < 40_000; index++) {
+      put(1, `small-${index}`, 'x', 1e9);
+      most = Math.max(most, cache.stats().bytes);
+    }
+    expect(most).toBeLessThanOrEqual(maxBytes);
+    expect(most).toBeGreaterThan(maxBytes * 0.9);
+    expect(find(1, 'small-39999')).toEqual({ find: CacheFind.fresh, value: 'x' });
+  });
+
   it('keeps entries that are used when it has to make room', () => {
     const { put, find } = harness(256 * 1024);
     put(1, 'hot', 'value', 1e9);

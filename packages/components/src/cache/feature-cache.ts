@@ -170,7 +170,7 @@ export class FeatureCache {
       slab.words[(position % this.#slabUnits) * 2 + Word.flags] = Flag.dead;
       this.#index.removeAt(old);
     }
-    const slab = this.#roomFor(units);
+    const slab = this.#roomForEntry(units);
     const unit = slab.end;
     slab.end += units;
     const word = unit * 2;
@@ -226,20 +226,30 @@ export class FeatureCache {
     return -1;
   }
 
+  /** Room in a slab and in the index. The index grows at the cost of the slabs: as many as that takes go for good, the last ones first. */
+  #roomForEntry(units: number): Slab {
+    const slab = this.#roomFor(units);
+    if (!this.#index.makeRoom()) return slab;
+    while (this.#slabs.length > this.#allowedSlabs()) {
+      this.#recycle(this.#slabs.length - 1, 0);
+      this.#slabs.pop();
+    }
+    this.#current = Math.min(this.#current, this.#slabs.length - 1);
+    return this.#roomFor(units);
+  }
+
+  #allowedSlabs(): number {
+    return Math.max(2, Math.floor((this.maxBytes - this.#index.byteLength) / this.#slabBytes));
+  }
+
   #roomFor(units: number): Slab {
     const current = this.#slabs[this.#current];
     if (current !== undefined && current.end + units <= this.#slabUnits) return current;
-    const allowed = Math.max(2, Math.floor((this.maxBytes - this.#index.byteLength) / this.#slabBytes));
-    if (this.#slabs.length < allowed) {
+    if (this.#slabs.length < this.#allowedSlabs()) {
       const slab = new Slab(this.#slabBytes);
       this.#current = this.#slabs.length;
       this.#slabs.push(slab);
       return slab;
-    }
-    // The index grew at the cost of the slabs: the last one goes for good.
-    if (this.#slabs.length > allowed) {
-      this.#recycle(this.#slabs.length - 1, 0);
-      this.#slabs.pop();
     }
     this.#current = (this.#current + 1) % this.#slabs.length;
     // What stays fills half a slab at most, an entry a quarter: there is room.

@@ -43,9 +43,16 @@ export class HashIndex {
     this.#pairs[place * 2 + 1] = value;
   }
 
+  /** Grows when one more entry would not fit; tells whether it did. */
+  makeRoom(): boolean {
+    if ((this.size + 1) * 10 <= (this.#mask + 1) * 7) return false;
+    this.#resize((this.#mask + 1) * 2);
+    return true;
+  }
+
   /** Adds an entry; `value` is 1 … 2^32 − 1. */
   insert(hash: number, value: number): void {
-    if ((this.size + 1) * 10 > (this.#mask + 1) * 7) this.#resize((this.#mask + 1) * 2);
+    this.makeRoom();
     this.#put(hash, value);
     this.size++;
   }
