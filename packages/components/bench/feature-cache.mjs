@@ -16,8 +16,9 @@ function setKey(number) {
 
 function fill(entries) {
   const cache = createFeatureCache({ maxBytes: Math.ceil(entries * 300) + 64 * 1024 * 1024 });
+  const source = cache.source('bench', 1e9, 0);
   for (let entry = 0; entry < entries; entry++) {
-    cache.put(1, setKey(entry), key, 0, 16, rowBytes, 1e9, 0);
+    cache.put(source, setKey(entry), key, 0, 16, rowBytes);
     cache.putBytes.set(row, cache.putAt);
   }
   return cache;
@@ -68,12 +69,12 @@ let found = 0;
 for (const round of [1, 2, 3]) {
   const start = performance.now();
   for (let entry = 0; entry < entries; entry++)
-    if (cache.find(1, setKey((entry * 7919) % entries), key, 0, 16) === CacheFind.fresh) found++;
+    if (cache.find(source, setKey((entry * 7919) % entries), key, 0, 16) === CacheFind.fresh) found++;
   if (round === 3) console.log(`find: ${(((performance.now() - start) * 1e6) / entries).toFixed(0)} ns (hits in random order)`);
 }
 const start = performance.now();
 for (let entry = 0; entry < entries; entry++) {
-  cache.put(1, setKey(entry), key, 0, 16, rowBytes, 1e9, 0);
+  cache.put(source, setKey(entry), key, 0, 16, rowBytes);
   cache.putBytes.set(row, cache.putAt);
 }
 console.log(`put:  ${(((performance.now() - start) * 1e6) / entries).toFixed(0)} ns (replacing), ${found} hits in all`);

@@ -1,4 +1,5 @@
 import type { MetricCounter } from '../component-metrics.js';
+import { type CacheSource, CacheSources } from './cache-sources.js';
 import { HashIndex } from './hash-index.js';
 
 /** Settings of a feature cache. */
@@ -52,16 +53,17 @@ class Slab {
 }
 
 /*
- * An entry in a slab, padded to units of 8 bytes. Bytes from its start; numbers are u32 but for the times:
+ * An entry in a slab, padded to units of 8 bytes. Bytes from its start; numbers are u32 but for the time:
  *
- *   0 units | 4 source | 8 hash | 12 key length | 16 value length | 20 flags | 24 fresh until f64 | 32 stale until f64 | 40 key | value
+ *   0 units | 4 source | 8 hash | 12 key length | 16 value length | 20 flags | 24 written at f64 | 32 key | value
  *
- * The index holds hash → 1 + the entry's unit, counted over all slabs. What a value holds is its writer's: see feature/place-rows.ts.
+ * How long an entry counts is not in it: a plan may come that says otherwise. The index holds hash → 1 + the entry's unit, counted over
+ * all slabs. What a value holds is its writer's: see feature/place-rows.ts.
  */
 const unitBytes = 8;
-const headerBytes = 40;
+const headerBytes = 32;
 const Word = { units: 0, source: 1, hash: 2, keyLength: 3, valueLength: 4, flags: 5 } as const;
-const Time = { freshUntil: 3, staleUntil: 4 } as const;
+const writtenAt = 3;
 const Flag = { used: 1, dead: 2 } as const;
 const nothing = new Uint8Array(0);
 
@@ -85,7 +87,7 @@ export class FeatureCache {
   readonly #slabUnits: number;
   readonly #slabs: Slab[] = [];
   readonly #index = new HashIndex();
-  readonly #sources = new Map<string, number>();
+  readonly #sources = new CacheSources();
   #current = -1;
   #hits = 0;
   #misses = 0;
@@ -102,19 +104,17 @@ export class FeatureCache {
     this.#slabUnits = this.#slabBytes / unitBytes;
   }
 
-  /** The number of a source: everything that values depend on besides their key, as one text (model, component, version, layout, query). */
-  sourceId(source: string): number {
-    let id = this.#sources.get(source);
-    if (id === undefined) {
-      id = this.#sources.size + 1;
-      this.#sources.set(source, id);
-    }
-    return id;
+  /**
+   * The source of a text that says everything which values depend on besides their key. Its entries count as long as this call says, those
+   * that are there already, too.
+   */
+  source(text: string, ttlMs: number, staleMs: number): CacheSource {
+    return this.#sources.of(text, ttlMs, staleMs);
   }
 
   /** Looks a key up. `hash` is any well-mixed hash of the key's bytes, always the same one. */
-  find(source: number, hash: number, key: Uint8Array, from: number, to: number): CacheFind {
-    const place = this.#locate(source, hash, key, from, to);
+  find(source: CacheSource, hash: number, key: Uint8Array, from: number, to: number): CacheFind {
+    const place = this.#locate(source.number, hash, key, from, to);
     if (place < 0) {
       this.#misses++;
       return CacheFind.miss;
@@ -122,8 +122,8 @@ export class FeatureCache {
     const position = this.#index.value(place) - 1;
     const slab = this.#slabs[Math.floor(position / this.#slabUnits)] as Slab;
     const unit = position % this.#slabUnits;
-    const now = this.#now();
-    if (now >= (slab.times[unit + Time.staleUntil] as number)) {
+    const age = this.#now() - (slab.times[unit + writtenAt] as number);
+    if (age >= source.lifeMs) {
       slab.words[unit * 2 + Word.flags] = Flag.dead;
       this.#index.removeAt(place);
       this.#expired++;
@@ -134,7 +134,7 @@ export class FeatureCache {
     this.foundBytes = slab.bytes;
     this.foundAt = unit * unitBytes + headerBytes + (slab.words[unit * 2 + Word.keyLength] as number);
     this.foundLength = slab.words[unit * 2 + Word.valueLength] as number;
-    if (now < (slab.times[unit + Time.freshUntil] as number)) {
+    if (age < source.ttlMs) {
       this.#hits++;
       return CacheFind.fresh;
     }
@@ -146,16 +146,7 @@ export class FeatureCache {
    * Makes room for a value, which the caller must write at once to `putBytes` from `putAt` on. Replaces an entry with the same key.
    * False when the entry is too large to be kept.
    */
-  put(
-    source: number,
-    hash: number,
-    key: Uint8Array,
-    from: number,
-    to: number,
-    valueLength: number,
-    ttlMs: number,
-    staleMs: number,
-  ): boolean {
+  put(source: CacheSource, hash: number, key: Uint8Array, from: number, to: number, valueLength: number): boolean {
     const keyLength = to - from;
     const units = Math.ceil((headerBytes + keyLength + valueLength) / unitBytes);
     // At least a few entries per slab: else one entry would push out everything.
@@ -163,7 +154,7 @@ export class FeatureCache {
       this.#refused++;
       return false;
     }
-    const old = this.#locate(source, hash, key, from, to);
+    const old = this.#locate(source.number, hash, key, from, to);
     if (old >= 0) {
       const position = this.#index.value(old) - 1;
       const slab = this.#slabs[Math.floor(position / this.#slabUnits)] as Slab;
@@ -175,14 +166,12 @@ export class FeatureCache {
     slab.end += units;
     const word = unit * 2;
     slab.words[word + Word.units] = units;
-    slab.words[word + Word.source] = source;
+    slab.words[word + Word.source] = source.number;
     slab.words[word + Word.hash] = hash;
     slab.words[word + Word.keyLength] = keyLength;
     slab.words[word + Word.valueLength] = valueLength;
     slab.words[word + Word.flags] = 0;
-    const freshUntil = this.#now() + ttlMs;
-    slab.times[unit + Time.freshUntil] = freshUntil;
-    slab.times[unit + Time.staleUntil] = freshUntil + staleMs;
+    slab.times[unit + writtenAt] = this.#now();
     const at = unit * unitBytes + headerBytes;
     for (let index = 0; index < keyLength; index++) slab.bytes[at + index] = key[from + index] as number;
     this.#index.insert(hash >>> 0, this.#current * this.#slabUnits + unit + 1);
@@ -270,7 +259,7 @@ export class FeatureCache {
       const flags = words[unit * 2 + Word.flags] as number;
       if (flags !== Flag.dead) {
         const place = this.#index.find(words[unit * 2 + Word.hash] as number, base + unit);
-        const isAlive = now < (times[unit + Time.staleUntil] as number);
+        const isAlive = now - (times[unit + writtenAt] as number) < this.#sources.lifeMsOf(words[unit * 2 + Word.source] as number);
         if (flags === Flag.used && isAlive && kept + units <= keepUnits) {
           bytes.copyWithin(kept * unitBytes, unit * unitBytes, (unit + units) * unitBytes);
           words[kept * 2 + Word.flags] = 0;

@@ -10,6 +10,7 @@ import {
   type WalkSpec,
   walkFeatureRows,
 } from '@inferflow/proto/hot';
+import type { CacheSource } from '../cache/cache-sources.js';
 import { type AskedFeature, columnsOfAnswer } from './answer-columns.js';
 
 const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, failed: CellStatus.failed } as const;
@@ -37,8 +38,8 @@ export class FeatureLayout {
   readonly variableSlots: readonly number[];
   /** Slot of the composite key's text; −1 without. */
   readonly compositeSlot: number;
-  /** Number of this layout in the cache; 0 = not cached. */
-  readonly sourceId: number;
+  /** Of the rows of this layout in the cache; null = not cached. */
+  readonly cached: CacheSource | null;
   readonly #asked: readonly AskedFeature[];
   /** Column of the component → slot. */
   readonly slotOf: Int32Array;
@@ -55,12 +56,12 @@ export class FeatureLayout {
     slotOf: Int32Array,
     config: FeatureComponentConfig,
     asked: readonly AskedFeature[],
-    sourceId: number,
+    cached: CacheSource | null,
     general: FeatureLayout | null = null,
   ) {
     this.shape = shape;
     this.general = general;
-    this.sourceId = sourceId;
+    this.cached = cached;
     this.#asked = asked;
     this.slotOf = slotOf;
     this.compositeSlot = config.compositeId ? (slotOf[config.columns.length] as number) : -1;

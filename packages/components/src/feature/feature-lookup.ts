@@ -68,12 +68,12 @@ export class FeatureLookup implements DeadlineEntry {
     if (this.#queue.length < count * 2) this.#queue = new Int32Array(count * 2);
     let shared = 0;
     for (let unique = 0; unique < count; unique++) {
-      if (this.layout.sourceId > 0 && this.#placeFromCache(unique, CacheFind.fresh)) continue;
+      if (this.layout.cached !== null && this.#placeFromCache(unique, CacheFind.fresh)) continue;
       if (features.shareFetches && source.join(this, table, unique)) shared++;
       else if (this.#canBeAsked(unique)) this.#queue[this.#queueEnd++] = unique;
     }
     this.#retries = this.#queueEnd;
-    if (this.layout.sourceId > 0) {
+    if (this.layout.cached !== null) {
       const misses = this.#queueEnd + shared + this.#failedKeys;
       metrics.cacheRequests.add(count);
       if (misses > 0) metrics.cacheMisses.add(misses);
@@ -143,7 +143,7 @@ export class FeatureLookup implements DeadlineEntry {
   failUnique(unique: number, failure: Failure, isWhole: boolean): void {
     if (this.block === null) return;
     if (isWhole) {
-      if (this.#source.staleMs > 0 && this.layout !== null && this.layout.sourceId > 0 && this.#placeStale(unique)) {
+      if (this.#source.staleMs > 0 && this.#placeStale(unique)) {
         this.#source.deps.metrics.cacheStale.add(1);
         return;
       }
@@ -304,7 +304,7 @@ export class FeatureLookup implements DeadlineEntry {
     const cache = this.#source.deps.features.cache;
     const table = this.#table as IdentityTable;
     const layout = this.layout as FeatureLayout;
-    if (cache === null || this.block === null) return false;
+    if (cache === null || this.block === null || layout.cached === null) return false;
     let length = 0;
     for (let part = 0; part < table.partCount; part++) length += keyPartSize(table.partLength(unique, part));
     if (keyScratch.length < length) keyScratch = new Uint8Array(length * 2);
@@ -313,7 +313,7 @@ export class FeatureLookup implements DeadlineEntry {
       const start = table.partStart(unique, part);
       at = putKeyPart(keyScratch, at, table.partSource(part), start, start + table.partLength(unique, part));
     }
-    const found = cache.find(layout.sourceId, table.hashes[unique] as number, keyScratch, 0, length);
+    const found = cache.find(layout.cached, table.hashes[unique] as number, keyScratch, 0, length);
     if (found === CacheFind.miss || (found === CacheFind.stale && wanted === CacheFind.fresh)) return false;
     const status = found === CacheFind.fresh ? CellStatus.cached : CellStatus.stale;
     placeCached(this.block, unique, layout, cache.foundBytes, cache.foundAt, status);

@@ -50,6 +50,26 @@ describeBothDecoders('rows that are there already, decoded', ({ runComponent, Te
       expect(result.columns['item:fp32:a']).toEqual([numberOf(['x'], 'a')]);
     });
 
+    it('serves rows that are there already as long as the configuration of now says', async () => {
+      let now = 0;
+      const cache = createFeatureCache({ maxBytes: 1 << 20, now: () => now });
+      const { queries, backends } = store((query) => answerTo(query, cellOf));
+      const run = (ttlSeconds: number) =>
+        runComponent(featureDefinition, {
+          config: configOf({ cache: { enabled: true, ttlSeconds } }),
+          columns: { item: ['x'] },
+          backends,
+          cache,
+        });
+      await run(3600);
+      now = 3000;
+      expect((await run(3600)).status['item:fp32:a']).toEqual(['cached']);
+      expect((await run(1)).status['item:fp32:a']).toEqual(['fresh']);
+      now = 5000;
+      expect((await run(3600)).status['item:fp32:a']).toEqual(['cached']);
+      expect(queries).toHaveLength(2);
+    });
+
     it('serves what is past its time when the store fails, if told to', async () => {
       let now = 0;
       const cache = createFeatureCache({ maxBytes: 1 << 20, now: () => now });

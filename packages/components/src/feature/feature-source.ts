@@ -99,8 +99,9 @@ export class FeatureSource implements Flushable {
 
   #createLayout(shape: BlockShape, slotOf: Int32Array, general: FeatureLayout | null): FeatureLayout {
     const cache = this.deps.features.cache;
-    const sourceId = this.isCached && cache !== null ? cache.sourceId(`${this.#cacheSource}\0${shape.contentHash}`) : 0;
-    return new FeatureLayout(shape, slotOf, this.config, this.#asked, sourceId, general);
+    const cached =
+      this.isCached && cache !== null ? cache.source(`${this.#cacheSource}\0${shape.contentHash}`, this.ttlMs, this.staleMs) : null;
+    return new FeatureLayout(shape, slotOf, this.config, this.#asked, cached, general);
   }
 
   /** Lets a lookup wait for a key that is under way; false when it is not. */
@@ -209,7 +210,7 @@ export class FeatureSource implements Flushable {
     const inOrder = batch.matchRows(this.#scratch.lateKeys ?? message, this.#scratch.keys, rows);
     if (inOrder && batch.joined === 1 && this.#scratch.withoutValue === 0 && layout.variableSlots.length === 0) this.#placeAll(batch);
     else this.#placeEach(batch, layout, message);
-    if (layout.sourceId > 0) this.#keep(batch, layout, message);
+    if (layout.cached !== null) this.#keep(batch, layout, message);
     return null;
   }
 
@@ -248,7 +249,7 @@ export class FeatureSource implements Flushable {
       if (row < 0) continue;
       const start = batch.keyRanges[key * 2] as number;
       const end = batch.keyRanges[key * 2 + 1] as number;
-      cacheRow(cache, layout, this.#scratch, row, message, batch.bytes, start, end, batch.hashes[key] as number, this.ttlMs, this.staleMs);
+      cacheRow(cache, layout, this.#scratch, row, message, batch.bytes, start, end, batch.hashes[key] as number);
     }
   }
 

@@ -72,8 +72,6 @@ export function cacheRow(
   keyStart: number,
   keyEnd: number,
   hash: number,
-  ttlMs: number,
-  staleMs: number,
 ): void {
   const { stride, slots, offsets } = layout.shape;
   const slotCount = slots.length;
@@ -92,7 +90,7 @@ export function cacheRow(
   }
   const rowAt = 4;
   const heapAt = rowAt + stride + slotCount;
-  if (!cache.put(layout.sourceId, hash, key, keyStart, keyEnd, heapAt + heap, ttlMs, staleMs)) return;
+  if (layout.cached === null || !cache.put(layout.cached, hash, key, keyStart, keyEnd, heapAt + heap)) return;
   const target = cache.putBytes;
   const at = cache.putAt;
   putWord(target, at, without);
