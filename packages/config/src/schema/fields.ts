@@ -313,7 +313,7 @@ export const fieldTable: readonly FieldDefinition[] = [
       'shape',
       'list of integers',
       'documented: [number of features]; deployed: required',
-      'Without the batch dimension; one -1 is worked out.',
+      'Without the batch dimension; one -1 is worked out. Vectors among the features fill what it leaves; where they cannot, the component fails with reason `shape`.',
     ],
     [
       'dataType',

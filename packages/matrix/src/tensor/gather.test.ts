@@ -214,6 +214,14 @@ describe('compileGather', () => {
       [0, 0],
     ]);
     expect(marks()).toEqual([DefaultedRow.lost, DefaultedRow.none, DefaultedRow.absent]);
+    set(1, [4], null, null);
+    expect(rows(3)).toBe(null);
+    set(0, null, null, null);
+    set(1, null, null, null);
+    expect(rows(2)).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
     const beside = twoVectors([4], [0, 1]);
     beside.set(0, [1, 2], 9, null);
     beside.set(1, [4, 5, 6], 9, null);

@@ -12,7 +12,7 @@ export interface SourceCells {
  *
  *   shape [7]     | scalar 1 | vector 4 | vector 2 |      what the shape leaves for the vectors: 6
  *
- *   one vector                  it has what is left, whatever its cells say
+ *   one vector                  it has what is left, unless every value has another length: then the shape is wrong
  *   several                     as in the first row that has them all and fills the shape, else as in an earlier run, else as each has first
  *   one of them without value   it has what is left
  *   more                        what is left are zeros, however it is divided, as long as nothing behind has a value; else nobody can tell
@@ -56,22 +56,34 @@ export class SourceWidths {
       if (declared === 0) this.#free.push(source);
       rest -= declared;
     }
-    if (this.#free.length > 0) this.#divide(rest);
+    const [only] = this.#free;
+    if (only !== undefined && this.#free.length === 1 && rest > 0) this.#giveRest(only, rest);
+    else if (this.#free.length > 0) this.#divide(rest);
+  }
+
+  /** Rows with another length are defaulted, but not all of them: then the shape is wrong. */
+  #giveRest(source: number, rest: number): void {
+    this.#widths[source] = rest;
+    for (let row = 0; row < this.#count; row++) {
+      const elements = this.#cells.elementsIn(source, row);
+      if (elements === 0) continue;
+      this.isUncertain = elements !== rest;
+      if (!this.isUncertain) return;
+    }
   }
 
   /** Of a closed shape: what is known without looking at a cell; 0 when it is not. */
   #declaredOf(source: number): number {
     const { first, otherwise } = this.#sources[source] as PlannedSource;
-    if (this.#sources.length === 1) return this.#elementsOfOnly(first, otherwise);
+    if (this.#sources.length === 1) return this.#isScalar(first, otherwise) ? 1 : 0;
     if (first === null) return 1;
     const declared = declaredBy(first);
     return otherwise === null || declaredBy(otherwise) === declared ? declared : 0;
   }
 
-  /** Vectors fill the shape. A scalar may be declared for a shape that it does not fill: then the model is to say so. */
-  #elementsOfOnly(first: Alternative | null, otherwise: Alternative | null): number {
-    const isScalar = first !== null && !this.#isVector(first) && (otherwise === null || !this.#isVector(otherwise));
-    return isScalar ? 1 : this.#plan.shapeElements;
+  /** A scalar may be declared for a shape that it does not fill: then the model is to say so. Vectors fill theirs. */
+  #isScalar(first: Alternative | null, otherwise: Alternative | null): boolean {
+    return first !== null && !this.#isVector(first) && (otherwise === null || !this.#isVector(otherwise));
   }
 
   #isVector(alternative: Alternative): boolean {
@@ -81,11 +93,6 @@ export class SourceWidths {
   /** Several vectors, or one beside other sources, whose elements are to be `rest` together. */
   #divide(rest: number): void {
     const free = this.#free;
-    const [only] = free;
-    if (free.length === 1 && only !== undefined && rest > 0) {
-      this.#widths[only] = rest;
-      return;
-    }
     let unknown = 0;
     let seen = 0;
     for (const source of free) {
