@@ -65,6 +65,7 @@ for (const entries of [0, 10_000, 100_000, 500_000, 1_000_000]) {
 
 const entries = 200_000;
 const cache = fill(entries);
+const source = cache.source('bench', 1e9, 0);
 let found = 0;
 for (const round of [1, 2, 3]) {
   const start = performance.now();

@@ -1,3 +1,5 @@
+import { RowForms } from './row-forms.js';
+
 const maxSources = 4096;
 
 /** Where the rows of one component of one model belong in the cache, and how long they count, for one plan. */
@@ -8,6 +10,8 @@ export interface CacheSource {
   readonly ttlMs: number;
   /** How long after it was written an entry is of any use. */
   readonly lifeMs: number;
+  /** In which its rows stand; the same for all plans. */
+  readonly forms: RowForms;
 }
 
 /** The sources that plans asked for last. A plan keeps the one that it got: who is forgotten only starts cold at the next plan. */
@@ -23,8 +27,9 @@ export class CacheSources {
 
   /** The source of a text, with the times of a new plan. */
   of(text: string, ttlMs: number, staleMs: number): CacheSource {
-    const number = this.#byText.get(text)?.number ?? ++this.#lastNumber;
-    const source: CacheSource = { number, ttlMs, lifeMs: ttlMs + staleMs };
+    const known = this.#byText.get(text);
+    const number = known?.number ?? ++this.#lastNumber;
+    const source: CacheSource = { number, ttlMs, lifeMs: ttlMs + staleMs, forms: known?.forms ?? new RowForms() };
     this.#byText.delete(text);
     this.#byText.set(text, source);
     this.#byNumber.set(number, source);

@@ -11,6 +11,7 @@ import {
   walkFeatureRows,
 } from '@inferflow/proto/hot';
 import type { CacheSource } from '../cache/cache-sources.js';
+import type { RowForm } from '../cache/row-forms.js';
 import { type AskedFeature, columnsOfAnswer } from './answer-columns.js';
 
 const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, failed: CellStatus.failed } as const;
@@ -38,8 +39,10 @@ export class FeatureLayout {
   readonly variableSlots: readonly number[];
   /** Slot of the composite key's text; −1 without. */
   readonly compositeSlot: number;
-  /** Of the rows of this layout in the cache; null = not cached. */
+  /** Where its rows are cached; null = nowhere. */
   readonly cached: CacheSource | null;
+  /** The form of the rows that it caches. */
+  readonly form: RowForm | null;
   readonly #asked: readonly AskedFeature[];
   /** Column of the component → slot. */
   readonly slotOf: Int32Array;
@@ -61,11 +64,12 @@ export class FeatureLayout {
   ) {
     this.shape = shape;
     this.general = general;
-    this.cached = cached;
     this.#asked = asked;
     this.slotOf = slotOf;
     this.compositeSlot = config.compositeId ? (slotOf[config.columns.length] as number) : -1;
     this.variableSlots = shape.slots.flatMap((slot, index) => (slot.isVariable && index !== this.compositeSlot ? [index] : []));
+    this.cached = cached;
+    this.form = cached?.forms.of(shape.stride, shape.slots.length, cellsOf(shape, slotOf, config.columns.length)) ?? null;
     this.hasVectors = this.variableSlots.some(
       (slot) => dataTypeInfo((shape.slots[slot] as BlockShape['slots'][number]).type).elementBytes > 0,
     );
@@ -119,6 +123,13 @@ export class FeatureLayout {
       room -= length;
       return length;
     });
+  }
+
+  /** The shape with those vectors in the row that were when another plan cached rows; the general shape itself where there are none. */
+  shapeInCache(): BlockShape {
+    const cells = this.cached?.forms.learned?.cells;
+    if (cells === undefined) return this.shape;
+    return inlineVectors(this.shape, (slot) => Math.max(0, cells[this.slotOf.indexOf(slot) * 3 + 2] as number));
   }
 
   #lengthOf(slot: number, scratch: WalkScratch, rows: number): number {
@@ -183,4 +194,16 @@ export class FeatureLayout {
       scratch.withoutValue--;
     }
   }
+}
+
+/** As a row form has them. */
+function cellsOf(shape: BlockShape, slotOf: Int32Array, columns: number): Int32Array {
+  const cells = new Int32Array(columns * 3);
+  for (let column = 0; column < columns; column++) {
+    const slot = slotOf[column] as number;
+    cells[column * 3] = slot;
+    cells[column * 3 + 1] = shape.offsets[slot] as number;
+    cells[column * 3 + 2] = shape.slots[slot]?.isVariable === true ? -1 : (shape.widths[slot] as number);
+  }
+  return cells;
 }

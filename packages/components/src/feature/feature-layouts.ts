@@ -8,7 +8,7 @@ export type CreateLayout = (shape: BlockShape, slotOf: Int32Array, general: Feat
 
 /**
  * The layouts of one source: that of the plan's shape and, as long as answers have vectors in the lengths that it was learned from, one
- * with the vectors in the row.
+ * with the vectors in the row. What a plan learned, the next one begins with, as far as rows are cached.
  */
 export class FeatureLayouts {
   /** For the blocks of new requests: the learned shape; undefined = the plan's. */
@@ -26,8 +26,11 @@ export class FeatureLayouts {
   /** How rows of a shape are read. */
   of(shape: BlockShape, slotOf: Int32Array): FeatureLayout {
     if (this.#learned?.shape === shape) return this.#learned;
-    if (this.#general?.shape !== shape) this.#general = this.#create(shape, slotOf, null);
-    return this.#general;
+    if (this.#general?.shape === shape) return this.#general;
+    const general = this.#create(shape, slotOf, null);
+    this.#general = general;
+    this.#believe(general, general.shapeInCache());
+    return general;
   }
 
   /**
@@ -38,16 +41,22 @@ export class FeatureLayouts {
     if (!layout.hasVectors || layout !== this.#general) return;
     const count = ++this.#generalAnswers;
     if ((count & (count - 1)) !== 0) return;
-    const shape = layout.learnShape(scratch, rows);
-    if (shape === layout.shape) return;
-    this.#learned = this.#create(shape, layout.slotOf, layout);
-    this.learnedShape = Object.freeze({ shape });
+    this.#believe(layout, layout.learnShape(scratch, rows));
   }
 
-  /** An answer showed that a learned layout holds no longer. */
+  /** An answer, or a row of the cache, showed that a learned layout holds no longer. */
   forget(layout: FeatureLayout): void {
     if (this.#learned !== layout) return;
     this.#learned = null;
     this.learnedShape = undefined;
+    if (layout.cached !== null) layout.cached.forms.learned = null;
+  }
+
+  #believe(general: FeatureLayout, shape: BlockShape): void {
+    if (shape === general.shape || shape === this.#learned?.shape) return;
+    const learned = this.#create(shape, general.slotOf, general);
+    this.#learned = learned;
+    this.learnedShape = Object.freeze({ shape });
+    if (learned.cached !== null) learned.cached.forms.learned = learned.form;
   }
 }

@@ -8,7 +8,7 @@ import type { FeatureBatch } from './feature-batch.js';
 import type { FeatureRun } from './feature-component.js';
 import type { FeatureLayout } from './feature-layout.js';
 import type { FeatureSource } from './feature-source.js';
-import { placeCached } from './place-rows.js';
+import { CachedResult, placeCached } from './place-rows.js';
 
 // Used within one call, never across.
 let keyScratch = new Uint8Array(256);
@@ -83,10 +83,10 @@ export class FeatureLookup implements DeadlineEntry {
     this.#pump(now, false);
   }
 
-  /** An answer does not fit the shape its block has: the block turns to that of another layout, with all that is in it. */
+  /** An answer or a cached row does not fit the shape its block has: the block turns to that of another layout, with all that is in it. */
   turnTo(layout: FeatureLayout): void {
-    this.layout = layout;
     if (this.block !== null && this.block.shape !== layout.shape) this.block.reshape(layout.shape);
+    this.layout = layout;
   }
 
   /** A batch will tell this lookup when it ended. */
@@ -316,7 +316,10 @@ export class FeatureLookup implements DeadlineEntry {
     const found = cache.find(layout.cached, table.hashes[unique] as number, keyScratch, 0, length);
     if (found === CacheFind.miss || (found === CacheFind.stale && wanted === CacheFind.fresh)) return false;
     const status = found === CacheFind.fresh ? CellStatus.cached : CellStatus.stale;
-    placeCached(this.block, unique, layout, cache.foundBytes, cache.foundAt, status);
-    return true;
+    const placed = placeCached(this.block, unique, layout, cache.foundBytes, cache.foundAt, status);
+    if (placed !== CachedResult.otherLength || layout.general === null) return placed === CachedResult.placed;
+    this.#source.layouts.forget(layout);
+    this.turnTo(layout.general);
+    return placeCached(this.block, unique, layout.general, cache.foundBytes, cache.foundAt, status) === CachedResult.placed;
   }
 }

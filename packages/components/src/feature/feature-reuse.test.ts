@@ -39,15 +39,17 @@ describeBothDecoders('rows that are there already, decoded', ({ runComponent, Te
       expect(queries).toHaveLength(3);
     });
 
-    it('does not mix layouts', async () => {
+    it('does not mix queries or types', async () => {
       const cache = createFeatureCache({ maxBytes: 1 << 20 });
       const { queries, backends } = store((query) => answerTo(query, cellOf));
-      const config = (features: string[]) =>
-        configOf({ cache: { enabled: true }, groups: [{ label: 'fp32', type: DataType.FP32, features }] });
+      const config = (features: string[], type: DataType = DataType.FP32) =>
+        configOf({ cache: { enabled: true }, groups: [{ label: 'fp32', type, features }] });
       await runComponent(featureDefinition, { config: config(['a', 'b']), columns: { item: ['x'] }, backends, cache });
       const result = await runComponent(featureDefinition, { config: config(['b', 'a']), columns: { item: ['x'] }, backends, cache });
       expect(queries).toHaveLength(2);
       expect(result.columns['item:fp32:a']).toEqual([numberOf(['x'], 'a')]);
+      await runComponent(featureDefinition, { config: config(['b', 'a'], DataType.Int32), columns: { item: ['x'] }, backends, cache });
+      expect(queries).toHaveLength(3);
     });
 
     it('serves rows that are there already as long as the configuration of now says', async () => {

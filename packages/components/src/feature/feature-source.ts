@@ -3,6 +3,7 @@ import type { BlockShape, IdentityTable } from '@inferflow/matrix';
 import { encodeFeatureQueryHead, RETRIEVE_FEATURES_PATH, WalkScratch, WasmWalk } from '@inferflow/proto/hot';
 import { type CallFailure, createFailure as createCallFailure, deliveredAt, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
 import type { ServiceBackend } from '../backends.js';
+import type { CacheSource } from '../cache/cache-sources.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall } from '../failure.js';
 import { type AskedFeature, askedFeatures } from './answer-columns.js';
@@ -50,7 +51,7 @@ export class FeatureSource implements Flushable {
   readonly notText: readonly Failure[];
   readonly layouts: FeatureLayouts;
   readonly #asked: readonly AskedFeature[];
-  readonly #cacheSource: string;
+  #cached: CacheSource | null = null;
   readonly #underWay = new KeysUnderWay();
   /** Takes keys until it is full or the turn ends. */
   #openBatch: FeatureBatch | null = null;
@@ -75,8 +76,6 @@ export class FeatureSource implements Flushable {
     this.#asked = askedFeatures(config);
     this.#scratch = sharedScratch(deps.features.wasm);
     this.layouts = new FeatureLayouts((shape, slotOf, general) => this.#createLayout(shape, slotOf, general));
-    const version = deps.features.cacheVersion || 1;
-    this.#cacheSource = `${deps.modelConfigId}\0${version}\0${deps.componentName}\0${Buffer.from(this.queryHead).toString('base64')}`;
     this.notText = config.keys.map((key) =>
       createFailure(
         'conversion',
@@ -98,10 +97,17 @@ export class FeatureSource implements Flushable {
   }
 
   #createLayout(shape: BlockShape, slotOf: Int32Array, general: FeatureLayout | null): FeatureLayout {
-    const cache = this.deps.features.cache;
-    const cached =
-      this.isCached && cache !== null ? cache.source(`${this.#cacheSource}\0${shape.contentHash}`, this.ttlMs, this.staleMs) : null;
-    return new FeatureLayout(shape, slotOf, this.config, this.#asked, cached, general);
+    // Not before a request comes: a plan that never serves changes nothing.
+    if (this.isCached) this.#cached ??= this.deps.features.cache?.source(this.#cacheText(), this.ttlMs, this.staleMs) ?? null;
+    return new FeatureLayout(shape, slotOf, this.config, this.#asked, this.#cached, general);
+  }
+
+  /** What a cached row depends on besides its key. Where its cells stand is not part of it: the row tells. */
+  #cacheText(): string {
+    const { deps, config } = this;
+    const types = config.columns.map(({ dataType }) => dataType).join();
+    const query = Buffer.from(this.queryHead).toString('base64');
+    return [deps.modelConfigId, deps.features.cacheVersion || 1, deps.componentName, query, types].join('\0');
   }
 
   /** Lets a lookup wait for a key that is under way; false when it is not. */
@@ -229,15 +235,26 @@ export class FeatureSource implements Flushable {
   }
 
   #placeEach(batch: FeatureBatch, layout: FeatureLayout, message: Uint8Array): void {
+    let isWithoutRow = false;
     for (let wait = 0; wait < batch.waitCount; wait++) {
       const member = batch.members[batch.waits[wait * 3] as number];
       if (member === null || member === undefined || member.block === null) continue;
       const unique = batch.waits[wait * 3 + 2] as number;
       const row = batch.rowOf[batch.waits[wait * 3 + 1] as number] as number;
-      if (row < 0) member.failUnique(unique, this.#noRow, true);
+      if (row < 0) isWithoutRow = true;
       else if (placeRow(member.block, unique, layout, this.#scratch, row, message) === RowResult.hasFailedCells) {
         member.failUnique(unique, this.#badCells, false);
       }
+    }
+    // After all rows: what the cache has instead may turn the block to another layout.
+    if (isWithoutRow) this.#failWithoutRow(batch);
+  }
+
+  #failWithoutRow(batch: FeatureBatch): void {
+    for (let wait = 0; wait < batch.waitCount; wait++) {
+      const key = batch.waits[wait * 3 + 1] as number;
+      if ((batch.rowOf[key] as number) >= 0) continue;
+      batch.members[batch.waits[wait * 3] as number]?.failUnique(batch.waits[wait * 3 + 2] as number, this.#noRow, true);
     }
   }
 

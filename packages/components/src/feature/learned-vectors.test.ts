@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { CellStatus, DataType } from '@inferflow/matrix';
+import { type Block, CellStatus, DataType } from '@inferflow/matrix';
 import { RetrieveQuerySchema, RetrieveResultSchema } from '@inferflow/proto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import { configOf, turn } from './feature-store.fixture.js';
 const names = ['v', 'x', 'text', 'w'] as const;
 const types = { v: DataType.FP32Vector, x: DataType.FP32, text: DataType.String, w: DataType.Int8Vector };
 
-const config = configOf({
+const vectors = configOf({
   groups: names.map((name) => ({ label: name, type: types[name], features: [name] })),
   cache: { enabled: true, requested: true },
 });
@@ -23,15 +23,15 @@ const bytesOf = (key: string, column: number, length: number) =>
   Uint8Array.from({ length }, (_, index) => key.charCodeAt(key.length - 1) * 7 + column * 31 + index);
 const keysOf = (call: ManualCall) => fromBinary(RetrieveQuerySchema, call.message).keys.map(({ cols }) => cols[0] as string);
 
-function answer(call: ManualCall, cellsOf: (key: string) => Cells): void {
-  const rows = keysOf(call).map((key) => ({ keys: [key], columns: cellsOf(key).map((length, column) => bytesOf(key, column, length)) }));
+function answer(call: ManualCall, cellsOf: (key: string) => Cells, without = ''): void {
+  const answered = keysOf(call).filter((key) => key !== without);
+  const rows = answered.map((key) => ({ keys: [key], columns: cellsOf(key).map((length, column) => bytesOf(key, column, length)) }));
   call.answer(toBinary(RetrieveResultSchema, create(RetrieveResultSchema, { rows })));
 }
 
-function world({ batchSize = 0, ...options }: Partial<TestOptions> & { batchSize?: number } = {}) {
-  const upstream = new ManualUpstream();
+function world({ batchSize = 0, ...options }: Partial<TestOptions> & { batchSize?: number } = {}, upstream = new ManualUpstream()) {
   const bench = new TestBench(featureDefinition, {
-    config,
+    config: vectors,
     columns: { item: ['k0'] },
     backends: { featureStore: createTestBackend(upstream, { batchSize }) },
     maxParallelBatches: 64,
@@ -145,6 +145,75 @@ describe('vectors', () => {
     expect(cells()).toEqual([right('i', [8, 4, 1, 2])]);
   });
 
+  describe('in cached rows', () => {
+    const usual: Cells = [8, 4, 3, 2];
+    const statusOf = ({ block }: { block: () => Block }, row: number) => block().status(block().blockRowOf(row), 1);
+    const cellsOf = (key: string): Cells => (key === 'odd' ? [12, 4, 1, 2] : usual);
+    const rowsOf = (keys: readonly string[]) => keys.map((key) => right(key, cellsOf(key)));
+    const isTight = ({ block }: { block: () => Block }) => block().shape.slots[0]?.isVariable === false;
+
+    it('are there for the next plan, whatever stands in for a failed call included', async () => {
+      let now = 0;
+      const cache = createFeatureCache({ maxBytes: 1 << 20, now: () => now });
+      const config = { ...vectors, cache: { ...vectors.cache, ttlSeconds: 10, staleIfErrorSeconds: 100 } };
+      const before = world({ cache, config });
+      await fetchOne(before, ['a', 'b'], cellsOf);
+      await fetchOne(before, ['c', 'd'], cellsOf);
+      const after = world({ cache, config });
+      const first = after.start(['a', 'c']);
+      expect(first.cells()).toEqual(rowsOf(['a', 'c']));
+      const second = after.start(['a', 'b', 'c', 'd']);
+      expect(second.cells()).toEqual(rowsOf(['a', 'b', 'c', 'd']));
+      expect([isTight(first), isTight(second)]).toEqual([false, true]);
+      expect(after.upstream.calls).toHaveLength(0);
+      now = 20_000;
+      const third = world({ cache, config }, after.upstream);
+      const { cells, request, ...made } = third.start(['c', 'b']);
+      await turn();
+      for (const call of after.upstream.open) call.fail('unavailable');
+      expect(request.failure).toBeNull();
+      expect(cells()).toEqual(rowsOf(['c', 'b']));
+      expect(statusOf(made, 0)).toBe(CellStatus.stale);
+    });
+
+    it('are found after a row with another length, and that row by blocks with the usual one', async () => {
+      const cache = createFeatureCache({ maxBytes: 1 << 20 });
+      const made = world({ cache });
+      await fetchOne(made, ['a'], cellsOf);
+      await fetchOne(made, ['b'], cellsOf);
+      await fetchOne(made, ['odd'], cellsOf);
+      const { length } = made.upstream.calls;
+      const mixed = made.start(['b', 'odd', 'a']);
+      expect(mixed.cells()).toEqual(rowsOf(['b', 'odd', 'a']));
+      expect(statusOf(mixed, 1)).toBe(CellStatus.cached);
+      for (const key of 'cdefg') await fetchOne(made, [key], cellsOf);
+      expect(isTight(made.start(['c']))).toBe(true);
+      const again = made.start(['c', 'odd', 'a', 'b']);
+      expect(again.cells()).toEqual(rowsOf(['c', 'odd', 'a', 'b']));
+      expect(isTight(made.start(['c']))).toBe(false);
+      // What does not hold is not what the next plan begins with.
+      const next = world({ cache }, made.upstream);
+      expect([isTight(next.start(['c'])), isTight(next.start(['c']))]).toEqual([false, false]);
+      expect(made.upstream.calls).toHaveLength(length + 5);
+    });
+
+    it('stand in for rows that an answer lacks, whatever their length, beside those that it has', async () => {
+      let now = 0;
+      const config = { ...vectors, cache: { ...vectors.cache, ttlSeconds: 10, staleIfErrorSeconds: 100 } };
+      const made = world({ config, cache: createFeatureCache({ maxBytes: 1 << 20, now: () => now }) });
+      await fetchOne(made, ['odd'], cellsOf);
+      for (const key of 'abcd') await fetchOne(made, [key], cellsOf);
+      now = 20_000;
+      const { cells, request, ...rest } = made.start(['odd', 'a', 'e']);
+      expect(isTight(rest)).toBe(true);
+      await turn();
+      answer(made.upstream.open[0] as ManualCall, cellsOf, 'odd');
+      expect(request.failure).toBeNull();
+      expect(cells()).toEqual(rowsOf(['odd', 'a', 'e']));
+      expect([statusOf(rest, 0), statusOf(rest, 1)]).toEqual([CellStatus.stale, CellStatus.fresh]);
+    });
+  });
+
   const cells = fc.tuple(
     fc.oneof({ arbitrary: fc.constant(8), weight: 12 }, fc.constantFrom(0, 4, 6, 200)),
     fc.constantFrom(4, 4, 4, 4, 0, 3),
@@ -164,23 +233,27 @@ describe('vectors', () => {
     order: fc.array(fc.nat(), { minLength: 50, maxLength: 50 }),
     wasm: fc.boolean(),
     cached: fc.boolean(),
+    reloadsAt: fc.nat(5),
   });
 
   it('of any lengths in any order of answers give every row what the store has for it', async () => {
     await fc.assert(
-      fc.asyncProperty(run, async ({ store, requests, batchSize, order, wasm, cached }) => {
-        const made = world({ batchSize, wasm, ...(cached && { cache: createFeatureCache({ maxBytes: 1 << 16 }) }) });
+      fc.asyncProperty(run, async ({ store, requests, batchSize, order, wasm, cached, reloadsAt }) => {
+        const options = { batchSize, wasm, ...(cached && { cache: createFeatureCache({ maxBytes: 1 << 16 }) }) };
+        const upstream = new ManualUpstream();
+        const plans = [world(options, upstream), world(options, upstream)] as const;
         const cellsOf = (key: string) => store[key.charCodeAt(0) - 97] as Cells;
-        const started: { made: ReturnType<typeof made.start>; isCancelled: boolean }[] = [];
+        const started: { made: ReturnType<(typeof plans)[0]['start']>; isCancelled: boolean }[] = [];
         let ended = 0;
-        for (let step = 0; step < 6 || made.upstream.open.length > 0; step++) {
+        for (let step = 0; step < 6 || upstream.open.length > 0; step++) {
+          const plan = plans[step < reloadsAt ? 0 : 1];
           for (const { keys, startsAt, isCancelled } of requests) {
             if (startsAt !== step) continue;
-            started.push({ made: made.start(keys.map((key) => String.fromCharCode(97 + key))), isCancelled });
+            started.push({ made: plan.start(keys.map((key) => String.fromCharCode(97 + key))), isCancelled });
           }
           await turn();
           for (const each of started) if (each.isCancelled && each.made.request.ends === 0) each.made.request.cancel(each.made.state);
-          const { open } = made.upstream;
+          const { open } = upstream;
           if (open.length > 0) answer(open[(order[ended++ % order.length] as number) % open.length] as ManualCall, cellsOf);
         }
         for (const { made: request, isCancelled } of started) {
@@ -190,7 +263,7 @@ describe('vectors', () => {
           request.state.end();
           request.request.release();
         }
-        expect(made.bench.pool.outstandingBytes).toBe(0);
+        for (const { bench } of plans) expect(bench.pool.outstandingBytes).toBe(0);
       }),
       { numRuns: 300 },
     );

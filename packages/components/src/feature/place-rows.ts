@@ -7,17 +7,25 @@ import type { FeatureLayout } from './feature-layout.js';
  * A row in three places. A variable cell is start and length (u32 each) of its bytes; only what start counts from differs:
  *
  *   scratch                   row | status byte per slot             from the start of the message
- *   cached row  u32 without | row | status byte per slot | heap      from where heap begins: bytes of the variable cells, in slot order
+ *   cached row  head | row | status byte per slot | heap             from where heap begins: bytes of the variable cells, in slot order
  *   block                     row | status byte per slot             from the start of block.heap
  *
- * Scratch and block keep their rows together and their statuses together; a cached row has its own in one piece. `without` counts its cells
- * without a value: where it is 0 no status of a fixed cell is read. Numbers are little-endian.
+ * Scratch and block keep their rows together and their statuses together; a cached row has its own in one piece. Its head is u32 form |
+ * u32 without. The form tells where its cells stand: in blocks of another, they are placed one by one. `without` counts its cells without a
+ * value: where it is 0 no status of a fixed cell is read. Numbers are little-endian.
  */
 
 /** What placing a row found. */
 export const RowResult = { complete: 0, hasFailedCells: 1 } as const;
 /** One of {@link RowResult}. */
 export type RowResult = (typeof RowResult)[keyof typeof RowResult];
+
+/** What placing a cached row found: a vector that does not have the length of its cell; a form that is not known any more. */
+export const CachedResult = { placed: 0, otherLength: 1, unknownForm: 2 } as const;
+/** One of {@link CachedResult}. */
+export type CachedResult = (typeof CachedResult)[keyof typeof CachedResult];
+
+const headBytes = 8;
 
 /** Copies decoded rows into as many block rows, one copy for all: only when all cells are there and none is variable. */
 export function placeRun(block: Block, toRow: number, scratch: WalkScratch, fromRow: number, count: number): void {
@@ -88,12 +96,13 @@ export function cacheRow(
   for (const slot of layout.variableSlots) {
     if (scratch.status[plane + slot] === CellStatus.fresh) heap += scratch.view.getUint32(row + (offsets[slot] as number) + 4, true);
   }
-  const rowAt = 4;
+  const rowAt = headBytes;
   const heapAt = rowAt + stride + slotCount;
-  if (layout.cached === null || !cache.put(layout.cached, hash, key, keyStart, keyEnd, heapAt + heap)) return;
+  if (layout.cached === null || layout.form === null || !cache.put(layout.cached, hash, key, keyStart, keyEnd, heapAt + heap)) return;
   const target = cache.putBytes;
   const at = cache.putAt;
-  putWord(target, at, without);
+  putWord(target, at, layout.form.number);
+  putWord(target, at + 4, without);
   copyRow(scratch.rows, row, target, at + rowAt, stride);
   copyRow(scratch.status, plane, target, at + rowAt + stride, slotCount);
   let used = 0;
@@ -109,10 +118,19 @@ export function cacheRow(
 }
 
 /** Copies a cached row, which `source[at]` begins, into a block row. */
-export function placeCached(block: Block, toRow: number, layout: FeatureLayout, source: Uint8Array, at: number, status: CellStatus): void {
+export function placeCached(
+  block: Block,
+  toRow: number,
+  layout: FeatureLayout,
+  source: Uint8Array,
+  at: number,
+  status: CellStatus,
+): CachedResult {
+  const number = getWord(source, at);
+  if (number !== layout.form?.number) return placeOtherForm(block, toRow, layout, source, at, status);
   const { stride, slots, offsets } = layout.shape;
-  const without = getWord(source, at);
-  const rowAt = at + 4;
+  const without = getWord(source, at + 4);
+  const rowAt = at + headBytes;
   const plane = rowAt + stride;
   const heapAt = plane + slots.length;
   copyRow(source, rowAt, block.memory.bytes, toRow * stride, stride);
@@ -123,11 +141,40 @@ export function placeCached(block: Block, toRow: number, layout: FeatureLayout, 
     const start = heapAt + getWord(source, cell);
     block.setBytes(toRow, slot, source, start, start + getWord(source, cell + 4), status);
   }
-  if (without === 0) return;
+  if (without === 0) return CachedResult.placed;
   for (let slot = 0; slot < slots.length; slot++) {
     const cell = source[plane + slot] as CellStatus;
     if (cell !== CellStatus.fresh) block.markCell(toRow, slot, cell);
   }
+  return CachedResult.placed;
+}
+
+/** The same for a row that was cached in another form than the block's: cell by cell. */
+function placeOtherForm(
+  block: Block,
+  toRow: number,
+  layout: FeatureLayout,
+  source: Uint8Array,
+  at: number,
+  status: CellStatus,
+): CachedResult {
+  const form = layout.cached?.forms.get(getWord(source, at));
+  if (form === undefined || layout.form === null) return CachedResult.unknownForm;
+  const rowAt = at + headBytes;
+  const plane = rowAt + form.stride;
+  const heapAt = plane + form.slotCount;
+  block.markRows(toRow, toRow + 1, CellStatus.missing);
+  for (let index = 0; index < form.cells.length; index += 3) {
+    const slot = layout.form.cells[index] as number;
+    const cellStatus = source[plane + (form.cells[index] as number)] as CellStatus;
+    const cell = rowAt + (form.cells[index + 1] as number);
+    const width = form.cells[index + 2] as number;
+    const start = width < 0 ? heapAt + getWord(source, cell) : cell;
+    const end = start + (width < 0 ? getWord(source, cell + 4) : width);
+    if (cellStatus !== CellStatus.fresh) block.markCell(toRow, slot, cellStatus);
+    else if (!block.setBytes(toRow, slot, source, start, end, status)) return CachedResult.otherLength;
+  }
+  return CachedResult.placed;
 }
 
 function copyRow(source: Uint8Array, from: number, target: Uint8Array, at: number, length: number): void {

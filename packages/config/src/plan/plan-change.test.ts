@@ -13,6 +13,8 @@ interface Options {
   readonly answer?: readonly string[];
   readonly endpoint?: string;
   readonly waits?: readonly string[];
+  readonly keyColumn?: string;
+  readonly inputs?: readonly string[];
 }
 
 function model(options: Options = {}): ModelConfig {
@@ -26,7 +28,7 @@ function model(options: Options = {}): ModelConfig {
         {
           component: 'item',
           component_id: 'item_id',
-          fs_keys: [{ schema: 'item_id', col: 'item_id' }],
+          fs_keys: [{ schema: 'item_id', col: options.keyColumn ?? 'item_id' }],
           fs_request: {
             label: 'item',
             featureGroups: [{ label: 'g', data_type: options.type ?? 'DataTypeFP32', features: options.features ?? ['price'] }],
@@ -44,7 +46,7 @@ function model(options: Options = {}): ModelConfig {
           model_end_point: options.endpoint ?? 'models',
           deadline: 100,
           batch_size: 50,
-          inputs: [{ name: 'x', features: ['item:g:price'], shape: [1], data_type: 'FP32' }],
+          inputs: [{ name: 'x', features: options.inputs ?? ['item:g:price'], shape: [options.inputs?.length ?? 1], data_type: 'FP32' }],
           outputs: [{ name: 'y', model_scores: ['score'], model_scores_dims: [[1]], data_type: 'FP32' }],
         },
       ],
@@ -84,6 +86,15 @@ describe('planChange', () => {
       'cache changed item (starts cold) careful',
       'setting changed cache_version (1 → 2) plain',
     ]);
+  });
+
+  it('knows that a type starts the cache cold, and that what reads the rows or where their keys are from does not', () => {
+    expect(lines({}, { type: 'DataTypeFP64' })).toContain('cache changed item (starts cold) careful');
+    const features = ['price', 'stock'];
+    const inputs = ['item:g:price', 'item:g:stock'];
+    const other = lines({ features, inputs }, { features, inputs: inputs.toReversed(), keyColumn: 'other_id' });
+    expect(other).toHaveLength(2);
+    expect(other.filter((line) => line.startsWith('cache'))).toEqual([]);
   });
 
   it('counts 0 as version 1, as cache keys and log records do', () => {

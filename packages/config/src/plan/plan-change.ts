@@ -154,6 +154,13 @@ function effectiveVersion({ cache }: ModelConfig): number {
   return cache.version === 0 ? 1 : cache.version;
 }
 
+/** What a cached row depends on besides the entity's key: with another query, type or version the cache starts cold, else it stays warm. */
+function cacheKey({ keys, entityLabel, groups, columns }: FeatureComponentConfig, config: ModelConfig): string {
+  const asked = groups.filter(({ features }) => features.length > 0).map(({ label, features }) => [label, features]);
+  const schema = keys.map((key) => key.schema);
+  return JSON.stringify([effectiveVersion(config), entityLabel, schema, asked, columns.map(({ dataType }) => dataType)]);
+}
+
 function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
   const cached = (config: ModelConfig) =>
     new Map(
@@ -161,14 +168,11 @@ function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigC
         .filter((component): component is FeatureComponentConfig => component.kind === 'feature' && component.cache.enabled)
         .map((component) => [component.componentName, component]),
     );
-  // What a cached row is found and read by: another layout or version starts cold, a longer life does not.
-  const layout = (component: FeatureComponentConfig, config: ModelConfig): string =>
-    JSON.stringify([effectiveVersion(config), component.keys, component.entityLabel, component.groups]);
   const changes = mapChanges(
     cached(before),
     cached(after),
     (name, action, old, now) => {
-      const isCold = action === 'added' || (action === 'changed' && layout(old!, before) !== layout(now!, after));
+      const isCold = action === 'added' || (action === 'changed' && cacheKey(old!, before) !== cacheKey(now!, after));
       const life =
         action === 'changed' && old!.cache.ttlSeconds !== now!.cache.ttlSeconds
           ? `kept ${old!.cache.ttlSeconds} s → ${now!.cache.ttlSeconds} s`
@@ -181,7 +185,7 @@ function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigC
         impact: isCold || action === 'removed' ? 'careful' : 'plain',
       };
     },
-    (old, now) => layout(old, before) === layout(now, after) && old.cache.ttlSeconds === now.cache.ttlSeconds,
+    (old, now) => cacheKey(old, before) === cacheKey(now, after) && old.cache.ttlSeconds === now.cache.ttlSeconds,
   );
   return changes;
 }
