@@ -9,10 +9,10 @@ import { ComponentError } from './errors.js';
 import { FailedCells } from './failed-cells.js';
 import { asFailure, createFailure, type Failure } from './failure.js';
 import { RowFaultList, type RowFaults } from './row-faults.js';
-import { ServiceCalls } from './service-calls.js';
+import { type CallHost, ServiceCalls } from './service-calls.js';
 
 /** Who runs components: told exactly once per `begin`. */
-export interface RunHost {
+export interface RunHost extends CallHost {
   componentEnded(index: number, failure: Failure | null): void;
   /** In its stead: what the component left open could not be marked, for want of memory. The matrix must not be read. */
   componentBroke(error: unknown): void;
@@ -107,6 +107,7 @@ export class ComponentRunState implements ComponentRun {
       throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: a run is begun while it is still out`);
     const { component } = this.binding;
     this.#host = host;
+    this.calls.host = host;
     this.#request = request;
     this.#scope = scope;
     this.rows = rows;

@@ -1,3 +1,8 @@
+/** Who is told that a call of its request has ended, from within its answer. */
+export interface CallHost {
+  callEnded(): void;
+}
+
 /**
  * The calls of one component of one request to a service, added up: what the full record of a request says about them. Nothing else
  * depends on it. A call that several requests share counts for each.
@@ -14,6 +19,8 @@ export class ServiceCalls {
   modelName = '';
   /** As the model server said; several versions are joined by a comma. */
   modelVersion = '';
+  /** @internal Hears of every call that is counted. */
+  host: CallHost | null = null;
 
   /** Counts a call that ended. */
   note(service: string, durationMs: number, isFailed: boolean): void {
@@ -22,6 +29,7 @@ export class ServiceCalls {
     this.totalMs += durationMs;
     if (durationMs > this.maxMs) this.maxMs = durationMs;
     this.service = service;
+    this.host?.callEnded();
   }
 
   /** Which model answered. */
@@ -41,5 +49,6 @@ export class ServiceCalls {
     this.service = '';
     this.modelName = '';
     this.modelVersion = '';
+    this.host = null;
   }
 }

@@ -216,7 +216,7 @@ const shapes = {
   requestsInFlight: gauge('inferflow_requests_in_flight', 'Requests being answered now.'),
   selfTime: histogram(
     'inferflow_self_seconds',
-    'Time of answered requests spent in this process: waiting for their turn included, waiting for upstreams not.',
+    'Time of answered requests spent in this process: waiting for their turn included, waiting for upstreams not. What lies unread in a socket counts as upstream.',
     { labels: ['model_id'], bucketsMs: INNER_MS },
   ),
   requestsWaiting: gauge('inferflow_requests_waiting', 'Requests that wait for their turn, of those in flight.', { labels: ['model_id'] }),

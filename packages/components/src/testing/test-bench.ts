@@ -175,6 +175,8 @@ export class TestRequest {
     state.cancel(reason);
   }
 
+  callEnded(): void {}
+
   componentEnded(_index: number, failure: Failure | null): void {
     this.ends++;
     this.failure = failure;

@@ -162,6 +162,11 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
 
   // RunHost
 
+  /** Also of a call that others wait for, too, and of one after which its component goes on waiting. */
+  callEnded(): void {
+    if (this.#isOpen) this.work.resumeForDelivery();
+  }
+
   componentEnded(index: number, failure: Failure | null): void {
     const { caller } = this;
     const now = performance.now();
@@ -301,6 +306,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
    */
   close(): boolean {
     this.#isOpen = false;
+    this.work.end();
     deadlines.remove(this);
     if (this.scope.ended === null) this.scope.end('done');
     const { runs } = this.bound;

@@ -21,6 +21,7 @@ import { turnEnd } from '../http2/turn-end.js';
 import { inflateAnswer } from '../inflate-message.js';
 import { incompleteFailure, resetFailure } from './answer.js';
 import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget } from './connection.js';
+import { readBegins, readEnds } from './deliver.js';
 import { alpnProblem, dial } from './dial.js';
 import { foreignGreeting, lostBeforeGreeting } from './lost-before-greeting.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
@@ -57,7 +58,9 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#owner = owner;
     const buffer = Buffer.allocUnsafeSlow(readBytes);
     const callback = (length: number): boolean => {
+      readBegins();
       this.#read(buffer, length);
+      readEnds();
       return true;
     };
     this.#socket = dial(target, { buffer, callback });
