@@ -7,6 +7,9 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createServer } from '../benchmarks/lib/h2net.mjs';
 import { arrivals, closedLoop, openLoop } from '../benchmarks/lib/loops.mjs';
+import { writeMessages } from '../benchmarks/lib/messages.mjs';
+import { wrongOf } from '../benchmarks/lib/report.mjs';
+import { rightAnswers } from '../benchmarks/lib/right-answers.mjs';
 
 const root = join(import.meta.dirname, '..');
 const directory = mkdtempSync(join(tmpdir(), 'inferflow-bench-test-'));
@@ -92,28 +95,78 @@ describe('closedLoop', () => {
 
 describe('load.mjs', () => {
   let server: Server;
+  const messages = join(directory, 'messages');
+  const answers = join(directory, 'answers');
   beforeAll(async () => {
-    server = createServer((call: { respond(message: Uint8Array): void }) => call.respond(new Uint8Array(3)));
+    writeMessages(messages, [Buffer.from([7, 7]), Buffer.from([8]), Buffer.from([9])]);
+    writeMessages(answers, [Buffer.alloc(3), Buffer.alloc(3), Buffer.alloc(3)]);
+    // Right to a message of 7 and 7, empty to one of 8, none to one of 9.
+    server = createServer((call: { msg: Uint8Array; respond(message: Uint8Array): void; fail(code: number, text: string): void }) => {
+      if (call.msg[0] === 9) call.fail(14, 'no');
+      else call.respond(new Uint8Array(call.msg[0] === 7 ? 3 : 0));
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   });
   afterAll(() => server.close());
 
-  it.each([
-    ['open', '20', 10],
-    ['closed', '2', null],
-  ])('%s loop: the figures are those of its time', async (mode, amount, requests) => {
-    const file = join(directory, 'messages');
-    writeFileSync(file, Buffer.from([2, 0, 0, 0, 7, 7]));
+  async function figuresOf(job: object) {
     const { port } = server.address() as AddressInfo;
-    const args = [join(root, 'benchmarks/lib/load.mjs'), String(port), '/a/b', file, mode, amount, '0.5'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    const figures = JSON.parse(await text(child.stdout));
+    const argument = JSON.stringify({ port, path: '/a/b', messages, seconds: 0.5, ...job });
+    const child = spawn(process.execPath, [join(root, 'benchmarks/lib/load.mjs'), argument], { stdio: ['ignore', 'pipe', 'inherit'] });
+    return JSON.parse(await text(child.stdout));
+  }
+
+  it.each([
+    ['open', 20, 10],
+    ['closed', 2, null],
+  ])('%s loop: the figures are those of its time', async (mode, amount, requests) => {
+    const figures = await figuresOf({ mode, amount, order: [0] });
     expect(figures.failed).toBe(0);
     expect(figures.bytes).toBe(figures.requests * 3);
     if (requests !== null) expect(figures.requests).toBe(requests);
     // Stalled for 20 s it would be a thirtieth.
     expect(figures.rps).toBeGreaterThan(figures.requests / 5);
     expect(figures.rps).toBeLessThanOrEqual(figures.requests / 0.5);
+  });
+
+  it('counts an answer that is not the verified one as wrong, and right answers only as requests', async () => {
+    const figures = await figuresOf({ mode: 'open', amount: 40, order: [0, 0, 1, 2], answers });
+    expect(figures).toMatchObject({ requests: 10, wrong: 5, failed: 5, bytes: 30 });
+  });
+});
+
+describe('rightAnswers', () => {
+  const [one, other] = [Buffer.from('one'), Buffer.from('other')];
+
+  it('takes the verified bytes of that message, and no others', () => {
+    const isRight = rightAnswers([one, other], () => {
+      throw new Error('wrong');
+    });
+    expect([isRight(0, one), isRight(0, other), isRight(1, other), isRight(1, Buffer.alloc(0))]).toEqual([true, false, true, false]);
+  });
+
+  it('verifies other bytes once: they may say the same', () => {
+    let verified = 0;
+    const isRight = rightAnswers([one], () => verified++);
+    expect([isRight(0, other), isRight(0, other), isRight(0, one)]).toEqual([true, true, true]);
+    expect(verified).toBe(1);
+  });
+});
+
+describe('wrongOf', () => {
+  const problemsOf = (name: string, key: string, sample: object) =>
+    wrongOf([{ workload: 'W5', servers: [{ name, samples: { [key]: [{ failed: 0, wrong: 0, wrongTensors: 0, ...sample }] } }] }]);
+
+  it('names wrong answers, wrong model inputs and failures of every server', () => {
+    expect(problemsOf('odd', '16 outstanding', { wrong: 2 })).toEqual(['wrong answers: 2 (W5, 16 outstanding, odd)']);
+    expect(problemsOf('odd', '16 outstanding', { failed: 3 })).toEqual(['failed requests: 3 (W5, 16 outstanding, odd)']);
+    expect(problemsOf('odd', '16 outstanding', { wrongTensors: 1 })).toEqual(['wrong model inputs: 1 (W5, 16 outstanding, odd)']);
+    expect(problemsOf('odd', '16 outstanding', {})).toEqual([]);
+  });
+
+  it('forgives failures of an open loop, which may be more than a server can do, but no wrong answer', () => {
+    expect(problemsOf('odd', '9 requests/s (open loop)', { failed: 3 })).toEqual([]);
+    expect(problemsOf('odd', '9 requests/s (open loop)', { wrong: 1 })).toHaveLength(1);
   });
 });
 

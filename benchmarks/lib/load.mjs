@@ -1,48 +1,59 @@
-// node load.mjs <port> <path> <file of messages> closed <outstanding> <seconds> | open <requests per second> <seconds>
-// Load on a minimal HTTP/2 client (a few microseconds a request), 4 connections (1 for one outstanding request). Prints one JSON line;
-// latencies are microseconds. The file holds messages, each behind its length (u32 LE), sent in turn. Open loop: Poisson arrivals, sent when they are due whatever is outstanding, latency from the due time.
-import { readFileSync } from 'node:fs';
+// node load.mjs <job>     The job is JSON, see `load` in servers.mjs: { port, path, messages, mode: 'closed' | 'open', amount, seconds, order?, answers?, workload?, seeds? }
+// Load on a minimal HTTP/2 client (a few microseconds a request), 4 connections (1 for one outstanding request). Prints one JSON line.
+// `messages` is a file of messages, sent in turn or in the `order` given, `answers` one of the answers to them: others are wrong, unless the
+// workload says that they are right for the seed of their message. `amount` is requests outstanding, or requests a second. Open loop: Poisson arrivals, sent when
+// they are due whatever is outstanding, latency from the due time. Figures are of right answers; latencies are microseconds.
 import { connect, requestHead } from './h2net.mjs';
 import { closedLoop, openLoop } from './loops.mjs';
+import { readMessages } from './messages.mjs';
+import { rightAnswers } from './right-answers.mjs';
+import { check, expected, WORKLOADS } from './workloads.mjs';
 
-const [, , port, path, file, mode, amount, seconds] = process.argv;
-const contents = readFileSync(file);
-const messages = [];
-for (let at = 0; at < contents.length; ) {
-  const length = contents.readUInt32LE(at);
-  messages.push(contents.subarray(at + 4, at + 4 + length));
-  at += 4 + length;
-}
-const head = requestHead(path, `127.0.0.1:${port}`);
-const count = mode === 'closed' && Number(amount) === 1 ? 1 : 4;
-const connections = await Promise.all(
-  Array.from({ length: count }, () => connect(Number(port), undefined, { onread: true, pooled: true })),
-);
+const job = JSON.parse(process.argv[2]);
+const messages = readMessages(job.messages);
+const order = job.order ?? messages.map((_, index) => index);
+const isRight = job.answers === undefined ? () => true : rightAnswers(readMessages(job.answers), verify);
+const head = requestHead(job.path, `127.0.0.1:${job.port}`);
+const count = job.mode === 'closed' && job.amount === 1 ? 1 : 4;
+const connections = await Promise.all(Array.from({ length: count }, () => connect(job.port, undefined, { onread: true, pooled: true })));
 const latencies = [];
+const expectedOf = [];
 let sent = 0;
 let failed = 0;
+let wrong = 0;
 let bytes = 0;
 
 function send(index, due, done) {
-  connections[index % count].call(head, messages[sent++ % messages.length], (error, answer) => {
-    latencies.push((performance.now() - due) * 1000);
+  const which = order[sent++ % order.length];
+  connections[index % count].call(head, messages[which], (error, answer) => {
+    const now = performance.now();
     if (error) failed++;
-    else bytes += answer.length;
+    else if (isRight(which, answer)) {
+      latencies.push((now - due) * 1000);
+      bytes += answer.length;
+    } else wrong++;
     done(error);
   });
 }
 
+function verify(index, answer) {
+  const workload = WORKLOADS[job.workload];
+  const seed = job.seeds[index];
+  expectedOf[index] ??= expected(workload, seed);
+  check(workload, 'predict', answer, expectedOf[index], seed);
+}
+
 /** The same arrivals in every load of a rate. */
-let seed = 12345;
+let arrivalSeed = 12345;
 const random = () => {
-  seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
-  return seed / 4294967296;
+  arrivalSeed = (Math.imul(arrivalSeed, 1103515245) + 12345) >>> 0;
+  return arrivalSeed / 4294967296;
 };
-const shared = { seconds: Number(seconds), graceMs: 20_000, send };
+const shared = { seconds: job.seconds, graceMs: 20_000, send };
 const { elapsed, missed } =
-  mode === 'closed'
-    ? await closedLoop({ ...shared, outstanding: Number(amount) })
-    : await openLoop({ ...shared, rate: Number(amount), random });
+  job.mode === 'closed'
+    ? await closedLoop({ ...shared, outstanding: job.amount })
+    : await openLoop({ ...shared, rate: job.amount, random });
 latencies.sort((a, b) => a - b);
 const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
 console.log(
@@ -50,6 +61,7 @@ console.log(
     requests: latencies.length,
     rps: latencies.length / elapsed,
     failed: failed + missed,
+    wrong,
     bytes,
     p50: at(0.5),
     p99: at(0.99),

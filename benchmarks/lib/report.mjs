@@ -11,7 +11,7 @@ export const ratiosOf = (reference, samples) => samples.map((sample, at) => refe
 const format = (value, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 
 const columns = [
-  'server', 'CPU µs/request', 'quartiles', 'user + system', 'times cheaper', 'quartiles', 'req/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'RSS MiB', 'GC %', 'cores, first thread', 'calls store/model', 'failed / wrong tensors',
+  'server', 'CPU µs/request', 'quartiles', 'user + system', 'times cheaper', 'quartiles', 'req/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'RSS MiB', 'GC %', 'cores, first thread', 'calls store/model', 'failed / wrong / wrong tensors',
 ]; // biome-ignore format: one line per thought
 
 /** One table: a workload under one load, every server that had it; times cheaper than the first. */
@@ -41,7 +41,7 @@ export function printTable(workload, key, servers) {
       format(median(of('gcShare')) * 100),
       `${format(median(of('cores')), 2)}, ${format(median(of('mainCores')), 2)}`,
       `${format(median(of('storeCalls')), 2)}/${format(median(of('modelCalls')), 2)}`,
-      `${sum('failed')} / ${sum('wrongTensors')}`,
+      `${sum('failed')} / ${sum('wrong')} / ${sum('wrongTensors')}`,
     ];
     console.log(`| ${cells.join(' | ')} |`);
   }
@@ -86,7 +86,7 @@ export function addSamples(first, second) {
   }
 }
 
-/** What must never be: model inputs that are not those of the checked answers, and requests of ours that failed in a closed loop. */
+/** What must never be, of any server: wrong answers, model inputs that are not those of the checked answers, and requests that failed in a closed loop. */
 export function wrongOf(results) {
   const problems = [];
   for (const { workload, servers } of results) {
@@ -95,8 +95,8 @@ export function wrongOf(results) {
         const sum = (field) => loads.reduce((total, load) => total + load[field], 0);
         const where = `${workload}, ${key}, ${name}`;
         if (sum('wrongTensors') > 0) problems.push(`wrong model inputs: ${sum('wrongTensors')} (${where})`);
-        if (name.startsWith('inferflow') && !key.includes('open loop') && sum('failed') > 0)
-          problems.push(`failed requests: ${sum('failed')} (${where})`);
+        if (sum('wrong') > 0) problems.push(`wrong answers: ${sum('wrong')} (${where})`);
+        if (!key.includes('open loop') && sum('failed') > 0) problems.push(`failed requests: ${sum('failed')} (${where})`);
       }
     }
   }

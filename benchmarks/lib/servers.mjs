@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { freePort } from '../../scripts/free-ports.mjs';
 import { connect, requestHead } from './h2net.mjs';
+import { writeMessages } from './messages.mjs';
 import { loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
 import { check, expected, PATHS, request } from './workloads.mjs';
 
@@ -72,7 +73,7 @@ export async function startServer(name, { command, env: extra = {}, core = serve
     env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, String(value)])),
   });
   closeSync(descriptor);
-  const server = { name, child, port, log, gcFile, samples: new Map(), best: 0 };
+  const server = { name, child, port, log, gcFile, samples: new Map(), best: 0, answers: new Map() };
   try {
     await waitForPort(port, child);
   } catch (error) {
@@ -85,7 +86,7 @@ export const lastLines = (server) => readFileSync(server.log, 'utf8').slice(-200
 
 const answerWithinMs = 15_000;
 
-/** Asks and compares bit by bit; throws when anything is wrong. */
+/** Asks and compares bit by bit; throws when anything is wrong. What the server answered is what loads hold its answers against. */
 export async function verify(server, workload, seeds) {
   const connection = await connect(server.port);
   for (const seed of seeds) {
@@ -98,13 +99,22 @@ export async function verify(server, workload, seeds) {
     });
     clearTimeout(timer);
     check(workload, 'predict', answer, expected(workload, seed), seed);
+    server.answers.set(seed, answer);
   }
 }
 
-/** Runs the load generator; see lib/load.mjs. */
+/** Runs the load generator; see lib/load.mjs. `body`: { messages, workload, seeds, order }, of seeds that the server was verified with. */
 export async function load(server, body, mode, amount, seconds) {
-  const args = [join(here, 'lib/load.mjs'), String(server.port), path, body, mode, String(amount), String(seconds)];
-  const child = start(loadCore, process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: seconds * 1000 + 120_000 });
+  const answers = `${server.log}.answers`;
+  writeMessages(
+    answers,
+    body.seeds.map((seed) => server.answers.get(seed)),
+  );
+  const job = JSON.stringify({ port: server.port, path, mode, amount, seconds, answers, ...body });
+  const child = start(loadCore, process.execPath, [join(here, 'lib/load.mjs'), job], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: seconds * 1000 + 120_000,
+  });
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   if (child.exitCode !== 0) throw new Error(`the load generator ended with ${child.ended}\n${errors}${lastLines(server)}`);
   return JSON.parse(output);
@@ -139,7 +149,7 @@ async function gcPausesOf(pid, file) {
   return Number.NaN;
 }
 
-/** One short load with what it cost. */
+/** One short load with what it cost; what is told per request is per right answer. */
 export async function measure(server, fakes, body, mode, amount, seconds) {
   const gcBefore = await gcPauses(server);
   const [before, countsBefore] = [usage(server.child.pid), await fakes.stats()];
