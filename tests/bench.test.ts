@@ -170,6 +170,38 @@ describe('wrongOf', () => {
   });
 });
 
+describe.runIf(existsSync('/proc/self/stat'))('processes.mjs', () => {
+  /** What a script that may use the module prints. */
+  async function printedBy(script: string) {
+    const imported = `import * as processes from ${JSON.stringify(join(root, 'benchmarks/lib/processes.mjs'))};\n${script}`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', imported], { stdio: ['ignore', 'pipe', 'inherit'] });
+    return (await text(child.stdout)).trim();
+  }
+
+  const burn = 'const { user } = process.cpuUsage(); while (process.cpuUsage().user - user < 300_000);';
+  it.each([
+    ['thread', `new Worker(${JSON.stringify(burn)}, { eval: true }).on('exit', done)`],
+    ['child', `spawn(process.execPath, ['-e', ${JSON.stringify(burn)}]).on('exit', done)`],
+  ])('counts the CPU of a %s that has ended', async (_, work) => {
+    const code = `
+      const { spawn } = require('node:child_process');
+      const { Worker } = require('node:worker_threads');
+      const done = () => process.send('done');
+      process.once('message', () => ${work});
+      process.send('ready');`;
+    const printed = await printedBy(`
+      const child = processes.start(null, process.execPath, ['-e', ${JSON.stringify(code)}], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+      const message = () => new Promise((resolve) => child.once('message', resolve));
+      await message();
+      const before = processes.usage(child.pid);
+      child.send('work');
+      await message();
+      console.log(processes.cpuBetween(before, processes.usage(child.pid)));
+      await processes.stop(child);`);
+    expect(Number(printed)).toBeGreaterThan(250_000);
+  });
+});
+
 // The benchmarks read /proc.
 describe.runIf(existsSync('/proc/self/stat'))(
   'mistakes on the command line end with status 2 and a sentence, before anything starts',

@@ -77,6 +77,9 @@ export async function stop(child) {
   while (child.ended === undefined) await sleep(20);
 }
 
+/** What /proc counts user and system time in. */
+const tickUs = 10_000;
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Waits until something accepts connections on the port. */
@@ -97,10 +100,11 @@ export async function waitForPort(port, child, timeoutMs = 20_000) {
 }
 
 /**
- * CPU microseconds and resident bytes of a process and its children. `cpu` is from the nanosecond counters of their threads where the
- * kernel has them, `main` that of their first threads, `user` and `system` are from ticks.
+ * CPU microseconds and resident bytes of a process and its children. `live` is from the nanosecond counters of the threads that there are,
+ * where the kernel has them, `main` that of the first threads; `user` and `system` are from ticks, with threads and children that have ended.
  */
 export function usage(pid) {
+  let processes = 0;
   let nanoseconds = 0;
   let main = 0;
   let user = 0;
@@ -110,19 +114,40 @@ export function usage(pid) {
     try {
       const stat = readFileSync(`/proc/${each}/stat`, 'latin1');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      user += Number(fields[11]) * 10_000;
-      system += Number(fields[12]) * 10_000;
+      user += (Number(fields[11]) + Number(fields[13])) * tickUs;
+      system += (Number(fields[12]) + Number(fields[14])) * tickUs;
+      processes++;
       rss += Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'latin1'))?.[1] ?? 0) * 1024;
       for (const thread of readdirSync(`/proc/${each}/task`)) {
-        const here = Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+        const here = nanosecondsOf(each, thread);
         nanoseconds += here;
         if (thread === String(each)) main += here;
       }
     } catch {
-      // The process ended meanwhile, or the kernel counts no nanoseconds.
+      // The process ended meanwhile.
     }
   }
-  return { cpu: nanoseconds > 0 ? nanoseconds / 1000 : user + system, main: main / 1000, user, system, rss };
+  return { live: nanoseconds / 1000, main: main / 1000, user, system, rss, processes };
+}
+
+/** 0 when the thread ended meanwhile, or the kernel counts none. */
+function nanosecondsOf(pid, thread) {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * CPU microseconds between two looks: from the fine counters, unless the ticks show more than they can be off by. Then threads or children
+ * have ended in between and have taken what they had counted with them.
+ */
+export function cpuBetween(before, after) {
+  const fine = after.live - before.live;
+  const ticks = after.user + after.system - before.user - before.system;
+  const offBy = 2 * tickUs * Math.max(before.processes, after.processes);
+  return after.live === 0 || ticks > fine + offBy ? ticks : fine;
 }
 
 /** A process and those that it, and they, have started. */

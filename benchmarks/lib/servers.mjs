@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { freePort } from '../../scripts/free-ports.mjs';
 import { connect, requestHead } from './h2net.mjs';
 import { writeMessages } from './messages.mjs';
-import { loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
+import { cpuBetween, loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
 import { check, expected, PATHS, request } from './workloads.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
@@ -156,7 +156,7 @@ export async function measure(server, fakes, body, mode, amount, seconds) {
   const result = await load(server, body, mode, amount, seconds);
   const [after, countsAfter] = [usage(server.child.pid), await fakes.stats()];
   const gc = (await gcPauses(server)) - gcBefore;
-  const cpu = after.cpu - before.cpu;
+  const cpu = cpuBetween(before, after);
   return {
     ...result,
     cpu: cpu / result.requests,
