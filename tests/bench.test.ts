@@ -170,14 +170,33 @@ describe('wrongOf', () => {
   });
 });
 
-describe.runIf(existsSync('/proc/self/stat'))('processes.mjs', () => {
-  /** What a script that may use the module prints. */
-  async function printedBy(script: string) {
-    const imported = `import * as processes from ${JSON.stringify(join(root, 'benchmarks/lib/processes.mjs'))};\n${script}`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', imported], { stdio: ['ignore', 'pipe', 'inherit'] });
-    return (await text(child.stdout)).trim();
-  }
+/** What a script prints that may use a module of the benchmarks. */
+async function printedBy(module: string, script: string) {
+  const imported = `import * as ${module} from ${JSON.stringify(join(root, `benchmarks/lib/${module}.mjs`))};\n${script}`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', imported], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return (await text(child.stdout)).trim();
+}
 
+describe.runIf(existsSync('/proc/self/stat'))('servers.mjs', () => {
+  it('says that the fakes have ended instead of waiting for them', async () => {
+    const printed = await printedBy(
+      'servers',
+      `
+      const fakes = await servers.startFakes(0, 0);
+      fakes.child.kill('SIGSTOP');
+      const answers = [fakes.stats()];
+      fakes.child.kill('SIGKILL');
+      await Promise.allSettled(answers);
+      fakes.mark();
+      answers.push(fakes.stats());
+      for (const { reason } of await Promise.allSettled(answers)) console.log(reason.message);`,
+    );
+    const sentence = 'the fakes of store and model ended with SIGKILL';
+    expect(printed).toBe(`${sentence}\n${sentence}`);
+  });
+});
+
+describe.runIf(existsSync('/proc/self/stat'))('processes.mjs', () => {
   const burn = 'const { user } = process.cpuUsage(); while (process.cpuUsage().user - user < 300_000);';
   it.each([
     ['thread', `new Worker(${JSON.stringify(burn)}, { eval: true }).on('exit', done)`],
@@ -189,7 +208,9 @@ describe.runIf(existsSync('/proc/self/stat'))('processes.mjs', () => {
       const done = () => process.send('done');
       process.once('message', () => ${work});
       process.send('ready');`;
-    const printed = await printedBy(`
+    const printed = await printedBy(
+      'processes',
+      `
       const child = processes.start(null, process.execPath, ['-e', ${JSON.stringify(code)}], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
       const message = () => new Promise((resolve) => child.once('message', resolve));
       await message();
@@ -197,7 +218,8 @@ describe.runIf(existsSync('/proc/self/stat'))('processes.mjs', () => {
       child.send('work');
       await message();
       console.log(processes.cpuBetween(before, processes.usage(child.pid)));
-      await processes.stop(child);`);
+      await processes.stop(child);`,
+    );
     expect(Number(printed)).toBeGreaterThan(250_000);
   });
 });

@@ -18,13 +18,30 @@ export async function startFakes(storeMs, modelMs) {
   const child = start(loadCore, process.execPath, [join(here, 'fakes.mjs'), String(storeMs), String(modelMs)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  const { ports } = await new Promise((resolve) => child.once('message', resolve));
-  const stats = () =>
-    new Promise((resolve) => {
-      child.once('message', (message) => resolve(message.stats));
-      child.send('stats');
+  // A message that does not arrive is noticed by who waits for the answer.
+  const tell = (what) => child.send(what, () => undefined);
+  const { ports } = await nextMessage(child);
+  const stats = async () => {
+    const answer = nextMessage(child);
+    tell('stats');
+    return (await answer).stats;
+  };
+  return { child, ports, mark: () => tell('mark'), stats };
+}
+
+/** Rejects when the fakes end before they say anything. */
+function nextMessage(child) {
+  return new Promise((resolve, reject) => {
+    const ended = () => reject(new Error(`the fakes of store and model ended with ${child.ended}`));
+    if (child.ended !== undefined) return ended();
+    child.once('exit', ended);
+    child.once('error', ended);
+    child.once('message', (message) => {
+      child.off('exit', ended);
+      child.off('error', ended);
+      resolve(message);
     });
-  return { child, ports, mark: () => child.send('mark'), stats };
+  });
 }
 
 /** What every server gets, whoever wrote it. */
