@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -173,7 +173,7 @@ describe('wrongOf', () => {
 /** What a script prints that may use a module of the benchmarks. */
 async function printedBy(module: string, script: string) {
   const imported = `import * as ${module} from ${JSON.stringify(join(root, `benchmarks/lib/${module}.mjs`))};\n${script}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', imported], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', imported], { stdio: ['ignore', 'pipe', 'inherit'], timeout: 25_000 });
   return (await text(child.stdout)).trim();
 }
 
@@ -196,7 +196,30 @@ describe.runIf(existsSync('/proc/self/stat'))('servers.mjs', () => {
   });
 });
 
+/** Of a process, as /proc has it; nobody may have asked for the end of one that is a zombie. */
+function stateOf(pid: number): string {
+  try {
+    return /^State:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+  } catch {
+    return 'gone';
+  }
+}
+
 describe.runIf(existsSync('/proc/self/stat'))('processes.mjs', () => {
+  it('stops what a shell has started and leaves behind', async () => {
+    const printed = await printedBy(
+      'processes',
+      `
+      const child = processes.start(null, '/bin/sh', ['-c', 'sleep 60 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const left = Number(await new Promise((resolve) => child.stdout.once('data', resolve)));
+      await processes.stop(child);
+      child.stdout.destroy();
+      console.log(left);`,
+    );
+    expect(Number(printed)).toBeGreaterThan(0);
+    await expect.poll(() => stateOf(Number(printed)), { timeout: 5000 }).toMatch(/^gone$|^Z/);
+  });
+
   const burn = 'const { user } = process.cpuUsage(); while (process.cpuUsage().user - user < 300_000);';
   it.each([
     ['thread', `new Worker(${JSON.stringify(burn)}, { eval: true }).on('exit', done)`],

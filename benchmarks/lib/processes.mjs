@@ -59,22 +59,41 @@ export function start(core, command, args, options) {
 
 /** Ends a child and what it has started, at once. */
 function endAll(child) {
-  for (const pid of processesOf(child.pid).reverse()) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has gone.
-    }
+  for (const pid of processesOf(child.pid).reverse()) kill(pid);
+}
+
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has gone.
   }
 }
 
-/** SIGTERM, and SIGKILL when that takes more than two seconds. */
+/** SIGTERM, and SIGKILL when that takes more than two seconds. What the child has started goes with it: a shell leaves it behind. */
 export async function stop(child) {
   if (child.ended !== undefined) return;
+  const family = processesOf(child.pid).map((pid) => ({ pid, bornAt: bornAt(pid) }));
   child.kill('SIGTERM');
   for (let turn = 0; turn < 40 && child.ended === undefined; turn++) await sleep(50);
   if (child.ended === undefined) endAll(child);
   while (child.ended === undefined) await sleep(20);
+  for (const each of family) if (each.bornAt !== '' && bornAt(each.pid) === each.bornAt) kill(each.pid);
+}
+
+/** When a process was started, which tells it from a later one of the same number; '' = there is none. */
+function bornAt(pid) {
+  try {
+    return statOf(pid)[19];
+  } catch {
+    return '';
+  }
+}
+
+/** The fields of /proc/…/stat from the state on, the third in its documentation. */
+function statOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** What /proc counts user and system time in. */
@@ -112,8 +131,7 @@ export function usage(pid) {
   let rss = 0;
   for (const each of processesOf(pid)) {
     try {
-      const stat = readFileSync(`/proc/${each}/stat`, 'latin1');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const fields = statOf(each);
       user += (Number(fields[11]) + Number(fields[13])) * tickUs;
       system += (Number(fields[12]) + Number(fields[14])) * tickUs;
       processes++;
@@ -156,8 +174,7 @@ export function processesOf(root) {
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     try {
-      const stat = readFileSync(`/proc/${entry}/stat`, 'latin1');
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      const parent = Number(statOf(entry)[1]);
       childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), Number(entry)]);
     } catch {
       // The process ended meanwhile.
