@@ -178,6 +178,17 @@ async function printedBy(module: string, script: string) {
 }
 
 describe.runIf(existsSync('/proc/self/stat'))('servers.mjs', () => {
+  it('says which server has ended, and its last words', async () => {
+    const log = join(directory, 'odd.log');
+    writeFileSync(log, 'no room left');
+    const server = `{ name: 'odd', child: { ended: 3 }, log: ${JSON.stringify(log)} }`;
+    const printed = await printedBy(
+      'servers',
+      `servers.measure(${server}, null, { workload: 'W5' }, 'closed', 1, 1).catch((error) => console.log(error.message));`,
+    );
+    expect(printed).toBe('W5, odd: the server ended with 3\nno room left');
+  });
+
   it('says that the fakes have ended instead of waiting for them', async () => {
     const printed = await printedBy(
       'servers',
@@ -196,7 +207,7 @@ describe.runIf(existsSync('/proc/self/stat'))('servers.mjs', () => {
   });
 });
 
-/** Of a process, as /proc has it; nobody may have asked for the end of one that is a zombie. */
+/** Of a process, as /proc has it: a zombie (Z) has ended, too. */
 function stateOf(pid: number): string {
   try {
     return /^State:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
@@ -277,6 +288,9 @@ describe.runIf(existsSync('/proc/self/stat'))(
       ['no load', 'bench', ['--outstanding', '', '--no-sharing']],
       ['no load', 'bench', ['--outstanding', '', '--no-sharing', '--no-half']],
       ['no load to measure for connect', 'bench', ['--outstanding', '', '--only', 'connect']],
+      ['"connect" is a server of the benchmark', 'bench', ['--server', 'connect=true']],
+      ['"inferflow" is a server of the benchmark', 'bench', ['--server', 'inferflow=true']],
+      ['two servers are named "a"', 'bench', ['--server', 'a=true', '--server', 'a=false']],
       ['needs --prototypes', 'bench', ['--only', 'hybrid']],
       ['no server "constructor"', 'bench', ['--only', 'constructor']],
       ['--seconds takes a number', 'bench', ['--seconds', 'Infinity']],

@@ -25,8 +25,10 @@ export function serversOf(workload, options) {
   return Object.entries(all).filter(([name]) => wanted === undefined || wanted.includes(name));
 }
 
+const namedCommand = /^([\w-]+)=(.*)$/;
+
 function named(text, at) {
-  const parts = /^([\w-]+)=(.*)$/.exec(text);
+  const parts = namedCommand.exec(text);
   return [parts?.[1] ?? `server ${at + 1}`, { command: parts?.[2] ?? text, env: { INFERFLOW_SHARE_FETCHES: 0 } }];
 }
 
@@ -62,8 +64,20 @@ export function loadsOf(options) {
 
 const outstandingKey = (amount) => `${amount} outstanding`;
 
-/** Refuses a run that would measure nothing, or compare nothing. */
+const ownNames = ['connect', 'grpc-js', 'hybrid', 'inferflow'];
+
+/** One name would stand for two servers, and one of them would not be measured. */
+function checkNames(servers) {
+  const names = servers.map((text) => namedCommand.exec(text)?.[1]).filter((name) => name !== undefined);
+  const own = names.find((name) => ownNames.includes(name));
+  if (own !== undefined) usageError(`--server: "${own}" is a server of the benchmark, give yours another name`);
+  const twice = names.find((name, at) => names.indexOf(name) < at);
+  if (twice !== undefined) usageError(`--server: two servers are named "${twice}"`);
+}
+
+/** Refuses a run that would measure nothing, or compare nothing, or one thing under the name of another. */
 export function checkPlan(options) {
+  checkNames(options.server);
   if (options.isCompared) checkComparison(options);
   const loads = loadsOf(options);
   if (loads.length === 0) usageError('there is no load to measure: --outstanding is empty, with --no-sharing and without --rate');

@@ -133,8 +133,14 @@ export async function load(server, body, mode, amount, seconds) {
     timeout: seconds * 1000 + 120_000,
   });
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  checkAlive(server, body);
   if (child.exitCode !== 0) throw new Error(`the load generator ended with ${child.ended}\n${errors}${lastLines(server)}`);
   return JSON.parse(output);
+}
+
+function checkAlive(server, { workload }) {
+  const { ended } = server.child;
+  if (ended !== undefined) throw new Error(`${workload}, ${server.name}: the server ended with ${ended}\n${lastLines(server)}`);
 }
 
 /** Microseconds that garbage collection has paused the processes of the server so far; NaN when none of them is Node. */
@@ -153,7 +159,11 @@ async function gcPauses(server) {
 
 async function gcPausesOf(pid, file) {
   rmSync(file, { force: true });
-  process.kill(pid, 'SIGUSR2');
+  try {
+    process.kill(pid, 'SIGUSR2');
+  } catch {
+    return Number.NaN;
+  }
   for (let turn = 0; turn < 50; turn++) {
     await sleep(10);
     try {
@@ -168,6 +178,7 @@ async function gcPausesOf(pid, file) {
 
 /** One short load with what it cost; what is told per request is per right answer. */
 export async function measure(server, fakes, body, mode, amount, seconds) {
+  checkAlive(server, body);
   const gcBefore = await gcPauses(server);
   const [before, countsBefore] = [usage(server.child.pid), await fakes.stats()];
   const result = await load(server, body, mode, amount, seconds);
