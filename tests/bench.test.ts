@@ -281,6 +281,21 @@ describe.runIf(existsSync('/proc/self/stat'))(
       ['the baseline .* is damaged', 'bench', ['--check', '--baseline', baseline('damaged.json', '{"ratios":')]],
       ['the baseline .* is damaged', 'bench', ['--save-baseline', '--baseline', baseline('list.json', '[]')]],
       ['nothing to compare', 'bench', ['--check', '--baseline', baseline('empty.json', '{}')]],
+      ['is of --latency 0,0, this run is of --latency 2,5', 'bench', ['--check', '--latency', '2,5']],
+      [
+        'is of --latency 0,0, this run is of --latency 0,0 --unpinned',
+        'bench',
+        ['--save-baseline', '--unpinned', '--baseline', baseline('plain.json', '{"ratios":{"W1, 16 outstanding":2}}')],
+      ],
+      [
+        'is of --latency 2,5 --unpinned, this run is of --latency 0,0',
+        'bench',
+        [
+          '--check',
+          '--baseline',
+          baseline('other.json', '{"conditions":{"latency":"2,5","unpinned":true},"ratios":{"W1, 16 outstanding":2}}'),
+        ],
+      ],
       ['there is no baseline', 'bench', ['--check', '--baseline', join(directory, 'none.json')]],
       ['must not be empty', 'bench', ['--check', '--outstanding', '']],
       ['connect', 'bench', ['--check', '--only', 'inferflow']],

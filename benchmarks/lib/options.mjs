@@ -33,6 +33,7 @@ export function readOptions() {
   const stored = check || isSaved ? storedIn(given.baseline) : { conditions: {}, ratios: {} };
   // Servers get faster as they get warm: a comparison needs loads as many and as long as those of the baseline.
   const like = check ? stored.conditions : {};
+  if (Object.keys(stored.ratios).length > 0) checkConditions(given, stored.conditions);
   if (isSaved) checkWritable('baseline', given.baseline);
   if (given.json !== undefined) checkWritable('json', given.json);
   return {
@@ -91,6 +92,14 @@ function wholeNumberOf(option, text) {
   if (!Number.isInteger(number)) usageError(`--${option} takes a whole number, not "${text}"`);
   return number;
 }
+
+/** Ratios are of a latency and a placement: what was measured under others is neither compared nor kept beside them. */
+function checkConditions({ latency, unpinned, baseline }, stored) {
+  const [now, then] = [conditionsOf(latency, unpinned), conditionsOf(stored.latency ?? '0,0', stored.unpinned ?? false)];
+  if (now !== then) usageError(`the baseline ${baseline} is of ${then}, this run is of ${now}: give another --baseline`);
+}
+
+const conditionsOf = (latency, unpinned) => `--latency ${String(latency).split(',').map(Number).join(',')}${unpinned ? ' --unpinned' : ''}`;
 
 function storedIn(file) {
   try {
