@@ -520,7 +520,7 @@ export const envTable = [
     min: 1,
     max: 64,
     section: 'Embedded services',
-    meaning: 'Worker threads that run embedded models.',
+    meaning: 'Child processes that run embedded models, each with all of them.',
   },
   {
     name: 'INFERFLOW_EXPRESSIONS',

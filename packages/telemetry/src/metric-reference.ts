@@ -15,7 +15,7 @@ export function renderMetricReference(): string {
     '  tags are bare: name and value follow each other as two tags. Counts and gauges are exact and sent every 2 s; timings are milliseconds,',
     '  sampled by `METRIC_SAMPLING_RATE`.',
     '- A metric has at most 1000 sets of label values; what does not fit is counted under the label value `other`. No label takes its value from',
-    '  a caller: unknown models and methods are `unknown`.',
+    '  a caller: an unknown model is `unknown`, and calls of a method that does not exist are not counted.',
     '- `Metric.<key>` is the name in code.',
     '',
     '## Names of the Go service',
@@ -28,7 +28,8 @@ export function renderMetricReference(): string {
     '',
     '## Own metrics',
     '',
-    'Not sent to DogStatsD unless asked for (`statsd.ownMetrics`); tags are then proper `label:value` pairs.',
+    'Not sent to DogStatsD by the stock server, which has no setting for it. An embedder asks for them (`statsd.ownMetrics` of `createTelemetry`); tags',
+    'are then proper `label:value` pairs.',
     '',
     ...table(own),
   ].join('\n')}\n`;

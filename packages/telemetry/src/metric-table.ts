@@ -30,10 +30,14 @@ function second(name: string, ...tags: readonly StatsdTag[]): StatsdDefinition {
 
 const shapes = {
   // Names of the original; the first argument is the documented name as Prometheus writes it.
-  requests: counter('inferflow_router_api_request_total', 'RPCs answered, by method and gRPC status code.', {
-    labels: ['api', 'status'],
-    statsd: main('inferflow.router.api.request.total', pair('api', 'api'), pair('status', 'status')),
-  }),
+  requests: counter(
+    'inferflow_router_api_request_total',
+    'RPCs that reached the engine, by method and gRPC status code; those refused at the door are in inferflow_requests_refused_total only.',
+    {
+      labels: ['api', 'status'],
+      statsd: main('inferflow.router.api.request.total', pair('api', 'api'), pair('status', 'status')),
+    },
+  ),
   requestLatency: histogram(
     'inferflow_router_api_request_latency_seconds',
     'Time from request to answer, by method and gRPC status code.',
