@@ -125,7 +125,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     limits,
     schemas: logging.schemas,
     about: { name: about.service, version: about.version },
-    metricsParts: () => (link === null ? telemetry.prometheusParts() : link.metricsParts(telemetry)),
+    metricsParts: () => (link === null ? telemetry.prometheusParts() : link.metricsParts()),
     reportNow,
   });
   opened.push(() => listeners.close());

@@ -120,12 +120,7 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
     case '/metrics':
       if (!options.mayAdminister((name) => headerOf(request, name)))
         return answer(response, 401, 'text/plain; charset=utf-8', 'caller id and token required\n');
-      response.writeHead(200, { 'content-type': options.metrics.contentType });
-      // A scraper that goes away ends it, and a failure cuts the answer off: half of the metrics must not pass for all.
-      pipeline(Readable.from(options.metrics.parts()), response).catch(() =>
-        ('stream' in response ? response.stream : response.socket)?.destroy(),
-      );
-      return;
+      return void answerMetrics(options.metrics, response);
     default:
       if (headerOf(request, 'content-type')?.startsWith('application/grpc') === true) return answerUnimplemented(request, response);
       if (path !== undefined && isSchemaPath(path)) {
@@ -139,6 +134,29 @@ function servePlain(options: HttpRoutesOptions, request: NodeServerRequest, resp
 function answer(response: NodeServerResponse, status: number, contentType: string, body: string): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': String(Buffer.byteLength(body)) });
   response.end(body);
+}
+
+async function answerMetrics(metrics: HttpRoutesOptions['metrics'], response: NodeServerResponse): Promise<void> {
+  const parts = metrics.parts()[Symbol.asyncIterator]();
+  let first: IteratorResult<string>;
+  try {
+    first = await parts.next();
+  } catch {
+    return answer(response, 503, 'text/plain; charset=utf-8', 'the metrics of all workers could not be put together in time\n');
+  }
+  response.writeHead(200, { 'content-type': metrics.contentType });
+  // A scraper that goes away ends it, and a failure cuts the answer off: half of the metrics must not pass for all.
+  await pipeline(Readable.from(withFirst(first, parts)), response).catch(() =>
+    ('stream' in response ? response.stream : response.socket)?.destroy(),
+  );
+}
+
+async function* withFirst(first: IteratorResult<string>, rest: AsyncIterator<string>): AsyncGenerator<string> {
+  try {
+    for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
+  }
 }
 
 /** What gRPC clients understand as UNIMPLEMENTED whatever they make of HTTP status codes: an answer of trailers only. */

@@ -1,6 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Metric as PromClientMetric, Registry } from 'prom-client';
-import type { MetricFamilies } from './combine-metrics.js';
 import { TelemetryError, TelemetryErrorCode } from './errors.js';
 import {
   type Counter,
@@ -14,7 +12,9 @@ import {
 } from './metric-child.js';
 import type { MetricKind } from './metric-definition.js';
 import { MetricFamily } from './metric-family.js';
+import { type MetricPortion, ScrapeText } from './metric-portion.js';
 import { type MetricDefinition, type MetricName, metricTable } from './metric-table.js';
+import { createPace } from './pace.js';
 import { counterSamples, gaugeSamples, histogramSamples, PrometheusMetric } from './prometheus-metric.js';
 import { countLine, gaugeLine, globalTag, tagText } from './statsd-line.js';
 import { StatsdSocket } from './statsd-socket.js';
@@ -71,8 +71,6 @@ interface TextRegistry {
   getMetricsAsString(metric: { get(): unknown }): Promise<string>;
 }
 
-/** A scrape of thousands of models is put together in slices, between which requests are answered. */
-const SLICE_MS = 8;
 const PORTION_SAMPLES = 200;
 
 class BoundTelemetry implements Telemetry {
@@ -159,30 +157,27 @@ class BoundTelemetry implements Telemetry {
 
   async *prometheusParts(): AsyncGenerator<string> {
     if (!this.#isPrometheus) return;
-    this.#collect();
-    let end = performance.now() + SLICE_MS;
-    let separator = '';
-    const registry = this.#registry as unknown as TextRegistry;
-    for (const metric of registry.getMetricsAsArray()) {
-      let isHeadDue = true;
-      for (const portion of metric.portions(PORTION_SAMPLES)) {
-        const lines = await registry.getMetricsAsString(portion);
-        // Of the later portions without the two lines of the head.
-        yield isHeadDue ? `${separator}${lines}` : lines.slice(lines.indexOf('\n', lines.indexOf('\n') + 1));
-        isHeadDue = false;
-        separator = '\n\n';
-        if (performance.now() < end) continue;
-        await nextTurn();
-        end = performance.now() + SLICE_MS;
-      }
-    }
+    const text = new ScrapeText();
+    for await (const portion of this.prometheusPortions()) yield text.next(portion);
     yield '\n';
   }
 
-  async prometheusFamilies(): Promise<MetricFamilies> {
-    if (!this.#isPrometheus) return [];
+  async *prometheusPortions(): AsyncGenerator<MetricPortion> {
+    if (!this.#isPrometheus) return;
     this.#collect();
-    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricFamilies;
+    const pace = createPace();
+    const registry = this.#registry as unknown as TextRegistry;
+    for (const metric of registry.getMetricsAsArray()) {
+      const { name, aggregator, type } = metric;
+      for (const portion of metric.portions(PORTION_SAMPLES)) {
+        const text = await registry.getMetricsAsString(portion);
+        // The head has two lines.
+        const end = text.indexOf('\n', text.indexOf('\n') + 1);
+        const [head, lines] = end === -1 ? [text, ''] : [text.slice(0, end), text.slice(end + 1)];
+        yield { name, head, lines, aggregator, isLasting: type !== 'gauge' };
+        await pace();
+      }
+    }
   }
 
   flush(): void {

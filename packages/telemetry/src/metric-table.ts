@@ -348,7 +348,7 @@ const shapes = {
   ),
   processCpuUser: counter('process_cpu_user_seconds_total', 'User CPU time.'),
   processCpuSystem: counter('process_cpu_system_seconds_total', 'System CPU time.'),
-  workers: gauge('inferflow_workers', 'Worker processes that listen (with `INFERFLOW_WORKERS`).'),
+  workers: gauge('inferflow_workers', 'Worker processes that answered when this was asked of them (with `INFERFLOW_WORKERS`).'),
   workerRestarts: counter('inferflow_worker_restarts_total', 'Workers that ended and were replaced.'),
   processStartTime: gauge('process_start_time_seconds', 'Start of the process, seconds since 1970.'),
   processResidentMemory: gauge('process_resident_memory_bytes', 'Resident memory.'),

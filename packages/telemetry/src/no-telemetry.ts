@@ -13,7 +13,7 @@ export function createNoTelemetry(): Telemetry {
     onCollect: () => () => {},
     prometheusText: async () => '',
     prometheusParts: async function* () {},
-    prometheusFamilies: async () => [],
+    prometheusPortions: async function* () {},
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
     flush: () => {},
     close: async () => {},

@@ -1,5 +1,5 @@
-import type { MetricFamilies } from './combine-metrics.js';
 import type { Counter, Gauge, Histogram, Labels } from './metric-child.js';
+import type { MetricPortion } from './metric-portion.js';
 import type { MetricName } from './metric-table.js';
 
 /**
@@ -24,8 +24,8 @@ export interface Telemetry {
   prometheusText(): Promise<string>;
   /** The same text in parts, made in short slices between which other work is done: with thousands of models it is many megabytes. */
   prometheusParts(): AsyncIterable<string>;
-  /** The same metrics as structured-clone data, to be combined with those of other processes (`combineMetrics`); empty when Prometheus is off. */
-  prometheusFamilies(): Promise<MetricFamilies>;
+  /** The same as data, to be added to that of other processes (`MetricSums`); nothing when Prometheus is off. */
+  prometheusPortions(): AsyncIterable<MetricPortion>;
   /** The content type of `prometheusText()`. */
   readonly contentType: string;
   /** Sends what has gathered for DogStatsD now, instead of at the next two-second flush. */

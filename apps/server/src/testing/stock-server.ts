@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createServer, type Server } from '../create-server.js';
 import { readEnvironment } from '../env.js';
 import { createLogger } from '../logger.js';
+import type { WorkerLink } from '../workers/worker-link.js';
 
 /** The stock server in this process, on a free port of the loopback, with what it logged. */
 export interface StockServer {
@@ -22,6 +23,7 @@ export async function startStockServer(
   models: Readonly<Record<string, object>>,
   environment: Readonly<Record<string, string>> = {},
   files: Readonly<Record<string, string>> = {},
+  link: WorkerLink | null = null,
 ): Promise<StockServer> {
   const directory = mkdtempSync(join(tmpdir(), 'inferflow-server-'));
   mkdirSync(join(directory, 'models'));
@@ -37,7 +39,7 @@ export async function startStockServer(
   const logger = createLogger('DEBUG', 'test', { write: (line: string) => void text.push(line) });
   try {
     const settings = { APP_PORT: '0', INFERFLOW_HOST: '127.0.0.1', INFERFLOW_CONFIG_DIR: directory, INFERFLOW_SHUTDOWN_GRACE_MS: '100' };
-    const server = await createServer(readEnvironment({ ...settings, ...inDirectory }), logger);
+    const server = await createServer(readEnvironment({ ...settings, ...inDirectory }), logger, link);
     return {
       server,
       port: server.port,

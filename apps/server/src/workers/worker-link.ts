@@ -1,4 +1,6 @@
+import { Readable } from 'node:stream';
 import type { Telemetry } from '@inferflow/telemetry';
+import { SendWindow } from './send-window.js';
 import { isOurs, type PrimaryMessage, type WorkerMessage } from './worker-messages.js';
 
 /** The channel between a process and the one that started it, seen from below. */
@@ -7,24 +9,25 @@ export interface Channel {
   onMessage(listener: (message: unknown) => void): void;
 }
 
-/** Milliseconds a scrape waits for the metrics of all workers; then it is answered with those of this one. */
-const SCRAPE_LIMIT_MS = 4000;
-/** A text is handed on in parts of this size, as fast as the scraper takes them. */
-const PART_CHARACTERS = 64 * 1024;
+/** Longest wait of a scrape for more of the metrics of all workers: less than the ten seconds after which Prometheus gives up. */
+const SCRAPE_QUIET_MS = 9000;
 
 /** Lets a scrape that reached one worker see all of them. */
 export class WorkerLink {
   /** Whether this process writes what is kept over restarts: of several with the same state one is enough, the others only read it. */
   readonly keepsState: boolean;
   readonly #channel: Channel;
-  readonly #scrapes = new Map<number, (text: string | null) => void>();
+  readonly #quietMs: number;
+  readonly #scrapes = new Map<number, { readonly parts: Readable; readonly timer: NodeJS.Timeout }>();
   #telemetry: Telemetry | null = null;
+  #handingIn: { readonly ask: number; readonly window: SendWindow } | null = null;
   #asked = 0;
 
   /** @param number of this worker, from 1 */
-  constructor(channel: Channel, number: number) {
+  constructor(channel: Channel, number: number, quietMs = SCRAPE_QUIET_MS) {
     this.keepsState = number === 1;
     this.#channel = channel;
+    this.#quietMs = quietMs;
     channel.onMessage((message) => {
       if (isOurs(message)) this.#receive(message as PrimaryMessage);
     });
@@ -41,37 +44,54 @@ export class WorkerLink {
     this.#channel.send({ inferflow: 'start-failed', code, problems });
   }
 
-  /** The metrics of all workers in Prometheus' format; of this one alone if the others cannot be had in time. */
-  async *metricsParts(telemetry: Telemetry): AsyncGenerator<string> {
-    const text = await this.#metricsOfAll();
-    if (text === null) yield* telemetry.prometheusParts();
-    else for (let at = 0; at < text.length; at += PART_CHARACTERS) yield text.slice(at, at + PART_CHARACTERS);
-  }
-
-  async #metricsOfAll(): Promise<string | null> {
+  /** The metrics of all workers in Prometheus' format. Throws if they cannot be had in time: those of this one alone would look like a reset of all counters. */
+  async *metricsParts(): AsyncGenerator<string> {
     const ask = ++this.#asked;
-    let timer: NodeJS.Timeout | undefined;
-    const text = await new Promise<string | null>((resolve) => {
-      timer = setTimeout(() => resolve(null), SCRAPE_LIMIT_MS);
-      this.#scrapes.set(ask, resolve);
-      this.#channel.send({ inferflow: 'scrape', ask });
-    });
-    clearTimeout(timer);
-    this.#scrapes.delete(ask);
-    return text;
+    const parts = new Readable({ objectMode: true, read: () => {} });
+    const timer = setTimeout(() => parts.destroy(new Error('the metrics of the workers take too long')), this.#quietMs);
+    this.#scrapes.set(ask, { parts, timer });
+    this.#channel.send({ inferflow: 'scrape', ask });
+    try {
+      for await (const part of parts) {
+        yield part as string;
+        this.#channel.send({ inferflow: 'text-taken', ask });
+      }
+    } finally {
+      clearTimeout(timer);
+      this.#scrapes.delete(ask);
+      this.#channel.send({ inferflow: 'scrape-ended', ask });
+    }
   }
 
   #receive(message: PrimaryMessage): void {
-    if (message.inferflow === 'scraped') {
-      this.#scrapes.get(message.ask)?.(message.text);
-      return;
+    switch (message.inferflow) {
+      case 'give-metrics':
+        void this.#handIn(message.ask);
+        return;
+      case 'metrics-taken':
+        if (this.#handingIn?.ask === message.ask) this.#handingIn.window.taken();
+        return;
+      case 'scraped': {
+        const scrape = this.#scrapes.get(message.ask);
+        scrape?.timer.refresh();
+        scrape?.parts.push(message.text);
+        return;
+      }
+      case 'scrape-failed':
+        this.#scrapes.get(message.ask)?.parts.destroy(new Error('the metrics of the workers could not be put together'));
+        return;
     }
-    const telemetry = this.#telemetry;
-    if (message.inferflow !== 'give-metrics' || telemetry === null) return;
-    telemetry.prometheusFamilies().then(
-      (families) => this.#channel.send({ inferflow: 'metrics', ask: message.ask, families }),
-      () => this.#channel.send({ inferflow: 'metrics', ask: message.ask, families: [] }),
-    );
+  }
+
+  async #handIn(ask: number): Promise<void> {
+    this.#handingIn?.window.close();
+    const window = new SendWindow();
+    this.#handingIn = { ask, window };
+    for await (const portion of this.#telemetry?.prometheusPortions() ?? []) {
+      if (!(await window.room())) return;
+      this.#channel.send({ inferflow: 'metrics', ask, portion });
+    }
+    this.#channel.send({ inferflow: 'metrics', ask, portion: null });
   }
 }
 

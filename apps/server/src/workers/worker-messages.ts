@@ -1,4 +1,4 @@
-import type { MetricFamilies } from '@inferflow/telemetry';
+import type { MetricPortion } from '@inferflow/telemetry';
 
 /** What a worker tells the process that started it. */
 export type WorkerMessage =
@@ -6,16 +6,24 @@ export type WorkerMessage =
   | { readonly inferflow: 'listening'; readonly port: number }
   /** It could not start; the problems are what a single process would have said. */
   | { readonly inferflow: 'start-failed'; readonly code: string; readonly problems: readonly string[] }
-  /** Its own metrics, as asked. */
-  | { readonly inferflow: 'metrics'; readonly ask: number; readonly families: MetricFamilies }
+  /** Some of its own metrics, as asked; null after the last. */
+  | { readonly inferflow: 'metrics'; readonly ask: number; readonly portion: MetricPortion | null }
   /** Somebody scrapes it and wants the metrics of all. */
-  | { readonly inferflow: 'scrape'; readonly ask: number };
+  | { readonly inferflow: 'scrape'; readonly ask: number }
+  /** The scraper has a part of the text: another may come. */
+  | { readonly inferflow: 'text-taken'; readonly ask: number }
+  /** The scraper has all, or has gone. */
+  | { readonly inferflow: 'scrape-ended'; readonly ask: number };
 
 /** What a worker is told. */
 export type PrimaryMessage =
   | { readonly inferflow: 'give-metrics'; readonly ask: number }
-  /** The metrics of all workers; null when they could not be put together. */
-  | { readonly inferflow: 'scraped'; readonly ask: number; readonly text: string | null };
+  /** A portion has been added up: another may come. */
+  | { readonly inferflow: 'metrics-taken'; readonly ask: number }
+  /** Some of the metrics of all workers as text; null after the last. */
+  | { readonly inferflow: 'scraped'; readonly ask: number; readonly text: string | null }
+  /** They could not be put together. */
+  | { readonly inferflow: 'scrape-failed'; readonly ask: number };
 
 /** Other libraries may use the channel too: their messages are not ours. */
 export function isOurs(message: unknown): message is WorkerMessage | PrimaryMessage {

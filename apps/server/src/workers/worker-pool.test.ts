@@ -3,7 +3,7 @@ import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import { WorkerLink } from './worker-link.js';
 import type { PrimaryMessage, WorkerMessage } from './worker-messages.js';
-import { WorkerPool, type WorkerProcess } from './worker-pool.js';
+import { WorkerPool, type WorkerPoolOptions, type WorkerProcess } from './worker-pool.js';
 
 /** A worker that lives in this process. */
 class FakeWorker implements WorkerProcess {
@@ -25,8 +25,10 @@ class FakeWorker implements WorkerProcess {
     1,
   );
   isMute = false;
+  readonly told: PrimaryMessage[] = [];
 
   send(message: PrimaryMessage): void {
+    this.told.push(message);
     if (!this.isMute) queueMicrotask(() => this.#down(structuredClone(message)));
   }
 
@@ -53,13 +55,13 @@ class FakeWorker implements WorkerProcess {
 }
 
 /** What a scraper that reached this worker gets. */
-async function scraped({ link, telemetry }: FakeWorker): Promise<string> {
+async function scraped({ link }: FakeWorker): Promise<string> {
   let text = '';
-  for await (const part of link.metricsParts(telemetry)) text += part;
+  for await (const part of link.metricsParts()) text += part;
   return text;
 }
 
-function pool(count: number, options: { backOffMs?: readonly [number, number]; stopLimitMs?: number } = {}) {
+function pool(count: number, options: Partial<WorkerPoolOptions> = {}) {
   const workers: FakeWorker[] = [];
   const numbers: number[] = [];
   const ends: number[] = [];
@@ -74,7 +76,7 @@ function pool(count: number, options: { backOffMs?: readonly [number, number]; s
     logger: pino({ level: 'silent' }),
     onEnd: (code) => ends.push(code),
     stopLimitMs: 5000,
-    metricsLimitMs: 50,
+    metricsQuietMs: 50,
     backOffMs: [1, 4],
     ...options,
   });
@@ -108,13 +110,30 @@ describe('WorkerPool', () => {
     expect(sampleOf(later, 'inferflow_worker_restarts_total')).toBe(1);
   });
 
+  it('hands a text on as it is taken, and no further: connections go through the same channel', async () => {
+    const { workers } = pool(1, { metricsQuietMs: 20_000 });
+    workers[0]?.listens(1);
+    for (let model = 0; model < 900; model++) workers[0]?.telemetry.histogram(Metric.selfTime, { model_id: `m${model}` }).observeMs(1);
+    const parts = workers[0]!.link.metricsParts();
+    let text = (await parts.next()).value;
+    const sent = () => workers[0]!.told.filter(({ inferflow }) => inferflow === 'scraped').length;
+    await expect.poll(sent).toBe(16);
+    await new Promise(setImmediate);
+    expect(sent()).toBe(16);
+    for await (const part of parts) text += part;
+    expect(text).toBe(await scraped(workers[0]!));
+    expect(text.match(/self_seconds_count/g)).toHaveLength(900);
+  });
+
   it('waits longer for a worker that keeps ending, and does not wait for one that is stuck with its metrics', async () => {
-    const { pool: all, workers } = pool(2, { backOffMs: [1, 400] });
+    const { workers } = pool(2, { backOffMs: [1, 400] });
     workers[0]?.listens(3);
     workers[1]?.listens(4);
-    await all.metricsText();
+    await scraped(workers[0]!);
     workers[1]!.isMute = true;
-    expect(sampleOf(await all.metricsText(), 'inferflow_router_api_request_total')).toBe(7);
+    const text = await scraped(workers[0]!);
+    expect(sampleOf(text, 'inferflow_router_api_request_total')).toBe(7);
+    expect(sampleOf(text, 'inferflow_workers ')).toBe(1);
     const begun = performance.now();
     for (let ended = 0; ended < 6; ended++) {
       workers.at(-1)?.ends(1);

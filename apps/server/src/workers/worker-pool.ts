@@ -1,5 +1,5 @@
-import { combineMetrics, createTelemetry, Metric, type MetricFamilies, retireMetrics } from '@inferflow/telemetry';
 import type { ServerLogger } from '../logger.js';
+import { type MetricsSource, PoolMetrics } from './pool-metrics.js';
 import { isOurs, type PrimaryMessage, type WorkerMessage } from './worker-messages.js';
 
 /** One worker process as the pool sees it. */
@@ -25,8 +25,8 @@ export interface WorkerPoolOptions {
   readonly steadyMs?: number;
   /** Longest time a worker may take to stop before it is killed, ms. */
   readonly stopLimitMs: number;
-  /** How long workers may take to hand in their metrics, ms. @default 2000 */
-  readonly metricsLimitMs?: number;
+  /** How long a worker that is asked for its metrics may say nothing before it is left out, ms. @default 2000 */
+  readonly metricsQuietMs?: number;
 }
 
 interface Place {
@@ -36,13 +36,6 @@ interface Place {
   hasListened: boolean;
   waitMs: number;
   timer: NodeJS.Timeout | null;
-  /** What it last handed in. */
-  families: MetricFamilies;
-}
-
-interface Gathering {
-  readonly missing: Set<Place>;
-  readonly done: () => void;
 }
 
 /** Keeps a number of worker processes alive, and puts their metrics together. */
@@ -51,13 +44,7 @@ export class WorkerPool {
   readonly #firstWaitMs: number;
   readonly #longestWaitMs: number;
   readonly #places: Place[] = [];
-  readonly #gatherings = new Map<number, Gathering>();
-  /** What only this process knows. */
-  readonly #telemetry = createTelemetry({ statsd: null });
-  readonly #alive = this.#telemetry.gauge(Metric.workers);
-  readonly #restarts = this.#telemetry.counter(Metric.workerRestarts);
-  #retired: MetricFamilies = [];
-  #asked = 0;
+  readonly #metrics: PoolMetrics;
   #hasServed = false;
   #isStopping = false;
   #exitCode = 0;
@@ -65,10 +52,11 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#metrics = new PoolMetrics(options.count, options.metricsQuietMs ?? 2000);
     [this.#firstWaitMs, this.#longestWaitMs] = options.backOffMs ?? [100, 30_000];
     for (let number = 1; number <= options.count; number++) {
       const waitMs = this.#firstWaitMs;
-      this.#places.push({ number, process: null, startedAt: 0, hasListened: false, waitMs, timer: null, families: [] });
+      this.#places.push({ number, process: null, startedAt: 0, hasListened: false, waitMs, timer: null });
     }
   }
 
@@ -96,30 +84,6 @@ export class WorkerPool {
     this.#endIfAllGone();
   }
 
-  /** The metrics of all workers, those that have ended included, as text. */
-  async metricsText(): Promise<string> {
-    const asked = this.#places.filter((place) => place.process !== null && place.hasListened);
-    if (asked.length > 0) await this.#gather(asked);
-    this.#alive.set(asked.length);
-    const own = await this.#telemetry.prometheusFamilies();
-    return combineMetrics([this.#retired, ...this.#places.map(({ families }) => families), own]);
-  }
-
-  #gather(asked: readonly Place[]): Promise<void> {
-    const ask = ++this.#asked;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#gatherings.delete(ask);
-        resolve();
-      };
-      // A worker that is busy or stuck counts with what it handed in before.
-      const timer = setTimeout(done, this.#options.metricsLimitMs ?? 2000);
-      this.#gatherings.set(ask, { missing: new Set(asked), done });
-      for (const { process: worker } of asked) worker?.send({ inferflow: 'give-metrics', ask });
-    });
-  }
-
   #fork(place: Place): void {
     place.startedAt = performance.now();
     place.hasListened = false;
@@ -142,33 +106,34 @@ export class WorkerPool {
       case 'start-failed':
         for (const problem of message.problems) this.#options.logger.fatal({ worker: place.number, code: message.code }, problem);
         return;
-      case 'metrics': {
-        place.families = message.families;
-        const gathering = this.#gatherings.get(message.ask);
-        gathering?.missing.delete(place);
-        if (gathering?.missing.size === 0) gathering.done();
+      case 'metrics':
+        this.#metrics.receive(sourceOf(place, worker), message);
         return;
-      }
       case 'scrape':
-        this.metricsText().then(
-          (text) => worker.send({ inferflow: 'scraped', ask: message.ask, text }),
-          (error: unknown) => {
-            this.#options.logger.error({ err: error }, 'the metrics of the workers could not be put together');
-            worker.send({ inferflow: 'scraped', ask: message.ask, text: null });
-          },
-        );
+        void this.#scraped(place, worker, message.ask);
         return;
+      case 'text-taken':
+        this.#metrics.textTaken(place.number, message.ask);
+        return;
+      case 'scrape-ended':
+        this.#metrics.scrapeEnded(place.number, message.ask);
+        return;
+    }
+  }
+
+  async #scraped(place: Place, worker: WorkerProcess, ask: number): Promise<void> {
+    const sources = () => this.#places.flatMap((each) => (each.process !== null && each.hasListened ? [sourceOf(each, each.process)] : []));
+    try {
+      await this.#metrics.answer(sourceOf(place, worker), ask, sources);
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'the metrics of the workers could not be put together');
+      worker.send({ inferflow: 'scrape-failed', ask });
     }
   }
 
   #ended(place: Place, code: number | null, signal: string | null): void {
     place.process = null;
-    this.#retired = retireMetrics(this.#retired, place.families);
-    place.families = [];
-    for (const gathering of this.#gatherings.values()) {
-      gathering.missing.delete(place);
-      if (gathering.missing.size === 0) gathering.done();
-    }
+    this.#metrics.ended(place.number);
     if (this.#isStopping) {
       if (code !== 0) this.#exitCode = 1;
       this.#endIfAllGone();
@@ -186,7 +151,7 @@ export class WorkerPool {
     this.#options.logger.error(details, 'a worker ended; it is replaced');
     place.timer = setTimeout(() => {
       place.timer = null;
-      this.#restarts.add(1);
+      this.#metrics.restarted();
       this.#fork(place);
     }, place.waitMs);
     place.waitMs = Math.min(place.waitMs * 2, this.#longestWaitMs);
@@ -197,4 +162,8 @@ export class WorkerPool {
     this.#hasEnded = true;
     this.#options.onEnd(this.#exitCode);
   }
+}
+
+function sourceOf({ number }: Place, worker: WorkerProcess): MetricsSource {
+  return { number, send: (message) => worker.send(message) };
 }
