@@ -140,10 +140,13 @@ overBoth('connections', (isLean) => {
     await until(() => last().inFlight === 0);
   });
 
-  it('rejects listening on a port in use', async () => {
+  it('rejects listening on a port in use, and says so', async () => {
     const taken = await rawServer(() => {});
     const server = createOnePort({ hot: [], listener: () => {}, maxInFlight: 1 });
-    await expect(server.listen(taken.port, '127.0.0.1')).rejects.toMatchObject({ code: 'INFERFLOW_TRANSPORT_LISTEN' });
+    await expect(server.listen(taken.port, '127.0.0.1')).rejects.toMatchObject({
+      code: 'INFERFLOW_TRANSPORT_LISTEN',
+      message: `cannot listen on 127.0.0.1:${taken.port}: the port is in use (EADDRINUSE)`,
+    });
     await taken.close();
   });
 

@@ -70,9 +70,9 @@ class OnePortServer implements OnePort, HotCallHost {
   async listen(port: number, host?: string): Promise<{ port: number }> {
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error) => {
+      const onError = (error: NodeJS.ErrnoException) => {
         const where = `${host ?? '*'}:${port}`;
-        reject(new TransportError('INFERFLOW_TRANSPORT_LISTEN', `cannot listen on ${where}: ${error.message}`, error));
+        reject(new TransportError('INFERFLOW_TRANSPORT_LISTEN', `cannot listen on ${where}: ${listenProblem(error)}`, error));
       };
       server.once('error', onError);
       server.listen(port, host, 4096, () => {
@@ -206,6 +206,12 @@ class OnePortServer implements OnePort, HotCallHost {
     stream.on('error', () => {});
     this.#compat.emit('stream', stream, headers, flags, rawHeaders);
   }
+}
+
+/** Node's own text names the address once more, and in a process of a cluster as `null`. */
+function listenProblem({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EADDRINUSE') return 'the port is in use (EADDRINUSE)';
+  return code === 'EACCES' ? 'this port needs privileges (EACCES)' : message;
 }
 
 function createHttp1(options: ResolvedOnePortOptions, listener: OnePortListener): http.Server {
