@@ -23,10 +23,12 @@ export async function runServer(source: Readonly<Record<string, string | undefin
   }
   const logger = isWorker ? baseLogger.child({ worker: Number(number) }) : baseLogger;
   const link = isWorker ? new WorkerLink(processChannel(), Number(number)) : null;
-  const server = await createServer(environment, logger, link).catch((error: unknown) => {
+  const server = await createServer(environment, logger, link).catch(async (error: unknown) => {
     const start = startProblems(error);
-    if (start !== null) link?.failed(start.code, start.problems);
-    throw error;
+    if (start === null || link === null) throw error;
+    // The process above says it, once for all workers.
+    await link.failed(start.code, start.problems);
+    process.exit(1);
   });
   const stop = (): void => {
     server.shutdown().then(

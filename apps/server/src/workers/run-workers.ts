@@ -1,4 +1,4 @@
-import cluster from 'node:cluster';
+import cluster, { type Worker as ClusterWorker } from 'node:cluster';
 import { join } from 'node:path';
 import type { Environment } from '../env.js';
 import type { ServerLogger } from '../logger.js';
@@ -23,7 +23,7 @@ export function runWorkers(count: number, environment: Environment, logger: Serv
     count,
     logger,
     stopLimitMs,
-    fork: (number) => forked(cluster.fork({ ...ownPlaces(number, environment), [WORKER_NUMBER]: String(number) })),
+    fork: (number) => toWorkerProcess(cluster.fork({ ...ownPlaces(number, environment), [WORKER_NUMBER]: String(number) })),
     onEnd: (code) => process.exit(code),
   });
   // Not `once`: a second signal must not end the process before its workers.
@@ -46,7 +46,8 @@ function ownPlaces(number: number, environment: Environment): Record<string, str
   return places;
 }
 
-function forked(worker: ReturnType<typeof cluster.fork>): WorkerProcess {
+/** A process of Node's cluster as the pool sees it. */
+export function toWorkerProcess(worker: ClusterWorker): WorkerProcess {
   // A channel that breaks while something is sent is followed by the exit, which is what counts.
   worker.on('error', () => {});
   return {
@@ -58,6 +59,12 @@ function forked(worker: ReturnType<typeof cluster.fork>): WorkerProcess {
       worker.process.kill(signal);
     },
     onMessage: (listener) => worker.on('message', listener),
-    onExit: (listener) => worker.on('exit', listener),
+    onExit: (listener) => {
+      worker.on('exit', listener);
+      // What was never a process has no exit.
+      worker.on('error', (error: Error) => {
+        if (worker.process.pid === undefined) listener(null, null, error);
+      });
+    },
   };
 }

@@ -5,7 +5,8 @@ import { isOurs, type PrimaryMessage, type WorkerMessage } from './worker-messag
 
 /** The channel between a process and the one that started it, seen from below. */
 export interface Channel {
-  send(message: WorkerMessage): void;
+  /** `sent` is called when it is on its way, or cannot be. */
+  send(message: WorkerMessage, sent?: () => void): void;
   onMessage(listener: (message: unknown) => void): void;
 }
 
@@ -39,9 +40,9 @@ export class WorkerLink {
     this.#channel.send({ inferflow: 'listening', port });
   }
 
-  /** Says why this process cannot start. */
-  failed(code: string, problems: readonly string[]): void {
-    this.#channel.send({ inferflow: 'start-failed', code, problems });
+  /** Says why this process cannot start, instead of a log line of its own. Resolves when it is said. */
+  failed(code: string, problems: readonly string[]): Promise<void> {
+    return new Promise((resolve) => this.#channel.send({ inferflow: 'start-failed', code, problems }, resolve));
   }
 
   /** The metrics of all workers in Prometheus' format. Throws if they cannot be had in time: those of this one alone would look like a reset of all counters. */
@@ -65,6 +66,9 @@ export class WorkerLink {
 
   #receive(message: PrimaryMessage): void {
     switch (message.inferflow) {
+      case 'are-you-there':
+        this.#channel.send({ inferflow: 'here' });
+        return;
       case 'give-metrics':
         void this.#handIn(message.ask);
         return;
@@ -98,8 +102,9 @@ export class WorkerLink {
 /** The channel of this process when it was started as a worker; sending to a primary that is gone is no error. */
 export function processChannel(): Channel {
   return {
-    send: (message) => {
-      if (process.connected) process.send?.(message, undefined, {}, () => {});
+    send: (message, sent = () => {}) => {
+      if (process.connected) process.send?.(message, undefined, {}, () => sent());
+      else sent();
     },
     onMessage: (listener) => process.on('message', listener),
   };

@@ -6,6 +6,8 @@ export type WorkerMessage =
   | { readonly inferflow: 'listening'; readonly port: number }
   /** It could not start; the problems are what a single process would have said. */
   | { readonly inferflow: 'start-failed'; readonly code: string; readonly problems: readonly string[] }
+  /** The answer to `are-you-there`. */
+  | { readonly inferflow: 'here' }
   /** Some of its own metrics, as asked; null after the last. */
   | { readonly inferflow: 'metrics'; readonly ask: number; readonly portion: MetricPortion | null }
   /** Somebody scrapes it and wants the metrics of all. */
@@ -17,6 +19,7 @@ export type WorkerMessage =
 
 /** What a worker is told. */
 export type PrimaryMessage =
+  | { readonly inferflow: 'are-you-there' }
   | { readonly inferflow: 'give-metrics'; readonly ask: number }
   /** A portion has been added up: another may come. */
   | { readonly inferflow: 'metrics-taken'; readonly ask: number }

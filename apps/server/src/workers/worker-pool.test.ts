@@ -11,12 +11,13 @@ class FakeWorker implements WorkerProcess {
   readonly signals: string[] = [];
   readonly telemetry = createTelemetry({ statsd: null });
   readonly #up: ((message: unknown) => void)[] = [];
-  readonly #exits: ((code: number | null, signal: string | null) => void)[] = [];
+  readonly #exits: ((code: number | null, signal: string | null, error?: Error) => void)[] = [];
   #down: (message: unknown) => void = () => {};
   readonly link = new WorkerLink(
     {
-      send: (message: WorkerMessage) => {
+      send: (message: WorkerMessage, sent?: () => void) => {
         for (const listener of this.#up) listener(structuredClone(message));
+        sent?.();
       },
       onMessage: (listener) => {
         this.#down = listener;
@@ -49,8 +50,12 @@ class FakeWorker implements WorkerProcess {
     this.link.serve(this.telemetry, 1);
   }
 
-  ends(code: number | null): void {
-    for (const listener of this.#exits) listener(code, code === null ? 'SIGKILL' : null);
+  ends(code: number | null, signal = code === null ? 'SIGKILL' : null): void {
+    for (const listener of this.#exits) listener(code, signal);
+  }
+
+  neverStarts(error: Error): void {
+    for (const listener of this.#exits) listener(null, null, error);
   }
 }
 
@@ -65,6 +70,7 @@ function pool(count: number, options: Partial<WorkerPoolOptions> = {}) {
   const workers: FakeWorker[] = [];
   const numbers: number[] = [];
   const ends: number[] = [];
+  const lines: Record<string, unknown>[] = [];
   const created = new WorkerPool({
     count,
     fork: (number) => {
@@ -73,7 +79,7 @@ function pool(count: number, options: Partial<WorkerPoolOptions> = {}) {
       workers.push(worker);
       return worker;
     },
-    logger: pino({ level: 'silent' }),
+    logger: pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) }),
     onEnd: (code) => ends.push(code),
     stopLimitMs: 5000,
     metricsQuietMs: 50,
@@ -81,7 +87,7 @@ function pool(count: number, options: Partial<WorkerPoolOptions> = {}) {
     ...options,
   });
   created.start();
-  return { pool: created, workers, numbers, ends };
+  return { pool: created, workers, numbers, ends, lines };
 }
 
 const sampleOf = (text: string, name: string) =>
@@ -143,12 +149,66 @@ describe('WorkerPool', () => {
   });
 
   it('ends with a code when none can start', () => {
-    const { workers, ends } = pool(2);
-    workers[0]?.link.failed('INFERFLOW_SERVER_LISTEN_FAILED', ['the port is taken']);
+    const { workers, ends, lines } = pool(2);
+    for (const worker of workers) void worker.link.failed('INFERFLOW_SERVER_LISTEN_FAILED', ['the port is taken']);
     workers[0]?.ends(1);
     expect(workers[1]?.signals).toEqual(['SIGTERM']);
     workers[1]?.ends(0);
     expect(ends).toEqual([1]);
+    expect(lines.map(({ msg }) => msg)).toEqual(['the port is taken', 'no worker has started; the server ends']);
+  });
+
+  it('ends with a code when one ends by itself before any has served', () => {
+    const { workers, ends, lines } = pool(1);
+    workers[0]?.ends(7);
+    expect(ends).toEqual([1]);
+    expect(lines).toMatchObject([{ worker: 1, code: 7, msg: 'no worker has started; the server ends' }]);
+  });
+
+  it('replaces a worker that is killed while it starts', async () => {
+    const { workers, ends, lines } = pool(2);
+    workers[0]?.ends(null);
+    await expect.poll(() => workers.length).toBe(3);
+    expect(ends).toEqual([]);
+    expect(lines).toMatchObject([{ worker: 1, signal: 'SIGKILL', msg: 'a worker ended; it is replaced' }]);
+  });
+
+  it('replaces a worker that could not be made, and counts a restart once it listens', async () => {
+    const { workers, lines } = pool(2);
+    for (const worker of workers) worker.listens(1);
+    workers[0]?.neverStarts(new Error('spawn EAGAIN'));
+    await expect.poll(() => workers.length).toBe(3);
+    expect(lines).toMatchObject([{ worker: 1, code: null, err: { message: 'spawn EAGAIN' } }]);
+    const restarts = async () => sampleOf(await scraped(workers[1]!), 'inferflow_worker_restarts_total');
+    expect(await restarts()).toBe(0);
+    workers[2]?.listens(1);
+    expect(await restarts()).toBe(1);
+  });
+
+  it('goes on when making a worker throws', async () => {
+    let isRefused = true;
+    const made: FakeWorker[] = [];
+    const fork = () => {
+      if (isRefused) throw new Error('spawn ENOMEM');
+      made.push(new FakeWorker());
+      return made.at(-1)!;
+    };
+    const { lines } = pool(1, { fork });
+    await expect.poll(() => lines.length).toBeGreaterThan(1);
+    expect(lines[0]).toMatchObject({ worker: 1, err: { message: 'spawn ENOMEM' } });
+    isRefused = false;
+    await expect.poll(() => made.length).toBe(1);
+  });
+
+  it('kills a worker that answers no more, and leaves alone one that does after long', async () => {
+    const { workers, lines } = pool(2, { lookEveryMs: 5, looksMissed: 4 });
+    for (const worker of workers) worker.listens(1);
+    workers[0]!.isMute = true;
+    await expect.poll(() => workers[0]?.signals[0]).toBe('SIGKILL');
+    expect(lines[0]).toMatchObject({ worker: 1, missed: 4, msg: 'a worker does not answer and is killed' });
+    expect(workers[1]?.signals).toEqual([]);
+    workers[0]?.ends(null);
+    await expect.poll(() => workers.length).toBe(3);
   });
 
   it('passes a signal on once and ends when the last worker has', () => {
@@ -160,6 +220,13 @@ describe('WorkerPool', () => {
     workers[0]?.ends(0);
     expect(ends).toEqual([]);
     workers[1]?.ends(0);
+    expect(ends).toEqual([0]);
+  });
+
+  it('ends without a code when it is stopped while workers start', () => {
+    const { pool: all, workers, ends } = pool(2);
+    all.stop('SIGTERM');
+    for (const worker of workers) worker.ends(null, 'SIGTERM');
     expect(ends).toEqual([0]);
   });
 

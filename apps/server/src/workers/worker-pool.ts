@@ -8,7 +8,8 @@ export interface WorkerProcess {
   send(message: PrimaryMessage): void;
   kill(signal: NodeJS.Signals): void;
   onMessage(listener: (message: unknown) => void): void;
-  onExit(listener: (code: number | null, signal: string | null) => void): void;
+  /** It has ended, or could not be made at all: then with the `error`. */
+  onExit(listener: (code: number | null, signal: string | null, error?: Error) => void): void;
 }
 
 /** Options of {@link WorkerPool}. */
@@ -25,6 +26,10 @@ export interface WorkerPoolOptions {
   readonly steadyMs?: number;
   /** Longest time a worker may take to stop before it is killed, ms. */
   readonly stopLimitMs: number;
+  /** How often workers are asked whether they are there, ms. @default 5000 */
+  readonly lookEveryMs?: number;
+  /** A worker that leaves so many of these questions in a row without an answer is killed. @default 12 */
+  readonly looksMissed?: number;
   /** How long a worker that is asked for its metrics may say nothing before it is left out, ms. @default 2000 */
   readonly metricsQuietMs?: number;
 }
@@ -34,6 +39,12 @@ interface Place {
   process: WorkerProcess | null;
   startedAt: number;
   hasListened: boolean;
+  /** It said that it cannot start. */
+  hasFailed: boolean;
+  /** It takes the place of one that ended. */
+  isReplacement: boolean;
+  /** Questions without an answer. */
+  missed: number;
   waitMs: number;
   timer: NodeJS.Timeout | null;
 }
@@ -45,6 +56,9 @@ export class WorkerPool {
   readonly #longestWaitMs: number;
   readonly #places: Place[] = [];
   readonly #metrics: PoolMetrics;
+  /** What kept workers from starting, as far as it has been logged. */
+  readonly #problems = new Set<string>();
+  #lookTimer: NodeJS.Timeout | undefined;
   #hasServed = false;
   #isStopping = false;
   #exitCode = 0;
@@ -56,12 +70,14 @@ export class WorkerPool {
     [this.#firstWaitMs, this.#longestWaitMs] = options.backOffMs ?? [100, 30_000];
     for (let number = 1; number <= options.count; number++) {
       const waitMs = this.#firstWaitMs;
-      this.#places.push({ number, process: null, startedAt: 0, hasListened: false, waitMs, timer: null });
+      const state = { process: null, startedAt: 0, hasListened: false, hasFailed: false, isReplacement: false, missed: 0, timer: null };
+      this.#places.push({ number, waitMs, ...state });
     }
   }
 
   start(): void {
     for (const place of this.#places) this.#fork(place);
+    this.#lookTimer = setInterval(() => this.#look(), this.#options.lookEveryMs ?? 5000).unref();
   }
 
   /** Asks every worker to shut down as it would on this signal, and ends when the last is gone. Safe to call twice. */
@@ -86,15 +102,34 @@ export class WorkerPool {
 
   #fork(place: Place): void {
     place.startedAt = performance.now();
-    place.hasListened = false;
-    const worker = this.#options.fork(place.number);
+    place.hasListened = place.hasFailed = false;
+    place.missed = 0;
+    let worker: WorkerProcess;
+    try {
+      worker = this.#options.fork(place.number);
+    } catch (error) {
+      return this.#replaceLater(place, { err: error });
+    }
     place.process = worker;
     worker.onMessage((message) => {
       if (isOurs(message) && place.process === worker) this.#receive(place, worker, message as WorkerMessage);
     });
-    worker.onExit((code, signal) => {
-      if (place.process === worker) this.#ended(place, code, signal);
+    worker.onExit((code, signal, error) => {
+      if (place.process === worker) this.#ended(place, { code, signal, ...(error !== undefined && { err: error }) });
     });
+  }
+
+  /** Kills workers that are stuck. Counts questions, not time: a machine that slept has not asked. */
+  #look(): void {
+    for (const place of this.#places) {
+      if (place.process === null) continue;
+      if (place.missed >= (this.#options.looksMissed ?? 12)) {
+        this.#options.logger.error({ worker: place.number, missed: place.missed }, 'a worker does not answer and is killed');
+        place.process.kill('SIGKILL');
+      }
+      place.missed++;
+      place.process.send({ inferflow: 'are-you-there' });
+    }
   }
 
   #receive(place: Place, worker: WorkerProcess, message: WorkerMessage): void {
@@ -102,9 +137,14 @@ export class WorkerPool {
       case 'listening':
         place.hasListened = true;
         this.#hasServed = true;
+        if (place.isReplacement) this.#metrics.restarted();
         return;
       case 'start-failed':
-        for (const problem of message.problems) this.#options.logger.fatal({ worker: place.number, code: message.code }, problem);
+        place.hasFailed = true;
+        this.#logProblems(place, message);
+        return;
+      case 'here':
+        place.missed = 0;
         return;
       case 'metrics':
         this.#metrics.receive(sourceOf(place, worker), message);
@@ -131,27 +171,43 @@ export class WorkerPool {
     }
   }
 
-  #ended(place: Place, code: number | null, signal: string | null): void {
+  /** Before any has served they all fail for the same reason: it is said once. */
+  #logProblems({ number }: Place, { code, problems }: { readonly code: string; readonly problems: readonly string[] }): void {
+    for (const problem of problems) {
+      if (!this.#hasServed && this.#problems.has(problem)) continue;
+      this.#problems.add(problem);
+      this.#options.logger.fatal({ worker: number, code }, problem);
+    }
+  }
+
+  #ended(place: Place, end: { readonly code: number | null; readonly signal: string | null }): void {
     place.process = null;
     this.#metrics.ended(place.number);
     if (this.#isStopping) {
-      if (code !== 0) this.#exitCode = 1;
+      // Before it listens a worker ends by the signal itself.
+      const isCalm = end.code === 0 || (end.signal !== null && !place.hasListened);
+      if (!isCalm) this.#exitCode = 1;
       this.#endIfAllGone();
       return;
     }
-    if (!this.#hasServed && !place.hasListened) {
+    if (!this.#hasServed && (place.hasFailed || (end.code !== null && end.code !== 0))) {
       // None has ever served: what is wrong is wrong for all, and a supervisor should see it.
+      this.#options.logger.fatal({ worker: place.number, ...end }, 'no worker has started; the server ends');
       this.#exitCode = 1;
       this.stop('SIGTERM');
       return;
     }
+    this.#replaceLater(place, end);
+  }
+
+  #replaceLater(place: Place, end: object): void {
     const livedMs = performance.now() - place.startedAt;
     if (livedMs >= (this.#options.steadyMs ?? 60_000)) place.waitMs = this.#firstWaitMs;
-    const details = { worker: place.number, code, signal, livedMs: Math.round(livedMs), replacedInMs: place.waitMs };
+    const details = { worker: place.number, ...end, livedMs: Math.round(livedMs), replacedInMs: place.waitMs };
     this.#options.logger.error(details, 'a worker ended; it is replaced');
+    place.isReplacement = true;
     place.timer = setTimeout(() => {
       place.timer = null;
-      this.#metrics.restarted();
       this.#fork(place);
     }, place.waitMs);
     place.waitMs = Math.min(place.waitMs * 2, this.#longestWaitMs);
@@ -160,6 +216,7 @@ export class WorkerPool {
   #endIfAllGone(): void {
     if (this.#hasEnded || this.#places.some(({ process: worker }) => worker !== null)) return;
     this.#hasEnded = true;
+    clearInterval(this.#lookTimer);
     this.#options.onEnd(this.#exitCode);
   }
 }
