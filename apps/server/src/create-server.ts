@@ -17,6 +17,7 @@ import type { ServerLogger } from './logger.js';
 import { createServerLogging } from './logging.js';
 import { loadPlugins } from './plugins.js';
 import { shutDown } from './shutdown.js';
+import { adoptSpills } from './workers/adopt-spills.js';
 import type { WorkerLink } from './workers/worker-link.js';
 
 /** A listening server. */
@@ -69,6 +70,7 @@ async function start(environment: Environment, logger: ServerLogger, opened: Clo
     maxFeatures: environment.number('INFERFLOW_MAX_FEATURES'),
     maxInFlight: environment.number('INFERFLOW_MAX_IN_FLIGHT'),
   };
+  if (link === null) adoptSpills(environment, 1, logger);
   const logging = await createServerLogging(environment, { telemetry, logger, keepsState });
   opened.push(() => logging.close(0));
   opened.push(() => configSource.close());

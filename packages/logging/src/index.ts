@@ -3,6 +3,7 @@ export { type EncodeLoss, type EncodeObserver, type EncodeTask, RecordEncoder } 
 export { LoggingError, type LoggingErrorCode } from './errors.js';
 export { type LogMessage, messageBytes } from './log-message.js';
 export type { LoggedPlan, LoggedRecord, LoggedRequest } from './logged-record.js';
+export { adoptSpill } from './pipeline/adopt-spill.js';
 export { type LogEncoder, LogPipeline, type LogPipelineOptions, type LogStream, type StreamSettings } from './pipeline/log-pipeline.js';
 export { type OverflowPolicy, type QueueClock, type QueueObserver, SinkQueue, type SinkQueueOptions } from './pipeline/sink-queue.js';
 export { SpillDirectory, type SpillDirectoryOptions } from './pipeline/spill-directory.js';

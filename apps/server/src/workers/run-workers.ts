@@ -1,7 +1,7 @@
 import cluster, { type Worker as ClusterWorker } from 'node:cluster';
-import { join } from 'node:path';
 import type { Environment } from '../env.js';
 import type { ServerLogger } from '../logger.js';
+import { adoptSpills, spillDirectoryOf } from './adopt-spills.js';
 import { WorkerPool, type WorkerProcess } from './worker-pool.js';
 
 /** The number of a worker in its environment. */
@@ -18,6 +18,7 @@ export function runWorkers(count: number, environment: Environment, logger: Serv
   );
   // Twice the grace: requests and the engine each have it.
   const stopLimitMs = grace + environment.number('INFERFLOW_SHUTDOWN_GRACE_MS') + 5000;
+  adoptSpills(environment, count, logger);
   cluster.schedulingPolicy = cluster.SCHED_RR;
   const pool = new WorkerPool({
     count,
@@ -40,7 +41,7 @@ function ownPlaces(number: number, environment: Environment): Record<string, str
   if (number === 1) return {};
   const places: Record<string, string> = {};
   const spill = environment.text('INFERFLOW_LOG_SPILL_DIR');
-  if (spill !== undefined) places.INFERFLOW_LOG_SPILL_DIR = join(spill, `worker-${number}`);
+  if (spill !== undefined) places.INFERFLOW_LOG_SPILL_DIR = spillDirectoryOf(spill, number);
   const status = environment.text('INFERFLOW_STATUS_FILE');
   if (status !== undefined) places.INFERFLOW_STATUS_FILE = `${status}.worker-${number}`;
   return places;

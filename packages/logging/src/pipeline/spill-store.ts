@@ -1,22 +1,9 @@
-import {
-  closeSync,
-  fdatasync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, fdatasync, fstatSync, mkdirSync, openSync, readSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { LoggingError } from '../errors.js';
 import type { LogMessage } from '../log-message.js';
+import { cursorPath, readCursor, segmentNumbers, segmentPath } from './spill-files.js';
 
 /** Options of {@link SpillStore}. */
 export interface SpillOptions {
@@ -156,24 +143,16 @@ export class SpillStore {
   }
 
   #recover(): void {
-    const numbers = readdirSync(this.#directory)
-      .map((name) => /^(\d{10})\.spill$/.exec(name)?.[1])
-      .filter((digits) => digits !== undefined)
-      .map(Number)
-      .sort((a, b) => a - b);
-    for (const number of numbers) {
+    for (const number of segmentNumbers(this.#directory)) {
       const { size } = statSync(this.#path(number));
       this.#segments.push({ number, bytes: size });
       this.#bytes += size;
       this.#budget.usedBytes += size;
     }
-    try {
-      const [number, offset] = readFileSync(join(this.#directory, 'cursor'), 'utf8').trim().split(' ').map(Number);
-      const first = this.#segments[0];
-      if (first !== undefined && first.number === number && offset !== undefined && offset <= first.bytes) this.#readOffset = offset;
-    } catch {
-      // No cursor: from the start. Some records may then be delivered twice.
-    }
+    // Without a cursor from the start: some records may then be delivered twice.
+    const cursor = readCursor(this.#directory);
+    const first = this.#segments[0];
+    if (first !== undefined && first.number === cursor?.number && cursor.offset <= first.bytes) this.#readOffset = cursor.offset;
   }
 
   #begin(): Segment {
@@ -207,7 +186,7 @@ export class SpillStore {
 
   #noteCursor(): void {
     try {
-      writeFileSync(join(this.#directory, 'cursor'), `${this.#segments[0]?.number ?? 0} ${this.#readOffset}\n`);
+      writeFileSync(cursorPath(this.#directory), `${this.#segments[0]?.number ?? 0} ${this.#readOffset}\n`);
     } catch {
       // Only costs repeated records after a crash.
     }
@@ -249,7 +228,7 @@ export class SpillStore {
   }
 
   #path(number: number): string {
-    return join(this.#directory, `${String(number).padStart(10, '0')}.spill`);
+    return segmentPath(this.#directory, number);
   }
 }
 
