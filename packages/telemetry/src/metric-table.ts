@@ -360,10 +360,14 @@ const shapes = {
   ),
   processArrayBuffers: gauge('nodejs_array_buffers_bytes', 'Memory of array buffers.'),
   processHandles: gauge('nodejs_active_resources', 'What keeps the event loop alive, by type.', { labels: ['type'] }),
-  loopDelay: gauge('nodejs_eventloop_lag_seconds', 'Event-loop delay since the last scrape, by quantity (mean, p50, p99, max).', {
-    labels: ['quantity'],
-  }),
-  loopUtilization: gauge('nodejs_eventloop_utilization_ratio', 'Share of time the event loop was busy since the last scrape.'),
+  loopDelay: gauge(
+    'nodejs_eventloop_lag_seconds',
+    'Event-loop delay, by quantity: mean, p50 and p99 of the last full minute, max of that and the running one.',
+    {
+      labels: ['quantity'],
+    },
+  ),
+  loopUtilization: gauge('nodejs_eventloop_utilization_ratio', 'Share of time the event loop was busy, over the last 15 to 30 seconds.'),
   gcPauses: histogram('nodejs_gc_duration_seconds', 'Garbage collection pauses, by kind.', {
     labels: ['kind'],
     bucketsMs: [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 500],

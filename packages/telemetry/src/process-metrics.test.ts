@@ -43,4 +43,21 @@ describe('collectProcessMetrics', () => {
     expect(p50).toBeGreaterThanOrEqual(0);
     expect(p50).toBeLessThan(0.15);
   });
+
+  it('shows a delay to every reader, until its window is over', async () => {
+    const telemetry = createTelemetry({ statsd: { host: '127.0.0.1', port: 9, env: 'e', service: 's', samplingRate: 1 } });
+    const max = async () =>
+      Number(/nodejs_eventloop_lag_seconds\{quantity="max"\} (.*)/.exec(await telemetry.prometheusText())?.[1] ?? Number.NaN);
+    const stop = collectProcessMetrics(telemetry, { loopDelayResolutionMs: 1, loopWindowMs: 1500 });
+    await expect.poll(max).toBeGreaterThan(0);
+    for (const at = performance.now(); performance.now() - at < 400; );
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    telemetry.flush();
+    expect(await max()).toBeGreaterThan(0.3);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await max()).toBeGreaterThan(0.3);
+    await expect.poll(max, { timeout: 10_000 }).toBeLessThan(0.3);
+    stop();
+    await telemetry.close();
+  });
 });

@@ -1,11 +1,14 @@
-import { constants, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import type { Histogram } from './metric-child.js';
 import type { Telemetry } from './telemetry.js';
+import { watchLoop } from './watch-loop.js';
 
 /** How closely a process is watched. */
 export interface ProcessMetricsOptions {
   /** How often the event-loop delay is sampled, in milliseconds. Each sample wakes the process. @default 20 */
   readonly loopDelayResolutionMs?: number;
+  /** Time over which the event-loop delay is looked at, in milliseconds; the largest is seen for that long at least. @default 60 000 */
+  readonly loopWindowMs?: number;
 }
 
 const gcKinds = new Map<number, string>([
@@ -22,7 +25,7 @@ const gcKinds = new Map<number, string>([
 export function collectProcessMetrics(telemetry: Telemetry, options: ProcessMetricsOptions = {}): () => void {
   telemetry.gauge('processStartTime').set(Date.now() / 1000 - process.uptime());
   const stops = [
-    watchLoop(telemetry, options.loopDelayResolutionMs ?? 20),
+    watchLoop(telemetry, { resolutionMs: options.loopDelayResolutionMs ?? 20, windowMs: options.loopWindowMs ?? 60_000 }),
     watchGarbageCollection(telemetry),
     telemetry.onCollect(memoryReader(telemetry)),
     telemetry.onCollect(cpuReader(telemetry)),
@@ -30,36 +33,6 @@ export function collectProcessMetrics(telemetry: Telemetry, options: ProcessMetr
   ];
   return () => {
     for (const stop of stops) stop();
-  };
-}
-
-function watchLoop(telemetry: Telemetry, resolution: number): () => void {
-  const delay = monitorEventLoopDelay({ resolution });
-  delay.enable();
-  const mean = telemetry.gauge('loopDelay', { quantity: 'mean' });
-  const p50 = telemetry.gauge('loopDelay', { quantity: 'p50' });
-  const p99 = telemetry.gauge('loopDelay', { quantity: 'p99' });
-  const max = telemetry.gauge('loopDelay', { quantity: 'max' });
-  const utilization = telemetry.gauge('loopUtilization');
-  // A sample is the time since the one before: what is beyond the time between samples is delay.
-  const late = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - resolution / 1000);
-  let last = performance.eventLoopUtilization();
-  const stopReading = telemetry.onCollect(() => {
-    // Without a sample since the last time there is nothing new to say.
-    if (delay.count > 0) {
-      mean.set(late(delay.mean));
-      p50.set(late(delay.percentile(50)));
-      p99.set(late(delay.percentile(99)));
-      max.set(late(delay.max));
-      delay.reset();
-    }
-    const now = performance.eventLoopUtilization();
-    utilization.set(performance.eventLoopUtilization(now, last).utilization);
-    last = now;
-  });
-  return () => {
-    stopReading();
-    delay.disable();
   };
 }
 
