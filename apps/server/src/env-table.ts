@@ -90,7 +90,7 @@ export const envTable = [
     default: '1',
     section: 'Server',
     meaning:
-      'Processes that share the port: a number, or `auto` for one per core. Limits, caches and upstream connections are per process; `/metrics` shows all of them together.',
+      'Processes that share the port: a number, or `auto` for one per core, of a container with less CPU time as many as that is worth. Limits, caches and upstream connections are per process; `/metrics` shows all of them together.',
   },
   {
     name: 'INFERFLOW_LEAN_LISTENER',

@@ -1,10 +1,10 @@
 import cluster from 'node:cluster';
-import { availableParallelism } from 'node:os';
 import { createServer } from './create-server.js';
 import { readEnvironment } from './env.js';
 import { startProblems } from './errors.js';
 import { createLogger } from './logger.js';
 import { runWorkers, WORKER_NUMBER } from './workers/run-workers.js';
+import { usableCores } from './workers/usable-cores.js';
 import { processChannel, WorkerLink } from './workers/worker-link.js';
 
 /**
@@ -49,5 +49,5 @@ export async function runServer(source: Readonly<Record<string, string | undefin
 }
 
 function workerCount(text: string): number {
-  return text === 'auto' ? availableParallelism() : Number(text);
+  return text === 'auto' ? usableCores() : Number(text);
 }
