@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer as createProbe } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { rankedRows, renderTable } from '../apps/cli/dist/index.js';
-import { createLogger, createServer, readEnvironment, ServerStartError } from '../apps/server/dist/index.js';
+import { createLogger, createServer, limitHeapGrowth, readEnvironment, ServerStartError } from '../apps/server/dist/index.js';
 import { createNodeInferflowClient } from '../packages/client/dist/node/index.js';
 
 const { once, unknown } = readArguments(process.argv.slice(2));
@@ -35,6 +35,7 @@ async function portToUse() {
   return '0';
 }
 
+limitHeapGrowth(process.execArgv);
 let server;
 try {
   const environment = readEnvironment({ APP_LOG_LEVEL: 'ERROR', ...process.env, APP_PORT: await portToUse() });

@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 import { startProblems } from './errors.js';
-import { limitHeapGrowth } from './heap-growth.js';
 import { createLogger } from './logger.js';
 import { runServer } from './run-server.js';
 
-limitHeapGrowth(process.execArgv);
 try {
   await runServer(process.env);
 } catch (error) {

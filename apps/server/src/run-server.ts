@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { createServer } from './create-server.js';
 import { readEnvironment } from './env.js';
 import { startProblems } from './errors.js';
+import { limitHeapGrowth } from './heap-growth.js';
 import { createLogger } from './logger.js';
 import { runWorkers, WORKER_NUMBER } from './workers/run-workers.js';
 import { usableCores } from './workers/usable-cores.js';
@@ -13,6 +14,7 @@ import { processChannel, WorkerLink } from './workers/worker-link.js';
  * @throws ServerStartError that lists what is wrong
  */
 export async function runServer(source: Readonly<Record<string, string | undefined>>): Promise<void> {
+  limitHeapGrowth(process.execArgv);
   const { [WORKER_NUMBER]: number, ...settings } = source;
   const environment = readEnvironment(settings);
   const baseLogger = createLogger(environment.text('APP_LOG_LEVEL') ?? 'INFO', environment.text('APP_NAME') ?? 'inferflow');
