@@ -131,6 +131,20 @@ describe('WorkerPool', () => {
     expect(text.match(/self_seconds_count/g)).toHaveLength(900);
   });
 
+  it('looks at a few workers at a time: the others serve meanwhile', async () => {
+    const { workers } = pool(5, { metricsQuietMs: 500 });
+    for (const worker of workers) worker.listens(1);
+    for (const worker of workers) worker.isMute = true;
+    const asked = () => workers.filter(({ told }) => told.some(({ inferflow }) => inferflow === 'give-metrics')).length;
+    const parts = workers[0]!.link.metricsParts();
+    const first = parts.next().catch(() => {});
+    await expect.poll(asked).toBe(3);
+    await expect.poll(asked).toBe(5);
+    for (const worker of workers) worker.isMute = false;
+    workers[0]!.send({ inferflow: 'scrape-failed', ask: 1 });
+    await first;
+  });
+
   it('waits longer for a worker that keeps ending, and does not wait for one that is stuck with its metrics', async () => {
     const { workers } = pool(2, { backOffMs: [1, 400] });
     workers[0]?.listens(3);
