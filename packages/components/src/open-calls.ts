@@ -1,5 +1,13 @@
 import type { UnaryCall, Upstream } from '@inferflow/transport';
 
+/**
+ * How many calls a component may have under way that would make so many. Where others stand in line for the service it makes do with
+ * one: what it has not called for yet costs nothing, and the end of that one tells it to go on.
+ */
+export function callsAtOnce(upstream: Upstream, most: number): number {
+  return upstream.isCrowded === true ? 1 : Math.max(1, most);
+}
+
 /** The calls of one component of one request that have not ended. Keeps its room, so that a pooled run makes no garbage. */
 export class OpenCalls<C extends UnaryCall> {
   count = 0;

@@ -1,3 +1,5 @@
+import type { FailureReason } from '@inferflow/transport';
+
 /** Who is told that a call of its request has ended, from within its answer. */
 export interface CallHost {
   callEnded(): void;
@@ -11,6 +13,8 @@ export class ServiceCalls {
   count = 0;
   /** Of these, calls that failed. */
   failed = 0;
+  /** Of these, calls that were refused because there were too many, by the service or on our side: how long they took says nothing of it. */
+  overloaded = 0;
   /** Time of all calls together; they overlap. */
   totalMs = 0;
   maxMs = 0;
@@ -32,6 +36,11 @@ export class ServiceCalls {
     this.host?.callEnded();
   }
 
+  /** The call that was counted last failed with that reason. */
+  noteReason(reason: FailureReason): void {
+    if (reason === 'overloaded') this.overloaded++;
+  }
+
   /** Which model answered. */
   noteModel(name: string, version: string): void {
     this.modelName = name;
@@ -44,6 +53,7 @@ export class ServiceCalls {
   clear(): void {
     this.count = 0;
     this.failed = 0;
+    this.overloaded = 0;
     this.totalMs = 0;
     this.maxMs = 0;
     this.service = '';

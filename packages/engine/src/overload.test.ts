@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { createObjectSource } from '@inferflow/config';
-import { PointWiseRequestSchema } from '@inferflow/proto';
-import { CallScope } from '@inferflow/transport';
+import { ModelInferResponseSchema, PointWiseRequestSchema, SlateWiseRequestSchema } from '@inferflow/proto';
+import { CallScope, createCallHead, createLocalUpstream, type LocalUpstreamOptions, type Upstream } from '@inferflow/transport';
 import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
 import type { EngineError } from './errors.js';
@@ -37,6 +37,43 @@ function engineWithStoreOf(callMs: number) {
   });
 }
 
+const slateCount = 6;
+const text = (value: string) => new TextEncoder().encode(value);
+const askSlates = create(SlateWiseRequestSchema, {
+  modelConfigId: 'm',
+  targetInputSchema: [{ name: 'v' }],
+  targets: [{ id: 't', featureValues: [text('1')] }],
+  slates: Array.from({ length: slateCount }, () => ({ targetIndices: [0] })),
+});
+
+/** A model that takes so long for every call, and how many it had at once. */
+function modelOf(callMs: number, options: LocalUpstreamOptions) {
+  const outputs = [{ name: 'out', datatype: 'FP32', shape: [1n, 1n] }];
+  const answer = toBinary(ModelInferResponseSchema, create(ModelInferResponseSchema, { outputs, rawOutputContents: [new Uint8Array(4)] }));
+  let most = 0;
+  const upstream = createLocalUpstream(
+    'model',
+    async () => {
+      most = Math.max(most, upstream.running);
+      await new Promise((resolve) => callMs < Number.POSITIVE_INFINITY && setTimeout(resolve, callMs));
+      return answer;
+    },
+    options,
+  );
+  return { upstream, most: () => most };
+}
+
+/** An engine whose model scores slates, one per call. */
+function engineWithModel(upstream: Upstream) {
+  const ranker = modelComponent('ranker', { x: ['FP32', 'v'] }, { model: 'same', slate: true, deadlineMs: 200 });
+  const head = (path: string) => createCallHead({ path, authority: 'local' });
+  const backend = { upstream, deadlineMs: 200, batchSize: 100, description: 'model', head };
+  return createEngine({
+    configSource: createObjectSource({ m: modelConfig({ models: [ranker], answer: ['score'] }) }),
+    backends: { featureStore: null, compute: null, expressions: null, model: () => backend },
+  });
+}
+
 const ask = (id: string) => create(PointWiseRequestSchema, { modelConfigId: 'm', targets: [{ id }] });
 
 describe('an engine under more requests than it can answer', () => {
@@ -48,6 +85,30 @@ describe('an engine under more requests than it can answer', () => {
     expect(answers.filter(({ targetScores }) => targetScores[0]?.error !== '')).toHaveLength(0);
     expect(engine.inFlight).toBe(0);
     await engine.close();
+  });
+
+  it('defaults nothing because a service has no room for all their calls', async () => {
+    const model = modelOf(20, { maxInFlight: 8 });
+    const engine = await engineWithModel(model.upstream);
+    const answers = await Promise.all(Array.from({ length: 64 }, () => engine.inferSlateWise(askSlates, { deadlineMs: 20_000 })));
+    expect(model.most()).toBe(8);
+    expect(answers.flatMap(({ slateScores }) => slateScores.filter(({ error }) => error !== ''))).toEqual([]);
+    await engine.close();
+  });
+
+  it('answers in time a request whose calls all stand in line, and takes them out of it', async () => {
+    const model = modelOf(Number.POSITIVE_INFINITY, { maxInFlight: 2 });
+    const engine = await engineWithModel(model.upstream);
+    const long = engine.inferSlateWise(askSlates, { deadlineMs: 20_000 });
+    const others = model.upstream.inFlight;
+    expect(others).toBeGreaterThan(2);
+    const ends = engine.inferSlateWise(askSlates, { deadlineMs: 150 });
+    expect(model.upstream.inFlight).toBeGreaterThan(others);
+    const short = await ends;
+    expect(short.slateScores.map(({ error }) => error)).toEqual(short.slateScores.map(() => expect.stringContaining('ran out of time')));
+    expect(model.upstream.inFlight).toBe(others);
+    await engine.close(0);
+    await long.catch(() => {});
   });
 
   it('refuses early, with a hint, what would be too late; what it takes is answered in time', async () => {

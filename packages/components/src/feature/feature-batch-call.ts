@@ -18,6 +18,11 @@ export class FeatureBatchCall extends UnaryCall {
     return this.#source.queryHead.length + this.#batch.byteLength;
   }
 
+  /** The requests of those who wait for it end it. */
+  override get isPatient(): boolean {
+    return true;
+  }
+
   write(target: Uint8Array, at: number): void {
     const { queryHead } = this.#source;
     putBytes(target, putBytes(target, at, queryHead, 0, queryHead.length), this.#batch.bytes, 0, this.#batch.byteLength);

@@ -1,5 +1,6 @@
 import type { BlockShape, IdentityTable } from '@inferflow/matrix';
 import { keyPartSize, putKeyHead, putKeyPart, putShortKey, SHORT_KEY_PART } from '@inferflow/proto/hot';
+import type { FailureReason } from '@inferflow/transport';
 import { HashIndex } from '../cache/hash-index.js';
 import type { FeatureBatchCall } from './feature-batch-call.js';
 import type { FeatureLayout } from './feature-layout.js';
@@ -29,7 +30,8 @@ export class FeatureBatch {
   startedAt = 0;
   /** For the pool: what it counts it as. */
   idleBytes = 0;
-  isFailed = false;
+  /** Why its call failed; null while it has not. */
+  failedWith: FailureReason | null = null;
   keyCount = 0;
   /** The keys as fields of the query, ready to be sent. */
   bytes = new Uint8Array(1024);
@@ -280,7 +282,7 @@ export class FeatureBatch {
   clear(): void {
     this.layout = null;
     this.call = null;
-    this.isFailed = false;
+    this.failedWith = null;
     this.place = -1;
     this.keyCount = 0;
     this.byteLength = 0;

@@ -3,6 +3,7 @@ import { isValidUtf8, keyPartSize, putKeyPart } from '@inferflow/proto/hot';
 import { type DeadlineEntry, deadlines } from '@inferflow/transport';
 import { CacheFind } from '../cache/feature-cache.js';
 import { createFailure, deadlinePassed, type Failure, outOfTime } from '../failure.js';
+import { callsAtOnce } from '../open-calls.js';
 import { putCompositeKeys } from './composite-key.js';
 import type { FeatureBatch } from './feature-batch.js';
 import type { FeatureRun } from './feature-component.js';
@@ -40,6 +41,8 @@ export class FeatureLookup implements DeadlineEntry {
   #asked = 0;
   /** Its deadline was moved by the time that this process was at work. */
   #isExcused = false;
+  /** Until when its deadline was moved for calls that stood in line. */
+  #movedUntil = 0;
   readonly #failures: Failure[] = [];
   /** Per identity: 0, or 1 + its failure; only good while there are failures. */
   #failureOf = new Uint8Array(64);
@@ -62,6 +65,7 @@ export class FeatureLookup implements DeadlineEntry {
     this.#queueNext = 0;
     this.#queueEnd = 0;
     this.#isExcused = false;
+    this.#movedUntil = now;
     if (this.#failures.length > 0) this.#failures.length = 0;
     this.#failedKeys = 0;
     const count = table.uniqueCount;
@@ -104,8 +108,20 @@ export class FeatureLookup implements DeadlineEntry {
   /** All rows of a batch have been placed or failed. */
   batchEnded(batch: FeatureBatch, now: number): void {
     if (!this.#forget(batch)) return;
-    this.#run?.calls.note(this.#source.backend.description, now - batch.startedAt, batch.isFailed);
+    const { failedWith } = batch;
+    this.#run?.calls.note(this.#source.backend.description, now - batch.startedAt, failedWith !== null);
+    if (failedWith !== null) this.#run?.calls.noteReason(failedWith);
     this.#goOn(now);
+  }
+
+  /** While a call of its stands in line for the store, its time does not run. */
+  moveDeadline(now: number): void {
+    let inLineMs = 0;
+    for (let index = 0; index < this.#open; index++) {
+      inLineMs = Math.max(inLineMs, this.#batches[index]?.call?.inLineMs(this.#movedUntil, now) ?? 0);
+    }
+    this.deadline += inLineMs;
+    this.#movedUntil = now;
   }
 
   /** A call that others wait for, too, may last longer than this lookup may. */
@@ -117,6 +133,11 @@ export class FeatureLookup implements DeadlineEntry {
   deadlinePassed(): void {
     const source = this.#source;
     const now = performance.now();
+    this.moveDeadline(now);
+    if (this.deadline > now) {
+      deadlines.add(this, this.deadline);
+      return;
+    }
     const ownMs = this.#isExcused ? 0 : this.#ownMs();
     this.#isExcused = true;
     if (ownMs > 0) {
@@ -214,7 +235,8 @@ export class FeatureLookup implements DeadlineEntry {
       const failure = outOfTime(source.backend.description, source.deps.componentName);
       while (this.#queueNext < this.#queueEnd) this.failUnique(this.#queue[this.#queueNext++] as number, failure, true);
     }
-    const most = Math.max(1, maxParallelBatches) * source.batchSize;
+    const batches = callsAtOnce(source.backend.upstream, maxParallelBatches);
+    const most = batches * source.batchSize;
     while (this.#queueNext < this.#queueEnd && this.#asked < most) {
       const from = this.#queueNext;
       if (shareFetches && from < this.#retries) {

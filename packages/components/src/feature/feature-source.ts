@@ -176,8 +176,7 @@ export class FeatureSource implements Flushable {
   /** The answer of a call. */
   answered(batch: FeatureBatch, message: Uint8Array): void {
     const layout = batch.layout as FeatureLayout;
-    const now = deliveredAt();
-    this.deps.metrics.externalLatency.observeMs(now - batch.startedAt);
+    const now = this.#callEnded(batch);
     let failure: CallFailure | null;
     try {
       failure = this.#place(batch, layout, message);
@@ -193,9 +192,15 @@ export class FeatureSource implements Flushable {
 
   /** The failure of a call. */
   batchFailed(batch: FeatureBatch, failure: CallFailure): void {
+    this.#fail(batch, failure, this.#callEnded(batch));
+  }
+
+  /** Returns when it ended. */
+  #callEnded(batch: FeatureBatch): number {
     const now = deliveredAt();
     this.deps.metrics.externalLatency.observeMs(now - batch.startedAt);
-    this.#fail(batch, failure, now);
+    if (batch.call?.stoodInLine === true) for (let index = 0; index < batch.joined; index++) batch.members[index]?.moveDeadline(now);
+    return now;
   }
 
   /** Places an answer into the rows of everyone who waits, and into the cache. */
@@ -273,7 +278,7 @@ export class FeatureSource implements Flushable {
   /** Who was alone has the failure; where several waited, each tries once for itself. */
   #fail(batch: FeatureBatch, failure: CallFailure, now: number): void {
     const reason = failureOfCall(failure, this.backend.description, this.deps.componentName);
-    batch.isFailed = true;
+    batch.failedWith = failure.reason;
     for (let wait = 0; wait < batch.waitCount; wait++) {
       const member = batch.members[batch.waits[wait * 3] as number];
       if (member === null || member === undefined) continue;

@@ -72,6 +72,16 @@ export class ComputeCall extends UnaryCall {
     return computeRequestSize(this.#template, this.#rowsSize);
   }
 
+  /** The request it belongs to ends it. */
+  override get isPatient(): boolean {
+    return true;
+  }
+
+  /** The rows are written when they leave. */
+  override get bytesInLine(): number {
+    return 0;
+  }
+
   write(target: Uint8Array, at: number): void {
     const { ids, values, valueCount } = this.#input;
     let put = putComputeHead(this.#template, target, at, this.#rowsSize);

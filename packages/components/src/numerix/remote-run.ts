@@ -4,7 +4,7 @@ import type { ServiceBackend } from '../backends.js';
 import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall, outOfTime } from '../failure.js';
-import { OpenCalls } from '../open-calls.js';
+import { callsAtOnce, OpenCalls } from '../open-calls.js';
 import { AnsweredRows } from './answered-rows.js';
 import { ComputeCall, type ComputeCallOwner, type ComputeRows } from './compute-call.js';
 import type { NumerixRun } from './numerix-component.js';
@@ -100,6 +100,7 @@ export class RemoteRun implements ComputeCallOwner {
 
   callFailed(call: ComputeCall, failure: CallFailure): void {
     this.#ended(call, failure.code);
+    this.#run?.calls.noteReason(failure.reason);
     this.#failChunk(call.chunk, failureOfCall(failure, this.#plan.backend.description, this.#plan.deps.componentName));
     this.#goOn();
   }
@@ -118,8 +119,8 @@ export class RemoteRun implements ComputeCallOwner {
   }
 
   #pump(): void {
-    const { deps } = this.#plan;
-    while (this.#next !== null && this.#calls.count < Math.max(1, deps.limits.maxParallelCalls)) {
+    const { deps, backend } = this.#plan;
+    while (this.#next !== null && this.#calls.count < callsAtOnce(backend.upstream, deps.limits.maxParallelCalls)) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
       this.#chunkCount++;

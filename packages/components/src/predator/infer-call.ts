@@ -56,6 +56,16 @@ export class InferCall extends UnaryCall {
     return this.#byteLength;
   }
 
+  /** The request it belongs to ends it. */
+  override get isPatient(): boolean {
+    return true;
+  }
+
+  /** The rows are written when they leave. */
+  override get bytesInLine(): number {
+    return 0;
+  }
+
   write(target: Uint8Array, at: number): void {
     let put = putInferHead(this.#template, target, at, this.#dims);
     for (let input = 0; input < this.#tensors.length; input++) {

@@ -5,7 +5,7 @@ import { type Chunk, ChunkCutter, type ChunkMode } from '../chunks.js';
 import type { ComponentRun } from '../component-run.js';
 import type { ComponentDeps } from '../define-component.js';
 import { createFailure, type Failure, failureOfCall, outOfTime } from '../failure.js';
-import { OpenCalls } from '../open-calls.js';
+import { callsAtOnce, OpenCalls } from '../open-calls.js';
 import type { TensorRead } from '../reads.js';
 import type { TensorInput } from '../tensor-input.js';
 import type { ColumnsWrite } from '../writes.js';
@@ -115,6 +115,7 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
 
   callFailed(call: InferCall, failure: CallFailure): void {
     const now = this.#ended(call, failure.code);
+    this.#run?.calls.noteReason(failure.reason);
     this.#failChunk(call.chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
     this.#goOn(now);
   }
@@ -135,11 +136,14 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#goOn(performance.now());
   }
 
-  sharedFailure({ chunk, deadline }: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
+  sharedFailure(rows: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
+    const { chunk } = rows;
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, true);
+    this.#run?.calls.noteReason(failure.reason);
     if (mayRetry) {
-      this.#goOn(performance.now(), chunk, deadline);
+      const now = performance.now();
+      this.#goOn(now, chunk, rows.deadlineAt(now));
       return;
     }
     this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
@@ -164,9 +168,9 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
 
   /** `now` is what the clock said a moment ago. */
   #pump(now: number): void {
-    const { source } = this.#route as ModelRoute;
-    const most = Math.max(1, this.#plan.deps.limits.maxParallelCalls);
-    while (this.#next !== null && this.#calls.count + this.#shared < most) {
+    const { source, backend } = this.#route as ModelRoute;
+    const { maxParallelCalls } = this.#plan.deps.limits;
+    while (this.#next !== null && this.#calls.count + this.#shared < callsAtOnce(backend.upstream, maxParallelCalls)) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
       if (source === null) this.#call(chunk, this.#deadline(now), now);

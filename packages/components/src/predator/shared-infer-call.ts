@@ -42,6 +42,11 @@ export class SharedInferCall extends UnaryCall {
     return this.#body.length;
   }
 
+  /** The requests of its members end it. */
+  override get isPatient(): boolean {
+    return true;
+  }
+
   write(target: Uint8Array, at: number): void {
     target.set(this.#body, at);
   }

@@ -63,11 +63,22 @@ export class SharedRows implements DeadlineEntry {
     deadlines.remove(this);
   }
 
+  /** When they must be told of, as things stand: while their call stands in line for its service, their time does not run. */
+  deadlineAt(now: number): number {
+    return this.deadline + (this.call?.inLineMs(0, now) ?? 0);
+  }
+
   deadlinePassed(): void {
+    const now = performance.now();
+    const until = this.deadlineAt(now);
+    if (until > now) {
+      deadlines.add(this, until);
+      return;
+    }
     // The server is not charged for time that this process was at work.
     const ownMs = this.#isExcused ? 0 : (this.call?.ownMs() ?? 0);
     this.#isExcused = true;
-    if (ownMs > 0) deadlines.add(this, performance.now() + ownMs);
+    if (ownMs > 0) deadlines.add(this, now + ownMs);
     else this.#holder.expired(this);
   }
 }

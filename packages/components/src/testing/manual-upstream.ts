@@ -41,6 +41,8 @@ export class ManualUpstream implements Upstream {
   readonly calls: ManualCall[] = [];
   /** Calls given up by their owners. */
   cancelled = 0;
+  /** Whether it says that calls stand in line for room. */
+  isCrowded = false;
 
   start(call: UnaryCall): void {
     call.upstream = this;

@@ -3,6 +3,7 @@ import { deadlines } from '../deadline-queue.js';
 import { TransportError } from '../errors.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
+import { type Flushable, turnEnd } from '../http2/turn-end.js';
 import { CallQueue } from './call-queue.js';
 import { deliverFailure } from './deliver.js';
 import { loopClock } from './loop-clock.js';
@@ -10,26 +11,40 @@ import { CallState, type UnaryCall, type Upstream } from './unary-call.js';
 
 /** Bounds of an upstream. */
 export interface LedgerLimits {
+  /** Calls that have room. */
   readonly maxInFlight: number;
+  /** Request bytes of these calls, and once more what calls that stand in line hold themselves. */
   readonly maxHeldBytes: number;
+  /** Calls that stand in line for room. */
+  readonly maxInLine: number;
+}
+
+/** Whose books they are. */
+export interface LedgerOwner extends Upstream {
+  /** A call that stood in line waits for its connection from here on. */
+  roomFor(call: UnaryCall): void;
 }
 
 /**
  * The books of an upstream: which calls wait, pause or are open, how much they hold, which end at the end of this turn. Every call that
- * is admitted leaves through {@link CallLedger.end} exactly once.
+ * is admitted leaves through {@link CallLedger.end} exactly once. Where there is no room for a patient call it stands in line: whichever
+ * call ends makes room for the first, at the end of the turn, so that nobody who ends calls is disturbed by others that start.
  */
-export class CallLedger {
+export class CallLedger implements Flushable {
+  isDirty = false;
+  readonly line: CallQueue = new CallQueue();
   readonly waiting: CallQueue = new CallQueue();
   readonly open: CallQueue = new CallQueue();
   /** Calls that were refused and wait for their time to be started again. */
   readonly paused: CallQueue = new CallQueue();
-  readonly #upstream: Upstream;
+  readonly #owner: LedgerOwner;
   readonly #name: string;
   readonly #limits: LedgerLimits;
   readonly #onOverloaded: (() => void) | null;
   readonly #runTurn = () => this.#turn();
   #ending: UnaryCall[] = [];
   #heldBytes = 0;
+  #lineBytes = 0;
   #closed = false;
   #whenIdle: Promise<boolean> | null = null;
   /** Settles {@link CallLedger.close}; `null` before it was called and after it has settled. */
@@ -37,8 +52,8 @@ export class CallLedger {
   #graceTimer: NodeJS.Timeout | null = null;
   #graceEndsAt = Number.POSITIVE_INFINITY;
 
-  constructor(upstream: Upstream, name: string, limits: LedgerLimits, onOverloaded: (() => void) | null) {
-    this.#upstream = upstream;
+  constructor(owner: LedgerOwner, name: string, limits: LedgerLimits, onOverloaded: (() => void) | null) {
+    this.#owner = owner;
     this.#name = name;
     this.#limits = limits;
     this.#onOverloaded = onOverloaded;
@@ -46,25 +61,34 @@ export class CallLedger {
 
   /** Calls admitted and not ended. */
   get inFlight(): number {
-    return this.waiting.size + this.open.size + this.paused.size;
+    return this.line.size + this.#withRoom;
   }
 
-  /** Request bytes of these calls. */
+  /** Request bytes of these calls; of those in line only what they hold themselves. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#heldBytes + this.#lineBytes;
+  }
+
+  /** Whether so many calls stand in line that who has one here does not get on faster with more. */
+  get isCrowded(): boolean {
+    const { maxInFlight, maxInLine } = this.#limits;
+    return this.line.size >= Math.max(1, Math.min(maxInFlight, maxInLine));
   }
 
   get isClosed(): boolean {
     return this.#closed;
   }
 
-  /** Takes a new call into the books as waiting. False when it will not run: its scope ended before, or it fails at the end of this turn. */
+  /**
+   * Takes a new call into the books as waiting. False when it is not to be started now: its scope ended before, it fails at the end of
+   * this turn, or it stands in line.
+   */
   admit(call: UnaryCall): boolean {
     if (call.callState === CallState.ABANDONED) return false;
     if (call.callState !== CallState.NEW)
       throw new TransportError('INFERFLOW_TRANSPORT_CALL_IN_USE', `${call.head.path}: a call object can be started once, make a new one`);
     const now = performance.now();
-    call.upstream = this.#upstream;
+    call.upstream = this.#owner;
     call.startedAt = now;
     if (this.#closed) {
       this.failLater(call, createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#name} is closed`));
@@ -74,19 +98,28 @@ export class CallLedger {
       this.failLater(call, createFailure('deadline', GrpcCode.DEADLINE_EXCEEDED, 'the deadline had passed before the call was started'));
       return false;
     }
-    const byteLength = call.byteLength;
-    if (this.inFlight >= this.#limits.maxInFlight || this.#heldBytes + byteLength > this.#limits.maxHeldBytes) {
+    const { byteLength } = call;
+    if (this.line.size === 0 && this.#fits(byteLength)) {
+      this.#giveRoom(call, byteLength, now);
+      return true;
+    }
+    if (!this.#lineUp(call, byteLength)) {
       this.#onOverloaded?.();
       this.failLater(call, this.#overloaded());
-      return false;
     }
-    call.heldBytes = byteLength;
-    call.idleAtStart = loopClock.idleMs(now);
-    this.#heldBytes += byteLength;
-    call.callState = CallState.WAITING;
-    this.waiting.push(call);
-    deadlines.add(call, call.deadline, now);
-    return true;
+    return false;
+  }
+
+  /** The turn in which a call ended is over: the first in line have room now. */
+  flush(): void {
+    for (let call = this.line.first; call !== null && this.#fits(call.byteLength); call = this.line.first) {
+      const now = performance.now();
+      this.#leaveQueue(call);
+      this.#lineBytes -= call.heldBytes;
+      call.hasRoomAt(now);
+      this.#giveRoom(call, call.byteLength, now);
+      this.#owner.roomFor(call);
+    }
   }
 
   /** Waiting → open. */
@@ -121,13 +154,21 @@ export class CallLedger {
   end(call: UnaryCall): void {
     deadlines.remove(call);
     this.#leaveQueue(call);
-    this.#heldBytes -= call.heldBytes;
+    if (call.callState === CallState.IN_LINE) this.#lineBytes -= call.heldBytes;
+    else this.#heldBytes -= call.heldBytes;
     call.heldBytes = 0;
     call.callState = CallState.ENDED;
     call.upstream = null;
     call.connection = null;
     call.attempt = null;
+    if (this.line.size > 0) turnEnd.markCalls(this);
     if (this.#settle !== null && this.inFlight === 0) this.#graceOver(true);
+  }
+
+  /** Every call in the books, one after the other: whoever is given one ends it. */
+  *calls(): Generator<UnaryCall> {
+    for (const queue of [this.line, this.waiting, this.paused, this.open])
+      for (let call = queue.first; call !== null; call = queue.first) yield call;
   }
 
   /** Ends a call and tells its owner. */
@@ -183,8 +224,40 @@ export class CallLedger {
     call.answerTrailers = null;
   }
 
+  get #withRoom(): number {
+    return this.waiting.size + this.open.size + this.paused.size;
+  }
+
+  #fits(byteLength: number): boolean {
+    const { maxInFlight, maxHeldBytes } = this.#limits;
+    return this.#withRoom < maxInFlight && this.#heldBytes + byteLength <= maxHeldBytes;
+  }
+
+  #giveRoom(call: UnaryCall, byteLength: number, now: number): void {
+    call.heldBytes = byteLength;
+    this.#heldBytes += byteLength;
+    call.idleAtStart = loopClock.idleMs(now);
+    call.callState = CallState.WAITING;
+    this.waiting.push(call);
+    deadlines.add(call, call.deadline, now);
+  }
+
+  /** False when it may not. What would never have room must not keep others waiting. */
+  #lineUp(call: UnaryCall, byteLength: number): boolean {
+    const { maxHeldBytes, maxInLine } = this.#limits;
+    if (!call.isPatient || this.line.size >= maxInLine || byteLength > maxHeldBytes) return false;
+    const { bytesInLine } = call;
+    if (this.#lineBytes + bytesInLine > maxHeldBytes) return false;
+    call.heldBytes = bytesInLine;
+    this.#lineBytes += bytesInLine;
+    call.callState = CallState.IN_LINE;
+    this.line.push(call);
+    return true;
+  }
+
   #leaveQueue(call: UnaryCall): void {
-    if (call.callState === CallState.WAITING) this.waiting.remove(call);
+    if (call.callState === CallState.IN_LINE) this.line.remove(call);
+    else if (call.callState === CallState.WAITING) this.waiting.remove(call);
     else if (call.callState === CallState.OPEN) this.open.remove(call);
     else if (call.callState === CallState.PAUSED) this.paused.remove(call);
   }
@@ -199,7 +272,7 @@ export class CallLedger {
   }
 
   #overloaded(): CallFailure {
-    const held = `${this.inFlight} calls and ${this.#heldBytes} request bytes in flight`;
+    const held = `${this.inFlight} calls and ${this.heldBytes} request bytes in flight`;
     return createFailure('overloaded', GrpcCode.RESOURCE_EXHAUSTED, `${this.#name} has ${held}, no more are taken`);
   }
 }

@@ -5,7 +5,7 @@ import { type CallFailure, createFailure, failureReasonOf } from '../failure.js'
 import { GrpcCode } from '../grpc-code.js';
 import { OptionProblems } from '../option-problems.js';
 import { plainView } from '../plain-view.js';
-import { CallLedger } from './call-ledger.js';
+import { CallLedger, type LedgerLimits, type LedgerOwner } from './call-ledger.js';
 import { deliverAnswer } from './deliver.js';
 import { CallState, type UnaryCall, type Upstream } from './unary-call.js';
 
@@ -25,8 +25,10 @@ const pooledFrom = 16 * 1024;
 
 /** Settings of a local upstream. */
 export interface LocalUpstreamOptions {
-  /** Calls at once; more are refused as `overloaded`. @default 4096 */
+  /** Calls at once; more stand in line if they are patient, else they are refused as `overloaded`. @default 4096 */
   maxInFlight?: number;
+  /** Calls that stand in line; more are refused as `overloaded`. @default 65536 */
+  maxInLine?: number;
 }
 
 /** An upstream that is a function in this process. */
@@ -45,8 +47,9 @@ export function createLocalUpstream(name: string, handler: LocalHandler, options
   problems.expect(typeof handler === 'function', 'handler', handler, 'a function');
   problems.expectOptions(options, 'maxInFlight');
   const maxInFlight = problems.atLeast('maxInFlight', options.maxInFlight ?? 4096, 1);
+  const maxInLine = problems.atLeast('maxInLine', options.maxInLine ?? 65_536, 0);
   problems.throwIfAny();
-  return new HandlerUpstream(name, handler, maxInFlight);
+  return new HandlerUpstream(name, handler, { maxInFlight, maxInLine, maxHeldBytes: Number.POSITIVE_INFINITY });
 }
 
 /** One running handler. Lives on after its call was cancelled, until the handler settles. */
@@ -79,7 +82,7 @@ class LocalAttempt {
   }
 }
 
-class HandlerUpstream implements LocalUpstream {
+class HandlerUpstream implements LocalUpstream, LedgerOwner {
   readonly name: string;
   readonly #handler: LocalHandler;
   readonly #ledger: CallLedger;
@@ -87,10 +90,10 @@ class HandlerUpstream implements LocalUpstream {
   #hasTurn = false;
   #running = 0;
 
-  constructor(name: string, handler: LocalHandler, maxInFlight: number) {
+  constructor(name: string, handler: LocalHandler, limits: LedgerLimits) {
     this.name = name;
     this.#handler = handler;
-    this.#ledger = new CallLedger(this, name, { maxInFlight, maxHeldBytes: Number.POSITIVE_INFINITY }, null);
+    this.#ledger = new CallLedger(this, name, limits, null);
   }
 
   get inFlight(): number {
@@ -101,8 +104,16 @@ class HandlerUpstream implements LocalUpstream {
     return this.#running;
   }
 
+  get isCrowded(): boolean {
+    return this.#ledger.isCrowded;
+  }
+
   start(call: UnaryCall): void {
-    if (!this.#ledger.admit(call) || this.#hasTurn) return;
+    if (this.#ledger.admit(call)) this.roomFor(call);
+  }
+
+  roomFor(_call: UnaryCall): void {
+    if (this.#hasTurn) return;
     this.#hasTurn = true;
     setImmediate(this.#runTurn);
   }
@@ -121,12 +132,11 @@ class HandlerUpstream implements LocalUpstream {
   async close(graceMs: number): Promise<void> {
     if (await this.#ledger.close(graceMs)) return;
     const failure = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name} was closed before it answered`);
-    for (const queue of [this.#ledger.waiting, this.#ledger.open])
-      for (let call = queue.first; call !== null; call = queue.first) {
-        const attempt = call.attempt;
-        this.#ledger.fail(call, failure);
-        if (attempt instanceof LocalAttempt) attempt.abort('cancelled');
-      }
+    for (const call of this.#ledger.calls()) {
+      const attempt = call.attempt;
+      this.#ledger.fail(call, failure);
+      if (attempt instanceof LocalAttempt) attempt.abort('cancelled');
+    }
   }
 
   #turn(): void {

@@ -3,7 +3,7 @@ import { messageBuffers } from '../buffer-pool.js';
 import { CallScope } from '../call-scope.js';
 import { deadlines } from '../deadline-queue.js';
 import { answer, FaultServer, frame, refuse, reset } from '../testing/fault-server.js';
-import { ProbeCall, sleep, until } from '../testing/probe-call.js';
+import { PatientCall, ProbeCall, sleep, until } from '../testing/probe-call.js';
 import { createUpstream } from './upstream.js';
 
 /** Small seeded generator, so that a failure can be repeated. */
@@ -49,7 +49,8 @@ async function turmoil(protocol: 'lean' | 'node', seed: number, count: number): 
     setAsideMs: 10,
     connectTimeoutMs: 200,
     keepaliveTimeoutMs: 100,
-    maxInFlight: 300,
+    maxInFlight: 200,
+    maxInLine: 100,
   });
   const outcomes: Record<string, number> = {};
   const calls: { call: ProbeCall; wasCancelled: boolean }[] = [];
@@ -69,7 +70,8 @@ async function turmoil(protocol: 'lean' | 'node', seed: number, count: number): 
   })();
   for (let i = 0; i < count; i++) {
     const size = next() < 0.02 ? 100_000 : Math.floor(next() * 300);
-    const call = new ProbeCall(Buffer.alloc(size, i), next() < 0.1 ? next() * 8 : 300);
+    const Kind = next() < 0.5 ? PatientCall : ProbeCall;
+    const call = new Kind(Buffer.alloc(size, i), next() < 0.1 ? next() * 8 : 300);
     const entry = { call, wasCancelled: false };
     calls.push(entry);
     const scope = next() < 0.1 ? new CallScope() : null;

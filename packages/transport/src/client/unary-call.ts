@@ -4,6 +4,7 @@
 //   succeeded(message)   a view of what was read, or of a pooled buffer when reads cut the message in pieces
 //
 // and its life:  NEW ─ start ─► WAITING ─► OPEN ─► ENDED      OPEN ─ not processed by the peer ─► WAITING or, for a while, PAUSED
+//                NEW ─ start, no room ─► IN_LINE ─► WAITING
 import type { Transport } from '@connectrpc/connect';
 import type { ScopeEnd, ScopeLink } from '../call-scope.js';
 import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
@@ -32,6 +33,8 @@ export interface Upstream {
   close(graceMs: number): Promise<void>;
   /** What carries streaming methods to the same service; absent where there is nothing. Rejects once the upstream is closed. */
   streams?(): Promise<Transport>;
+  /** So many calls stand in line for room that who has one here does not get on faster with more. Absent where there is no line. */
+  readonly isCrowded?: boolean;
   /** Connects and tells whether calls can be answered within the time given. */
   ready?(timeoutMs: number): Promise<boolean>;
 }
@@ -40,7 +43,7 @@ export interface Upstream {
 const leastOwnShare = 0.25;
 
 /** Where a call is in its life. */
-export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5, PAUSED: 6 } as const;
+export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5, PAUSED: 6, IN_LINE: 7 } as const;
 export type CallState = (typeof CallState)[keyof typeof CallState];
 
 /** Answers above this size are refused unless a call says otherwise: 32 MiB. */
@@ -55,8 +58,8 @@ export const defaultMaxAnswerBytes = 32 * 1024 * 1024;
  */
 export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry {
   readonly head: CallHead;
-  /** On the `performance.now()` clock; `Infinity` means none. */
-  readonly deadline: number;
+  /** On the `performance.now()` clock; `Infinity` means none. Set once; the upstream of a patient call moves it, see {@link UnaryCall.isPatient}. */
+  deadline: number;
   /** A longer answer is cut off and fails as `malformed` with RESOURCE_EXHAUSTED. */
   readonly maxAnswerBytes: number;
   /** Set it before `start` to get {@link UnaryCall.answerHeaders} and {@link UnaryCall.answerTrailers}. */
@@ -88,7 +91,9 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   heldBytes = 0;
   /** When it was given to its upstream, `performance.now()` clock; 0 before. */
   startedAt = 0;
-  /** @internal How long the loop had waited for events when the call was admitted. */
+  /** @internal When it had room, after it stood in line; 0 = it did not, or still does. */
+  roomAt = 0;
+  /** @internal How long the loop had waited for events when the call had room. */
   idleAtStart = 0;
   /** @internal Its deadline was moved: that happens once. */
   isExcused = false;
@@ -108,6 +113,19 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
 
   /** Writes the message; see {@link BodyWriter.write}. */
   abstract write(target: Uint8Array, at: number): void;
+
+  /**
+   * Whether the call stands in line where its upstream has no room, instead of being refused as `overloaded`. That time comes on top of
+   * its deadline, so override it only where something else ends the call: the deadline of a request, for one.
+   */
+  get isPatient(): boolean {
+    return false;
+  }
+
+  /** Memory of its own that it holds while it stands in line; less than {@link UnaryCall.byteLength} where the message is written from what is there anyway. */
+  get bytesInLine(): number {
+    return this.byteLength;
+  }
 
   /** The answer. The bytes belong to the transport and are valid until this returns: copy what is kept. Must not throw. */
   abstract succeeded(message: Uint8Array): void;
@@ -140,10 +158,26 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
    * it. 0 where it is little beside the time the peer had. Also for those who wait for the call with a deadline of their own.
    */
   ownMs(): number {
-    if (this.startedAt === 0) return 0;
+    if (this.startedAt === 0 || this.callState === CallState.IN_LINE) return 0;
     const now = performance.now();
-    const passedMs = now - this.startedAt;
+    const passedMs = now - Math.max(this.startedAt, this.roomAt);
     const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);
     return ownMs > passedMs * leastOwnShare ? Math.min(ownMs, passedMs) : 0;
+  }
+  /** Whether it had to stand in line, and does not any more. */
+  get stoodInLine(): boolean {
+    return this.roomAt > 0;
+  }
+
+  /** How much of the time since then the call stood in line: for those who wait for it with a deadline of their own. */
+  inLineMs(since: number, now: number): number {
+    const until = this.callState === CallState.IN_LINE ? now : this.roomAt;
+    return Math.max(0, until - Math.max(since, this.startedAt));
+  }
+
+  /** @internal It does not stand in line any more. */
+  hasRoomAt(now: number): void {
+    this.roomAt = now;
+    this.deadline += now - this.startedAt;
   }
 }

@@ -38,7 +38,7 @@ describe('resolveUpstreamOptions', () => {
     expect(maxBackoffMs).toBe(backoffMs);
   });
 
-  it.each([...times, 'maxInFlight', 'maxQueuedBytes', 'maxConnectionsPerAddress', 'setAsideAfter', 'retryRatio'] as const)(
+  it.each([...times, 'maxInFlight', 'maxQueuedBytes', 'maxInLine', 'maxConnectionsPerAddress', 'setAsideAfter', 'retryRatio'] as const)(
     'refuses a %s that is no number, is NaN or is negative',
     (name) => {
       for (const [value, shown] of [

@@ -32,10 +32,12 @@ export interface UpstreamOptions {
   port: number;
   /** TLS settings; `{}` verifies against the system's authorities. `null` or absent is plaintext. */
   tls?: TlsOptions | null;
-  /** Calls started and not ended; more are refused as `overloaded`. @default 4096 */
+  /** Calls that wait for a connection or are on their way; more stand in line if they are patient, else they are refused as `overloaded`. @default 4096 */
   maxInFlight?: number;
-  /** Request bytes that wait or are on their way; more are refused as `overloaded`. @default 134217728 (128 MiB) */
+  /** Request bytes of these calls; with more, calls stand in line or are refused. What those in line hold themselves is bounded by as many again. @default 134217728 (128 MiB) */
   maxQueuedBytes?: number;
+  /** Calls that stand in line for room; more are refused as `overloaded`. @default 65536 */
+  maxInLine?: number;
   /** How often names are resolved again while there is traffic. @default 30000 */
   dnsRefreshMs?: number;
   /** Time for TCP, TLS and the peer's SETTINGS together. @default 2000 */
@@ -76,6 +78,7 @@ export interface ResolvedUpstreamOptions {
   readonly tls: TlsOptions | null;
   readonly maxInFlight: number;
   readonly maxQueuedBytes: number;
+  readonly maxInLine: number;
   readonly dnsRefreshMs: number;
   readonly connectTimeoutMs: number;
   readonly maxConnectionsPerAddress: number;
@@ -112,6 +115,7 @@ export function resolveUpstreamOptions(options: UpstreamOptions): ResolvedUpstre
     tls: options.tls ?? null,
     maxInFlight: atLeast('maxInFlight', options.maxInFlight ?? 4096, 1),
     maxQueuedBytes: atLeast('maxQueuedBytes', options.maxQueuedBytes ?? 128 * 1024 * 1024, 1),
+    maxInLine: atLeast('maxInLine', options.maxInLine ?? 65_536, 0),
     dnsRefreshMs: time('dnsRefreshMs', options.dnsRefreshMs ?? 30_000, 1),
     connectTimeoutMs: time('connectTimeoutMs', options.connectTimeoutMs ?? 2000, 1),
     maxConnectionsPerAddress: atLeast('maxConnectionsPerAddress', options.maxConnectionsPerAddress ?? 4, 1),

@@ -4,7 +4,7 @@ import { longestTimerMs } from '../deadline-clock.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { Address, type AddressOwner } from './address.js';
-import { CallLedger } from './call-ledger.js';
+import { CallLedger, type LedgerOwner } from './call-ledger.js';
 import type { CallFate, Connection, ConnectionFactory } from './connection.js';
 import { deliverAnswer } from './deliver.js';
 import { openLeanConnection } from './lean-connection.js';
@@ -38,7 +38,7 @@ export function createUpstream(options: UpstreamOptions): GrpcUpstream {
 }
 
 /** Picks a connection for a call, starts it again where {@link RetryRules} say so, bounds what is in flight. */
-class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
+class RemoteUpstream implements GrpcUpstream, LedgerOwner, AddressOwner, ResolverOwner {
   readonly name: string;
   readonly options: ResolvedUpstreamOptions;
   readonly connectionFactory: ConnectionFactory;
@@ -59,8 +59,8 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     this.name = options.name;
     this.options = options;
     this.connectionFactory = connectionFactory;
-    const limits = { maxInFlight: options.maxInFlight, maxHeldBytes: options.maxQueuedBytes };
-    const { onEvent } = options;
+    const { maxInFlight, maxQueuedBytes, maxInLine, onEvent } = options;
+    const limits = { maxInFlight, maxHeldBytes: maxQueuedBytes, maxInLine };
     this.#ledger = new CallLedger(this, options.name, limits, onEvent === null ? null : () => onEvent({ kind: 'overloaded' }));
     this.#resolver = new Resolver(options.host, options.dnsRefreshMs, options.lookup, this);
     this.#rules = new RetryRules(options.retryRatio, onEvent);
@@ -81,10 +81,17 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     return count;
   }
 
+  get isCrowded(): boolean {
+    return this.#ledger.isCrowded;
+  }
+
   start(call: UnaryCall): void {
-    if (!this.#ledger.admit(call)) return;
+    if (this.#ledger.admit(call)) this.roomFor(call);
+  }
+
+  roomFor(call: UnaryCall): void {
     this.#rules.earn();
-    this.#use(call.startedAt);
+    this.#use(Math.max(call.startedAt, call.roomAt));
     this.#dispatch(call, null);
   }
 
@@ -131,11 +138,10 @@ class RemoteUpstream implements GrpcUpstream, AddressOwner, ResolverOwner {
     this.#streams.close();
     const failure = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name} was closed before it answered`);
     if (!isIdle)
-      for (const queue of [this.#ledger.waiting, this.#ledger.paused, this.#ledger.open])
-        for (let call = queue.first; call !== null; call = queue.first) {
-          call.connection?.cancel(call, false);
-          this.#ledger.fail(call, failure);
-        }
+      for (const call of this.#ledger.calls()) {
+        call.connection?.cancel(call, false);
+        this.#ledger.fail(call, failure);
+      }
     const all = [...this.#addresses, ...this.#retiring];
     this.#addresses = [];
     this.#retiring = all;

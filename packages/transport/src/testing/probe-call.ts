@@ -52,6 +52,13 @@ export class ProbeCall extends UnaryCall {
   }
 }
 
+/** One that stands in line where there is no room. */
+export class PatientCall extends ProbeCall {
+  override get isPatient(): boolean {
+    return true;
+  }
+}
+
 /** Starts a call and waits for its end. */
 export async function run(upstream: { start(call: UnaryCall): void }, call: ProbeCall): Promise<ProbeCall> {
   await new Promise<void>((resolve) => {
