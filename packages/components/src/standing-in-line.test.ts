@@ -1,100 +1,7 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { NumerixComponentConfig } from '@inferflow/config';
-import { CellStatus, DataType } from '@inferflow/matrix';
-import { NumerixRequestProtoSchema, NumerixResponseProtoSchema } from '@inferflow/proto';
-import { createCallHead, createLocalUpstream, GrpcError, UnaryCall, type Upstream } from '@inferflow/transport';
+import { createCallHead, createLocalUpstream, GrpcError, UnaryCall } from '@inferflow/transport';
 import { describe, expect, it } from 'vitest';
-import { featureDefinition } from './feature/feature-component.js';
-import * as store from './feature/feature-store.fixture.js';
-import { numerixDefinition } from './numerix/numerix-component.js';
-import * as models from './predator/predator-component.fixture.js';
-import { predatorDefinition } from './predator/predator-component.js';
-import { createTestBackend, ManualUpstream, type TestBackendOptions, TestBench, type TestOptions } from './testing/index.js';
-
-const columns = { item: ['i0', 'i1', 'i2', 'i3'], price: [1, 2, 3, 4] };
-const slate = { targets: [[0, 1], [2], [3]] };
-
-function scoresFor(message: Uint8Array): Uint8Array {
-  const { rows } = models.decode(message);
-  return models.answerOf([{ name: 'o', datatype: 'FP32', shape: [rows, 1], raw: models.floats(Array(rows).fill(7)) }]);
-}
-
-function featuresFor(message: Uint8Array): Uint8Array {
-  return store.answerTo(store.decodeQuery(message), store.cellOf);
-}
-
-function resultsFor(message: Uint8Array): Uint8Array {
-  const rows = fromBinary(NumerixRequestProtoSchema, message).entityScoreData?.entityScores ?? [];
-  const computationScores = rows.map(({ matrixFormat }) => ({
-    matrixFormat: {
-      case: 'byteData' as const,
-      value: { values: [...(matrixFormat.value?.values ?? []).slice(0, 1), models.floats([7])] as Uint8Array[] },
-    },
-  }));
-  const value = { schema: ['item', 'final'], computationScores };
-  return toBinary(NumerixResponseProtoSchema, create(NumerixResponseProtoSchema, { response: { case: 'computationScoreData', value } }));
-}
-
-const compute: NumerixComponentConfig = {
-  kind: 'numerix',
-  componentName: 'n',
-  onFailure: 'default',
-  componentId: 'item',
-  scoreColumn: 'final',
-  dataType: DataType.FP32,
-  dataTypeText: 'DataTypeFP32',
-  computeId: 'sum',
-  variables: [{ variable: 'x', dataType: DataType.FP32, dataTypeText: 'DataTypeFP32', column: 'price' }],
-  scope: 'slate',
-};
-
-interface Kind {
-  readonly name: string;
-  readonly answer: (message: Uint8Array) => Uint8Array;
-  readonly bench: (upstream: Upstream, options?: TestBackendOptions) => TestBench;
-}
-
-const backendOf = (upstream: Upstream, options?: TestBackendOptions) =>
-  createTestBackend(upstream, { deadlineMs: 60_000, batchSize: 2, ...options });
-const modelBench = (own: Partial<TestOptions>) => (upstream: Upstream, options?: TestBackendOptions) =>
-  new TestBench(predatorDefinition, {
-    config: models.configOf(),
-    columns,
-    backends: { model: () => backendOf(upstream, options) },
-    ...own,
-  });
-const storeBench = (own: Partial<TestOptions>) => (upstream: Upstream, options?: TestBackendOptions) =>
-  new TestBench(featureDefinition, {
-    config: store.configOf({}),
-    columns,
-    backends: { featureStore: backendOf(upstream, options) },
-    ...own,
-  });
-const computeBench = (upstream: Upstream, options?: TestBackendOptions) =>
-  new TestBench(numerixDefinition, { config: compute, columns, slate, backends: { compute: backendOf(upstream, options) } });
-
-const kinds: readonly Kind[] = [
-  { name: 'a model, slates', answer: scoresFor, bench: modelBench({ config: models.configOf({ scope: 'slate' }), slate }) },
-  { name: 'a model, targets', answer: scoresFor, bench: modelBench({}) },
-  { name: 'a model, common calls', answer: scoresFor, bench: modelBench({ config: models.configOf({ coalesce: true }) }) },
-  { name: 'features', answer: featuresFor, bench: storeBench({ shareFetches: false }) },
-  { name: 'features, common calls', answer: featuresFor, bench: storeBench({}) },
-  { name: 'a computation', answer: resultsFor, bench: computeBench },
-];
-
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function begin(bench: TestBench) {
-  const request = bench.createRequest();
-  const state = bench.createState();
-  request.begin(state);
-  const isRight = () => {
-    const block = state.written;
-    return block !== null && state.faults.count === 0 && block.counts[CellStatus.fresh] === block.rowCount * block.shape.slots.length;
-  };
-  return { request, state, isRight };
-}
+import { begin, kinds, sharing, sleep, turn } from './service-kinds.fixture.js';
+import { ManualUpstream } from './testing/index.js';
 
 /** A call of somebody else, which takes the only place until it is let go. */
 class Occupant extends UnaryCall {
@@ -178,7 +85,7 @@ describe.each(kinds)('$name: a service without room', ({ answer, bench: benchOf 
   });
 });
 
-describe.each(kinds.filter(({ name }) => name.endsWith('common calls')))('$name that stood in line', ({ answer, bench: benchOf }) => {
+describe.each(sharing)('$name that stood in line', ({ answer, bench: benchOf }) => {
   it('and failed are tried again alone, as if there had been no line', async () => {
     let calls = 0;
     const { upstream, letGo } = occupied((message) => {

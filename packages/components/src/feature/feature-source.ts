@@ -275,7 +275,7 @@ export class FeatureSource implements Flushable {
     }
   }
 
-  /** Who was alone has the failure; where several waited, each tries once for itself. */
+  /** Who was alone has the failure; where several waited, each tries once for itself, if it has time left. */
   #fail(batch: FeatureBatch, failure: CallFailure, now: number): void {
     const reason = failureOfCall(failure, this.backend.description, this.deps.componentName);
     batch.failedWith = failure.reason;
@@ -283,7 +283,7 @@ export class FeatureSource implements Flushable {
       const member = batch.members[batch.waits[wait * 3] as number];
       if (member === null || member === undefined) continue;
       const unique = batch.waits[wait * 3 + 2] as number;
-      if (batch.isShared) member.retry(unique);
+      if (batch.isShared && member.deadline > now) member.retry(unique);
       else member.failUnique(unique, reason, true);
     }
     this.#tell(batch, now);

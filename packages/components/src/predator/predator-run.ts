@@ -141,13 +141,15 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#shared--;
     this.#run?.calls.note(this.#service, durationMs, true);
     this.#run?.calls.noteReason(failure.reason);
-    if (mayRetry) {
-      const now = performance.now();
-      this.#goOn(now, chunk, rows.deadlineAt(now));
+    const now = performance.now();
+    const deadline = rows.deadlineAt(now);
+    // Without time for a second try it is the first that failed.
+    if (mayRetry && deadline > now) {
+      this.#goOn(now, chunk, deadline);
       return;
     }
     this.#failChunk(chunk, failureOfCall(failure, this.#service, this.#plan.deps.componentName));
-    this.#goOn(performance.now());
+    this.#goOn(now);
   }
 
   /** From within an answer, where nobody above could end the run. A chunk that is given calls for itself, by `deadline`. */
