@@ -1,7 +1,7 @@
 export { CallScope, type ScopeEnd, type ScopeLink } from './call-scope.js';
 export { type ConnectTransportOptions, createConnectTransport } from './client/connect-transport.js';
 export type { ConnectionFactory, TlsOptions } from './client/connection.js';
-export { type DeliveryGuest, deliveredAt, delivery, joinDelivery } from './client/deliver.js';
+export { type DeliveryGuest, deliveredAt, delivery, joinDelivery, warnOfThrow } from './client/deliver.js';
 export { createLocalUpstream, type LocalHandler, type LocalUpstream, type LocalUpstreamOptions } from './client/local-upstream.js';
 export { type BodyWriter, defaultMaxAnswerBytes, UnaryCall, type Upstream } from './client/unary-call.js';
 export { createUpstream, type GrpcUpstream } from './client/upstream.js';

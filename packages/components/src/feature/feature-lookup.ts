@@ -1,6 +1,6 @@
 import { type Block, CellStatus, type IdentityTable } from '@inferflow/matrix';
-import { isValidUtf8, keyPartSize, putKeyPart } from '@inferflow/proto/hot';
-import { type DeadlineEntry, deadlines } from '@inferflow/transport';
+import { isValidUtf8, keyPartSize, putKeyPart, RETRIEVE_FEATURES_PATH } from '@inferflow/proto/hot';
+import { type DeadlineEntry, deadlines, warnOfThrow } from '@inferflow/transport';
 import { CacheFind } from '../cache/feature-cache.js';
 import { createFailure, deadlinePassed, type Failure, outOfTime } from '../failure.js';
 import { callsAtOnce } from '../open-calls.js';
@@ -10,6 +10,8 @@ import type { FeatureRun } from './feature-component.js';
 import type { FeatureLayout } from './feature-layout.js';
 import type { FeatureSource } from './feature-source.js';
 import { CachedResult, placeCached } from './place-rows.js';
+
+const whatThrew = `a request that was told of a call to ${RETRIEVE_FEATURES_PATH}`;
 
 // Used within one call, never across.
 let keyScratch = new Uint8Array(256);
@@ -131,7 +133,6 @@ export class FeatureLookup implements DeadlineEntry {
 
   /** What others still wait for goes on without this lookup. Its own calls end by themselves. */
   deadlinePassed(): void {
-    const source = this.#source;
     const now = performance.now();
     this.moveDeadline(now);
     if (this.deadline > now) {
@@ -144,6 +145,17 @@ export class FeatureLookup implements DeadlineEntry {
       deadlines.add(this, now + ownMs);
       return;
     }
+    try {
+      this.#leaveShared(now);
+    } catch (error) {
+      this.broke(error);
+      return;
+    }
+    this.#goOn(now);
+  }
+
+  #leaveShared(now: number): void {
+    const source = this.#source;
     const failure = deadlinePassed(source.backend.description, source.deps.componentName);
     for (let index = this.#open - 1; index >= 0; index--) {
       const batch = this.#batches[index] as FeatureBatch;
@@ -152,7 +164,6 @@ export class FeatureLookup implements DeadlineEntry {
       source.expire(this, batch, failure);
       this.#forget(batch);
     }
-    this.#goOn(now);
   }
 
   /** Asks again for an identity that waited for another request's call in vain. */
@@ -216,13 +227,24 @@ export class FeatureLookup implements DeadlineEntry {
     try {
       this.#pump(now);
     } catch (error) {
-      const run = this.#run;
-      // It has ended: what went wrong is not its own.
-      if (run === null) throw error;
-      this.leave();
-      const { backend, deps } = this.#source;
-      const text = error instanceof Error ? error.message : 'the features could not be placed';
+      this.broke(error);
+    }
+  }
+
+  /** What went wrong ends its run, if that has not ended. What is thrown then becomes a process warning: others may wait to be told. */
+  broke(error: unknown): void {
+    const run = this.#run;
+    if (run === null) {
+      warnOfThrow(whatThrew, error);
+      return;
+    }
+    this.leave();
+    const { backend, deps } = this.#source;
+    const text = error instanceof Error ? error.message : 'the features could not be placed';
+    try {
       run.failed(createFailure('exception', `${backend.description}: ${text}`, deps.componentName));
+    } catch (thrown) {
+      warnOfThrow(whatThrew, thrown);
     }
   }
 

@@ -283,8 +283,12 @@ export class FeatureSource implements Flushable {
       const member = batch.members[batch.waits[wait * 3] as number];
       if (member === null || member === undefined) continue;
       const unique = batch.waits[wait * 3 + 2] as number;
-      if (batch.isShared && member.deadline > now) member.retry(unique);
-      else member.failUnique(unique, reason, true);
+      try {
+        if (batch.isShared && member.deadline > now) member.retry(unique);
+        else member.failUnique(unique, reason, true);
+      } catch (error) {
+        member.broke(error);
+      }
     }
     this.#tell(batch, now);
   }

@@ -1,12 +1,21 @@
 import { InferAnswer, MODEL_INFER_PATH } from '@inferflow/proto/hot';
-import { type CallFailure, createFailure, type DeadlineEntry, deadlines, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
+import {
+  type CallFailure,
+  createFailure,
+  type DeadlineEntry,
+  deadlines,
+  type Flushable,
+  GrpcCode,
+  turnEnd,
+  warnOfThrow,
+} from '@inferflow/transport';
 import type { Chunk } from '../chunks.js';
 import type { ComponentDeps } from '../define-component.js';
 import type { TensorInput } from '../tensor-input.js';
 import type { OutputReader } from './output-reader.js';
 import type { ModelRoute } from './predator-run.js';
 import { type SharedCallOwner, SharedInferCall, writeSharedBody } from './shared-infer-call.js';
-import { SharedRows, type SharedRowsHolder, type SharedRowsOwner, sharedDeadlinePassed } from './shared-rows.js';
+import { SharedRows, type SharedRowsHolder, type SharedRowsOwner, sharedDeadlinePassed, tellFailure, whatThrew } from './shared-rows.js';
 
 /** How rows are gathered. */
 export interface ModelSourceOptions {
@@ -97,7 +106,7 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     if (call !== null || !this.#waiting.includes(rows)) return;
     this.#waiting = this.#waiting.filter((other) => other !== rows);
     this.#waitingRows -= rows.chunk.modelRows;
-    rows.owner.sharedFailure(rows, sharedDeadlinePassed(), false, 0);
+    tellFailure(rows, sharedDeadlinePassed(), false, 0);
   }
 
   misfit(message: Uint8Array, rowCount: number): CallFailure | null {
@@ -158,7 +167,7 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     const [first] = members as [SharedRows];
     // One request makes its call as if nothing was shared: without a copy of its rows.
     if (members.length === 1) {
-      first.owner.sharedAlone(first);
+      this.#sendAlone(first);
       return;
     }
     const { backend, template } = this.#route;
@@ -171,6 +180,15 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     this.#deps.metrics.externalCalls.add(1);
     this.#deps.metrics.externalRows.add(rowCount);
     backend.upstream.start(call);
+  }
+
+  /** What one throws must not keep the rows of others from being sent. */
+  #sendAlone(rows: SharedRows): void {
+    try {
+      rows.owner.sharedAlone(rows);
+    } catch (error) {
+      warnOfThrow(whatThrew, error);
+    }
   }
 
   #cancel(call: SharedInferCall): void {

@@ -1,7 +1,7 @@
 import { type InferRequestTemplate, inferRequestSize, putInferHead, putRawInputHead } from '@inferflow/proto/hot';
-import { type CallFailure, type CallHead, UnaryCall } from '@inferflow/transport';
+import { type CallFailure, type CallHead, UnaryCall, warnOfThrow } from '@inferflow/transport';
 import type { TensorInput } from '../tensor-input.js';
-import { type SharedRows, type SharedRowsOwner, sharedDeadlinePassed } from './shared-rows.js';
+import { type SharedRows, type SharedRowsOwner, sharedDeadlinePassed, tellFailure, whatThrew } from './shared-rows.js';
 
 /** Who started a shared call. */
 export interface SharedCallOwner {
@@ -61,7 +61,12 @@ export class SharedInferCall extends UnaryCall {
     const durationMs = performance.now() - this.startedAt;
     for (let index = 0; index < this.#members.length; index++) {
       const rows = this.#take(index);
-      rows?.owner.sharedAnswer(rows, message, this.#firstRows[index] as number, durationMs);
+      try {
+        rows?.owner.sharedAnswer(rows, message, this.#firstRows[index] as number, durationMs);
+      } catch (error) {
+        // What one member throws must not keep the others from being told.
+        warnOfThrow(whatThrew, error);
+      }
     }
   }
 
@@ -79,7 +84,10 @@ export class SharedInferCall extends UnaryCall {
   /** Rows go because their own deadline passed. True when nobody is left. */
   expire(rows: SharedRows): boolean {
     const index = this.#members.indexOf(rows);
-    if (index >= 0) this.#take(index)?.owner.sharedFailure(rows, sharedDeadlinePassed(), false, performance.now() - this.startedAt);
+    if (index >= 0) {
+      this.#take(index);
+      tellFailure(rows, sharedDeadlinePassed(), false, performance.now() - this.startedAt);
+    }
     return this.#isEmpty;
   }
 
@@ -91,7 +99,7 @@ export class SharedInferCall extends UnaryCall {
     const durationMs = performance.now() - this.startedAt;
     for (let index = 0; index < this.#members.length; index++) {
       const rows = this.#take(index);
-      rows?.owner.sharedFailure(rows, failure, true, durationMs);
+      if (rows !== null) tellFailure(rows, failure, true, durationMs);
     }
   }
 

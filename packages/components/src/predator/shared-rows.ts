@@ -1,7 +1,11 @@
-import { type CallFailure, createFailure, type DeadlineEntry, deadlines, GrpcCode } from '@inferflow/transport';
+import { MODEL_INFER_PATH } from '@inferflow/proto/hot';
+import { type CallFailure, createFailure, type DeadlineEntry, deadlines, GrpcCode, warnOfThrow } from '@inferflow/transport';
 import type { Chunk } from '../chunks.js';
 import type { TensorInput } from '../tensor-input.js';
 import type { SharedInferCall } from './shared-infer-call.js';
+
+/** For the process warning when it does. */
+export const whatThrew: string = `a request that was told of a call to ${MODEL_INFER_PATH}`;
 
 /** A run that shares calls. Of all rows it gave it is told exactly once, unless it left. */
 export interface SharedRowsOwner {
@@ -80,6 +84,15 @@ export class SharedRows implements DeadlineEntry {
     this.#isExcused = true;
     if (ownMs > 0) deadlines.add(this, now + ownMs);
     else this.#holder.expired(this);
+  }
+}
+
+/** Tells who gave the rows. What that throws becomes a process warning: others wait to be told, and nobody above could take it. */
+export function tellFailure(rows: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
+  try {
+    rows.owner.sharedFailure(rows, failure, mayRetry, durationMs);
+  } catch (error) {
+    warnOfThrow(whatThrew, error);
   }
 }
 

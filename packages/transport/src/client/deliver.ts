@@ -46,7 +46,7 @@ export function deliverAnswer(call: UnaryCall, message: Uint8Array): void {
   try {
     call.succeeded(message);
   } catch (error) {
-    warn(call, 'succeeded', error);
+    warnOfThrow(`succeeded() of a call to ${call.head.path}`, error);
   }
   ended(outer);
 }
@@ -58,7 +58,7 @@ export function deliverFailure(call: UnaryCall, failure: CallFailure): void {
   try {
     call.failed(failure);
   } catch (error) {
-    warn(call, 'failed', error);
+    warnOfThrow(`failed() of a call to ${call.head.path}`, error);
   }
   ended(outer);
 }
@@ -76,7 +76,8 @@ function ended(outer: number): void {
   guests.length = 0;
 }
 
-function warn(call: UnaryCall, method: string, error: unknown): void {
+/** The process warning that something threw which nobody above could take. Also for those who tell several of what became of a call. */
+export function warnOfThrow(what: string, error: unknown): void {
   const detail = error instanceof Error ? (error.stack ?? error.message) : 'a value that is no error';
-  process.emitWarning(`${method}() of a call to ${call.head.path} threw: ${detail}`, { code: 'INFERFLOW_TRANSPORT_CALLBACK' });
+  process.emitWarning(`${what} threw: ${detail}`, { code: 'INFERFLOW_TRANSPORT_CALLBACK' });
 }
