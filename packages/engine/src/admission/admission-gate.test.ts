@@ -39,7 +39,7 @@ describe('AdmissionGate', () => {
     for (; now < endMs; now += workMs) {
       const done = queue.shift();
       if (done !== undefined) {
-        gate.called(done, 0, now - done.beganAt, 200, now);
+        gate.called(0, now - done.beganAt, 200, now);
         served.push({ lateBy: now - done.answerBy });
         gate.leave(done, now);
       }
@@ -79,7 +79,7 @@ describe('AdmissionGate', () => {
           const took = tookMs(gate.inside);
           now += took;
           for (const entry of entries.filter(({ isInside }) => isInside)) {
-            gate.called(entry, 0, took, 200, now);
+            gate.called(0, took, 200, now);
             gate.leave(entry, now);
           }
         }
@@ -87,7 +87,7 @@ describe('AdmissionGate', () => {
     };
     for (let turn = 0; turn < 50; turn++) {
       const { entries } = enter(gate, 1, () => now);
-      gate.called(entries[0] as Entry, 0, 5, 200, now);
+      gate.called(0, 5, 200, now);
       gate.leave(entries[0] as Entry, now);
     }
     const start = gate.limit;
@@ -108,7 +108,7 @@ describe('AdmissionGate', () => {
       while (gate.inside > 0) {
         now += 200;
         for (const entry of entries.filter(({ isInside }) => isInside)) {
-          gate.called(entry, 0, turn < 20 ? 5 : 200, 200, now);
+          gate.called(0, turn < 20 ? 5 : 200, 200, now);
           gate.leave(entry, now);
         }
       }
@@ -123,7 +123,7 @@ describe('AdmissionGate', () => {
       const entry = new Entry(gate, () => now, now + 250);
       expect(entry.enter()).toBe(Admission.begin);
       now += count === 0 ? 300 : 5;
-      gate.called(entry, 0, 5, 200, now);
+      gate.called(0, 5, 200, now);
       gate.leave(entry, now);
     }
     const { admissions } = enter(gate, 150, () => now, now + 250);
@@ -137,7 +137,7 @@ describe('AdmissionGate', () => {
       const { entries, admissions } = enter(gate, 100, () => now, now + 100);
       for (const [at, entry] of entries.entries()) {
         now += at === 0 ? 90 : 0;
-        gate.called(entry, 0, 10, 200, now);
+        gate.called(0, 10, 200, now);
         gate.leave(entry, now);
       }
       return admissions.filter((admission) => admission === Admission.refuse).length;
@@ -161,7 +161,7 @@ describe('AdmissionGate', () => {
         now = first.at;
         if (now > 10_000 && first.tookMs === 200) late++;
         else if (now > 10_000) inTime++;
-        gate.called(first.entry, 0, first.tookMs, 200, now);
+        gate.called(0, first.tookMs, 200, now);
         gate.leave(first.entry, now);
       }
       now = until;
@@ -196,7 +196,7 @@ describe('AdmissionGate', () => {
         under.sort((one, other) => one.at - other.at);
         for (let first = under[0]; first !== undefined && first.at <= now; first = under[0]) {
           under.shift();
-          gate.called(first.entry, 0, first.tookMs, callMs, first.at);
+          gate.called(0, first.tookMs, callMs, first.at);
           gate.leave(first.entry, first.at);
         }
         const entry = new Entry(gate, () => now, now + callMs * 1.2);
@@ -224,11 +224,11 @@ describe('AdmissionGate', () => {
     };
     serve(5);
     expect(gate.limit).toBe(16);
-    const [slow] = enter(gate, 1, () => now).entries as [Entry];
-    for (let count = 0; count < 200; count++) gate.called(slow, 0, count < 100 ? 5 : 200, 200, now);
-    gate.leave(slow, now);
+    const { entries } = enter(gate, 16, () => now);
+    for (let count = 0; count < 200; count++) gate.called(0, count < 100 ? 5 : 9 * gate.limit, 200, now);
+    for (const entry of entries) gate.leave(entry, now);
     expect(gate.limit).toBeLessThan(16);
-    for (let count = 0; count < 100; count++) gate.called(slow, 0, 5, 200, now);
+    for (let count = 0; count < 100; count++) gate.called(0, 5, 200, now);
     serve(5);
     expect(gate.limit).toBe(16);
     idleShare = 0.5;
@@ -276,13 +276,14 @@ describe('AdmissionGate', () => {
     for (let turn = 0; turn < 100; turn++) {
       const [entry] = enter(gate, 1, () => now).entries as [Entry];
       now += 5;
-      gate.called(entry, 0, 5, 200, now);
+      gate.called(0, 5, 200, now);
       entry.leave();
     }
     const { entries } = enter(gate, 20, () => now);
-    for (const entry of entries.slice(0, 10)) {
+    // As in a queue: calls take the longer the more are let in.
+    for (let count = 0; count < 200; count++) {
       now += 10;
-      gate.called(entry, 0, 150, 200, now);
+      gate.called(0, 5 * gate.limit, 200, now);
     }
     const shrunk = gate.limit;
     expect([shrunk < 16, gate.inside, gate.waiting]).toEqual([true, 20, 0]);

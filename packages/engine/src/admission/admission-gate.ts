@@ -1,3 +1,4 @@
+import { LimitTrial } from './limit-trial.js';
 import type { ProcessLoad } from './process-load.js';
 import { UpstreamPace } from './upstream-pace.js';
 
@@ -34,7 +35,8 @@ const leastLimit = 4;
 const leastWhenBusy = 16;
 /** Per entry that leaves: a quarter more in the time that one takes, for what it costs is seen only then. */
 const growth = 0.25;
-const shrinkBy = 0.7;
+/** While an upstream takes longer than is usual, but not so long that it is suspected: what is usual may have changed. */
+const slowGrowth = 1 / 64;
 /** Per entry that leaves while the process itself is what everything waits for. */
 const easeBy = 0.99;
 /** When the process is busy for more of its time, fewer at once would do. */
@@ -63,9 +65,10 @@ const safeSpreads = 3;
 /**
  * How many requests of one model are worked on at once. Everything that is begun asks its upstreams at once and is then counted against
  * their deadlines; so what waits for a turn of ours, or in a queue that we caused, must wait before it begins, where no deadline but its
- * own runs, and where it costs no more than its message. The limit grows while somebody waits or is refused, upstreams are quick and this
- * process has time left; it shrinks when calls use up a good part of their deadlines and take much longer than with few requests at once (see
- * {@link UpstreamPace}), and slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory.
+ * own runs, and where it costs no more than its message. The limit grows while somebody waits or is refused and this process has time left,
+ * fast while upstreams are quick. It shrinks when calls take a good part of their deadlines and much longer than is usual (see
+ * {@link UpstreamPace}), and stays there if they take less for it, else it is soon what it was (see {@link LimitTrial}); and it shrinks
+ * slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory.
  * What cannot be answered in time is turned away early.
  */
 export class AdmissionGate {
@@ -80,7 +83,7 @@ export class AdmissionGate {
   #limit = startLimit;
   #first: GateWaiter | null = null;
   #last: GateWaiter | null = null;
-  #shrunkAt = Number.NEGATIVE_INFINITY;
+  readonly #trial: LimitTrial;
   #isAdmitting = false;
   /** The last who asked was refused: that shows as well as one who waits that there is too little room. */
   #hasRefused = false;
@@ -103,6 +106,7 @@ export class AdmissionGate {
     this.#most = most;
     this.#least = Math.min(leastLimit, most);
     this.#load = load;
+    this.#trial = new LimitTrial(this.#least);
     this.#limit = Math.min(startLimit, most);
   }
 
@@ -187,13 +191,17 @@ export class AdmissionGate {
   }
 
   /** A component of an entry ended that had calls with this deadline. */
-  called(guest: GateGuest, component: number, tookMs: number, deadlineMs: number, now: number): void {
+  called(component: number, tookMs: number, deadlineMs: number, now: number): void {
     const pace = this.#paceOf(component);
     pace.took(tookMs, deadlineMs, this.inside <= leastLimit);
-    if (!pace.isCongested || guest.beganAt < this.#shrunkAt) return;
-    this.#limit = Math.max(this.#least, Math.min(this.#limit, this.inside) * shrinkBy);
-    this.#shrunkAt = now;
-    pace.forgive(deadlineMs);
+    const trial = this.#trial;
+    if (trial.pace === null) {
+      if (!pace.isCongested || this.inside <= this.#least || pace.isResting(now)) return;
+      this.#limit = trial.start(pace, deadlineMs, this.#limit, this.inside, now);
+    } else {
+      this.#limit = trial.endOverdue(this.#limit, now);
+      if (trial.pace === pace) this.#limit = trial.took(tookMs, this.#limit, this.inside, now);
+    }
   }
 
   #noteOverload(now: number): void {
@@ -224,9 +232,11 @@ export class AdmissionGate {
   #adapt(now: number): void {
     const busyShare = this.#limit > leastWhenBusy ? this.#busyShare(now) : 0;
     if (busyShare > easeAbove) this.#ease(this.#limit);
-    if (busyShare > growBelow) return;
-    for (const pace of this.#paces) if (!pace.isQuick) return;
-    this.#limit = Math.min(this.#limit + growth, this.#most);
+    this.#limit = this.#trial.endOverdue(this.#limit, now);
+    if (busyShare > growBelow || this.#trial.pace !== null) return;
+    let step = growth;
+    for (const pace of this.#paces) if (!pace.isQuick) step = slowGrowth;
+    this.#limit = Math.min(this.#limit + step, this.#most);
   }
 
   #busyShare(now: number): number {

@@ -178,7 +178,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.outcomes.ended(index, status, 0, now);
     const durationMs = this.outcomes.durationMs(index);
     const calledFor = this.states[index]?.calledForMs ?? 0;
-    if (calledFor > 0) this.bound.plan.gate.called(this, index, durationMs, calledFor, now);
+    if (calledFor > 0) this.bound.plan.gate.called(index, durationMs, calledFor, now);
     this.#observer.componentEnded(this, index, failure, durationMs);
     try {
       this.execution.finish(index, failure === null);
