@@ -12,6 +12,8 @@ export class Entry implements GateWaiter, GateGuest {
   readonly gate: AdmissionGate;
   /** What happens when it has begun. */
   onBegin: () => void = () => {};
+  /** What happens when it has waited and is turned away. */
+  onTurnedAway: () => void = () => {};
   now: () => number;
   constructor(gate: AdmissionGate, now: () => number, answerBy = Number.POSITIVE_INFINITY) {
     this.gate = gate;
@@ -32,6 +34,7 @@ export class Entry implements GateWaiter, GateGuest {
   }
   turnedAway(retryAfterMs: number): void {
     this.retryAfterMs = retryAfterMs;
+    this.onTurnedAway();
   }
   leave(): void {
     this.gate.giveUp(this);
