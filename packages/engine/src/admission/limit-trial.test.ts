@@ -2,21 +2,27 @@ import { describe, expect, it } from 'vitest';
 import { GateWorld } from '../testing/gate-world.js';
 
 describe('LimitTrial, at the gate of a model that is asked at a steady rate', () => {
-  it('refuses nobody for calls that differ much from each other', () => {
+  it('refuses hardly anybody for calls that differ much from each other', () => {
+    let [asked, refused] = [0, 0];
     for (const [medianMs, sigma, callMs, perSecond] of [
       [100, 0.8, 500, 182],
       [40, 0.5, 200, 600],
       [50, 1, 500, 182],
       [150, 0.6, 500, 300],
     ] as const) {
-      const world = new GateWorld({ callMs, deadlineMs: callMs * 2 });
-      world.come(
-        () => perSecond,
-        world.unlimited(() => world.aroundMedian(medianMs, sigma)),
-      );
-      world.run(60);
-      expect(world.refused).toBeLessThan(world.asked / 200);
+      for (let seed = 1; seed <= 4; seed++) {
+        const world = new GateWorld({ callMs, deadlineMs: callMs * 2, seed });
+        world.come(
+          () => perSecond,
+          world.unlimited(() => world.aroundMedian(medianMs, sigma)),
+        );
+        world.run(60);
+        expect(world.refused).toBeLessThan(world.asked / 100);
+        asked += world.asked;
+        refused += world.refused;
+      }
     }
+    expect(refused).toBeLessThan(asked / 1000);
   });
 
   it('refuses nobody because large requests of a model take much longer than small ones', () => {
@@ -44,6 +50,18 @@ describe('LimitTrial, at the gate of a model that is asked at a steady rate', ()
       world.run(50);
       expect([world.refused, world.late]).toEqual([0, 0]);
     }
+  });
+
+  it('lets as many in as come when an upstream has become slower by less than is suspicious', () => {
+    const world = new GateWorld({ callMs: 500, deadlineMs: 1000 });
+    world.come(
+      () => 280,
+      world.unlimited(() => world.around(world.now < 10_000 ? 100 : 150)),
+    );
+    world.run(30);
+    world.count();
+    world.run(30);
+    expect(world.refused).toBe(0);
   });
 
   it('lets as many in as come, but for rare trials, when an upstream gives no answer at all', () => {
@@ -94,6 +112,24 @@ describe('LimitTrial, at the gate of a model that is asked at a steady rate', ()
       expect(world.late).toBeLessThan(world.answered / 1000);
       expect(world.answered).toBeGreaterThan(20 * canDo * 0.97);
       expect(world.gate.limit).toBeLessThan(servers * 4);
+    }
+  });
+
+  it('has few calls reach their deadlines when an upstream can suddenly do a tenth of what it could', () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const world = new GateWorld({ callMs: 500, deadlineMs: 1000, seed });
+      world.come(
+        () => 1500,
+        world.pool(
+          () => (world.now < 10_000 ? 100 : 10),
+          () => world.around(50),
+        ),
+      );
+      world.run(10);
+      world.count();
+      world.run(30);
+      expect(world.late).toBeLessThan(world.answered / 25);
+      expect(world.answered).toBeGreaterThan(30 * 200 * 0.95);
     }
   });
 
