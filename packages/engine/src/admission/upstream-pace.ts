@@ -15,7 +15,7 @@ const steadyWeight = 0.01;
 const steadyShare = 0.8;
 const quietWeight = 0.02;
 /** So many calls are averaged evenly before any of the weights counts: of many that begin at once the quickest end first. */
-const firstCalls = 64;
+const firstCalls = 128;
 /** After a trial that was for nothing there is none for so many times as long as it took, twice that after the next that soon follows, … */
 const shortestRest = 4;
 /** … and at most this: an upstream that is slow by itself loses little by trials. */
