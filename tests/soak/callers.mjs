@@ -266,8 +266,7 @@ async function bodiesWithoutEnd(setting) {
       socket.once('data', (bytes) => {
         if (bytes.includes('HTTP/1.1 429')) refused.add(socket);
       });
-      socket.write(head);
-      socket.write(Buffer.alloc(length - 1, 0x20));
+      socket.write(head + ' '.repeat(length - 1));
     }
     const areRefused = await until(() => refused.size >= 100, 10_000, 100);
     run.check('JSON without an end: the server holds what it may, and refuses the others', areRefused, `${refused.size} refused`);
