@@ -25,6 +25,7 @@ export function readBegins(): void {
   readAt = performance.now();
 }
 
+/** They are worked through. */
 export function readEnds(): void {
   readAt = 0;
 }
