@@ -229,7 +229,8 @@ export const envTable = [
     min: 1048576,
     max: 1099511627776,
     section: 'Limits',
-    meaning: 'Most bytes held for callers: requests in progress and answers that are not taken yet; beyond it RESOURCE_EXHAUSTED.',
+    meaning:
+      'Most bytes held for callers: requests in progress and answers that are not taken yet; half of it at most for JSON, Connect, gRPC-Web and compressed requests. Beyond it RESOURCE_EXHAUSTED.',
   },
   {
     name: 'INFERFLOW_MAX_CONNECTIONS',

@@ -10,7 +10,7 @@ import { sumModel, sumRequest } from './testing/sum-model.js';
 
 let stock: StockServer;
 beforeAll(async () => {
-  stock = await startStockServer({ sum: sumModel() }, { INFERFLOW_MAX_HELD_BYTES: '1048576', INFERFLOW_MAX_IN_FLIGHT: '6' });
+  stock = await startStockServer({ sum: sumModel() }, { INFERFLOW_MAX_HELD_BYTES: '2097152', INFERFLOW_MAX_IN_FLIGHT: '6' });
 });
 afterAll(() => stock.close());
 

@@ -186,8 +186,7 @@ function readFeatures(message, spec, scratch) {
     withoutValue: scratch.withoutValue,
     oddCount: scratch.oddCount,
     rows: range(rows, (row) => {
-      const start = scratch.keys[row * 2];
-      const keys = start < 0 ? null : keysAt(message, start, scratch.keys[row * 2 + 1]);
+      const keys = keysAt(scratch.lateKeys ?? message, scratch.keys[row * 2], scratch.keys[row * 2 + 1]);
       return { keys, cells: range(spec.columnCount, (column) => cellOf(message, spec, scratch, row, column)) };
     }),
   };
@@ -222,12 +221,11 @@ function cellOf(message, spec, scratch, row, column) {
   return hex(message.subarray(start, start + scratch.view.getUint32(at + 4, true)));
 }
 
-function plainFeatures(message, spec, read) {
+function plainFeatures(message, spec) {
   let withoutValue = message.rows.length * spec.absentSlots.length;
   let oddCount = 0;
-  const rows = message.rows.map(({ keys, columns }, row) => ({
-    // A row whose keys do not stand together says so; what it says is right otherwise.
-    keys: read?.rows[row]?.keys === null ? null : keys.map((key) => Buffer.from(key).toString('hex')),
+  const rows = message.rows.map(({ keys, columns }) => ({
+    keys: keys.map((key) => Buffer.from(key).toString('hex')),
     cells: range(spec.columnCount, (column) => {
       if (spec.kinds[column] === 0) return null;
       const bytes = columns[column];
@@ -253,7 +251,7 @@ function readInfer(message) {
     outputs: range(inferAnswer.outputCount, (output) => ({
       datatype: inferAnswer.typeText(message, output),
       shape: range(inferAnswer.rank(output), (dim) => inferAnswer.dim(output, dim)),
-      hasContents: inferAnswer.contentsStart(output) >= 0,
+      hasContents: inferAnswer.hasContents(output),
     })),
     raw: range(inferAnswer.rawCount, (index) => hex(message.subarray(inferAnswer.rawStart(index), inferAnswer.rawEnd(index)))),
   };
@@ -262,15 +260,18 @@ function readInfer(message) {
 /** For messages of errors, so cut, and byte by byte. */
 const printed = (text) => Buffer.from(text).subarray(0, 32).toString('latin1');
 
+const hasElements = (contents) => Object.values(contents ?? {}).some((list) => Array.isArray(list) && list.length > 0);
+
 /** A dimension as a number: no tensor is larger than what one holds exactly. */
 const clamped = (dimension) => Math.max(-(2 ** 53), Math.min(2 ** 53, Number(dimension)));
 
-const plainInfer = (message) => ({
+const plainInfer = (message, read) => ({
   version: message.modelVersion,
-  outputs: message.outputs.map(({ datatype, shape, contents }) => ({
+  outputs: message.outputs.map(({ datatype, shape, contents }, output) => ({
     datatype: printed(datatype),
     shape: shape.map(clamped),
-    hasContents: contents !== undefined,
+    // Bytes that stand for no element may be there or not.
+    hasContents: hasElements(contents) || (contents !== undefined && read?.outputs[output]?.hasContents === true),
   })),
   raw: message.rawOutputContents.map(hex),
 });
@@ -346,7 +347,7 @@ export const readers = [
     schema: featureSchema,
     widths: spec === wideSpec ? featureWidths : [4, 4, 4, 4, 4, 4],
     read: (message) => readFeatures(message, spec, plainScratch),
-    plain: (message, read) => plainFeatures(message, spec, read),
+    plain: (message) => plainFeatures(message, spec),
     also: { WebAssembly: (message) => readFeatures(message, spec, wasmScratch) },
     mostRows,
   })),

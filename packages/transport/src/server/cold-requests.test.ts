@@ -72,12 +72,15 @@ overBoth('requests that are no hot calls', (isLean) => {
       fits.push(holdBytes(request, 600));
       open.push([request, response]);
     };
-    const port = await serve({ maxHeldBytes: 1000, listener });
+    const port = await serve({ maxHeldBytes: 2000, listener });
     const first = ask(port, true);
     await until(() => open.length === 1, 'the first');
     const second = ask(port, true);
     await until(() => open.length === 2, 'the second');
+    // Half of the room is for hot calls.
     expect([fits, load().heldBytes]).toEqual([[true, false], 1200]);
+    expect((await run(client(port), new ProbeCall('hot'))).text).toBe('hot');
+    holdBytes(open[0]![0], 1000);
     expect((await run(client(port), new ProbeCall('hot'))).failure).toMatchObject({ code: 8 });
     open[0]?.[1].end();
     expect(await first.ended).toBe('200 0');
@@ -87,6 +90,7 @@ overBoth('requests that are no hot calls', (isLean) => {
     expect(holdBytes(open[0]![0], 600)).toBe(true);
     expect(load().heldBytes).toBe(0);
     expect((await run(client(port), new ProbeCall('hot'))).text).toBe('hot');
+    expect(load().coldHeldBytes).toBe(0);
   });
 
   it.each(asks)('of %s: who does not take the answer is cut off', async (_, ask) => {

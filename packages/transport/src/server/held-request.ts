@@ -5,6 +5,9 @@ import type { ServerLoad } from './server-load.js';
 
 type ColdRequest = IncomingMessage | Http2ServerRequest;
 
+/** The rest is for hot calls: who fills this part must not have them refused. */
+const mostOfAll = 0.5;
+
 /** What is held for a request that is no hot call, up to the end of its answer. */
 export class HeldRequest {
   static readonly #of = new WeakMap<ColdRequest, HeldRequest>();
@@ -26,21 +29,26 @@ export class HeldRequest {
   /** False when the server holds too many; they count all the same, until the request is over. */
   hold(byteLength: number): boolean {
     if (this.#isOver) return true;
+    const load = this.#load;
     this.#byteLength += byteLength;
-    this.#load.heldBytes += byteLength;
-    return this.#load.heldBytes <= this.#options.maxHeldBytes;
+    load.heldBytes += byteLength;
+    load.coldHeldBytes += byteLength;
+    const { maxHeldBytes } = this.#options;
+    return load.coldHeldBytes <= maxHeldBytes * mostOfAll && load.heldBytes <= maxHeldBytes;
   }
 
   over(): void {
     this.#isOver = true;
     this.#load.heldBytes -= this.#byteLength;
+    this.#load.coldHeldBytes -= this.#byteLength;
     this.#byteLength = 0;
   }
 }
 
 /**
  * For a listener of what is no hot method: counts bytes of a request's body, of what it became, or of its answer, until the response has closed.
- * False when the server holds more than `maxHeldBytes`: the request is to be refused then. True for requests of other servers.
+ * False when the server holds more than `maxHeldBytes`, or more than half of that for such requests: then this one is to be refused. True for
+ * requests of other servers.
  */
 export function holdBytes(request: ColdRequest, byteLength: number): boolean {
   return HeldRequest.of(request)?.hold(byteLength) ?? true;

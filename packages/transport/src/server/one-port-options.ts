@@ -70,7 +70,7 @@ export interface OnePortOptions {
   maxColdInFlight?: number;
   /** Where the paths begin that have as many places of their own: health is asked for most when there is no other place left. */
   apart?: string;
-  /** Bytes of requests in progress and of answers not yet taken by their callers; above it new calls are refused. @default 536870912 (512 MiB) */
+  /** Bytes of requests in progress and of answers not yet taken by their callers, at most half of them not of hot calls ({@link holdBytes}); above it new calls are refused. @default 536870912 (512 MiB) */
   maxHeldBytes?: number;
   /** Bytes of answers that one connection has not taken; above it the connection is closed. @default 67108864 (64 MiB) */
   maxUnsentBytesPerConnection?: number;

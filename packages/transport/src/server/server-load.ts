@@ -17,6 +17,8 @@ export class ServerLoad {
   apartInFlight = 0;
   /** Bytes of requests in progress and of answers that their callers have not taken. */
   heldBytes = 0;
+  /** Those of them that are not of hot calls. */
+  coldHeldBytes = 0;
   readonly #loop = new LoopLoad();
   #lagMs = 0;
   #sampledAt = Number.NEGATIVE_INFINITY;
