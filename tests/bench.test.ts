@@ -9,7 +9,7 @@ import { createServer } from '../benchmarks/lib/h2net.mjs';
 import { arrivals, closedLoop, openLoop } from '../benchmarks/lib/loops.mjs';
 import { writeMessages } from '../benchmarks/lib/messages.mjs';
 import { wrongOf } from '../benchmarks/lib/report.mjs';
-import { rightAnswers } from '../benchmarks/lib/right-answers.mjs';
+import { RightAnswers } from '../benchmarks/lib/right-answers.mjs';
 
 const root = join(import.meta.dirname, '..');
 const directory = mkdtempSync(join(tmpdir(), 'inferflow-bench-test-'));
@@ -135,21 +135,32 @@ describe('load.mjs', () => {
   });
 });
 
-describe('rightAnswers', () => {
+describe('RightAnswers', () => {
   const [one, other] = [Buffer.from('one'), Buffer.from('other')];
+  const wrong = () => {
+    throw new Error('wrong');
+  };
 
   it('takes the verified bytes of that message, and no others', () => {
-    const isRight = rightAnswers([one, other], () => {
-      throw new Error('wrong');
-    });
-    expect([isRight(0, one), isRight(0, other), isRight(1, other), isRight(1, Buffer.alloc(0))]).toEqual([true, false, true, false]);
+    const answers = new RightAnswers([one, other], wrong);
+    for (let i = 0; i < 100; i++) answers.take(0, one);
+    answers.take(1, other);
+    expect(answers.wrong()).toBe(0);
+    for (let i = 0; i < 300; i++) answers.take(0, i % 2 === 0 ? other : Buffer.alloc(0));
+    expect(answers.wrong()).toBe(300);
   });
 
-  it('verifies other bytes once: they may say the same', () => {
+  it('verifies a sample of other bytes, of the whole load: they may say the same', () => {
     let verified = 0;
-    const isRight = rightAnswers([one], () => verified++);
-    expect([isRight(0, other), isRight(0, other), isRight(0, one)]).toEqual([true, true, true]);
-    expect(verified).toBe(1);
+    const answers = new RightAnswers([one], (_index: number, answer: Buffer) => {
+      verified++;
+      if (answer.length === 0) wrong();
+    });
+    for (let i = 0; i < 5000; i++) answers.take(0, other);
+    expect([answers.wrong(), verified]).toEqual([0, 64]);
+    for (let i = 0; i < 5000; i++) answers.take(0, Buffer.alloc(0));
+    expect(answers.wrong()).toBeGreaterThan(2000);
+    expect(answers.wrong()).toBeLessThan(8000);
   });
 });
 
