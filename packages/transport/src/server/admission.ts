@@ -12,6 +12,8 @@ import type { HotMethod } from './server-call.js';
 
 /** When a caller that was refused for want of room may come again. */
 export const busyRetryMs = 100;
+/** A call with no more time than this can count on no server: there is no sense in telling it to come again. */
+const hopelessMs = 2;
 
 /** Why a call is not taken. */
 export interface Refusal {
@@ -51,7 +53,7 @@ export function refusalOf(host: HotCallHost, method: HotMethod, request: CallerR
     return full;
   }
   if (timeoutMs <= 0) return deadlineRefusal;
-  if (timeoutMs <= load.lagMs(now)) return lagRefusal;
+  if (timeoutMs <= load.lagMs(now)) return timeoutMs <= hopelessMs ? deadlineRefusal : lagRefusal;
   const repeated = request.recent?.of(timeoutMs, now) ?? null;
   return repeated !== null && load.isSaturated(now) && method.sharesRefusals?.(now) === true ? repeated : null;
 }
@@ -81,7 +83,7 @@ export const heldBytesRefusal: Refusal = {
 
 const deadlineRefusal: Refusal = {
   reason: 'deadline',
-  status: new SharedStatus({ code: GrpcCode.DEADLINE_EXCEEDED, message: 'the deadline of the call had passed when it came' }),
+  status: new SharedStatus({ code: GrpcCode.DEADLINE_EXCEEDED, message: 'the deadline of the call had passed before its turn came' }),
 };
 
 const lagRefusal: Refusal = {

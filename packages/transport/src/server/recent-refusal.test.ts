@@ -48,7 +48,7 @@ describe('refusalOf', () => {
     expect(ask()).toBeNull();
   });
 
-  it('tells a call that would wait longer than it can to come again later', () => {
+  it('tells a call that would wait longer than it can to come again later, unless it could never be in time', () => {
     const options = resolveOnePortOptions({ hot: [], listener: () => {}, maxInFlight: 10 });
     const load = { hotInFlight: 0, heldBytes: 0, lagMs: () => 40, isSaturated: () => false };
     const host = { options, load } as unknown as HotCallHost;
@@ -56,6 +56,8 @@ describe('refusalOf', () => {
     const ask = (timeoutMs: number) => refusalOf(host, method, { timeoutMs, contentLength: 0, headers: () => ({}), recent: null }, 1);
     expect(ask(41)).toBeNull();
     expect(ask(40)).toMatchObject({ reason: 'deadline', status: { code: 8, retryAfterMs: 100 } });
+    expect(ask(3)).toMatchObject({ reason: 'deadline', status: { code: 8 } });
+    expect(ask(2)).toMatchObject({ reason: 'deadline', status: { code: 4 } });
     expect(ask(0)).toMatchObject({ reason: 'deadline', status: { code: 4 } });
   });
 
