@@ -2,8 +2,10 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { findPythonGrpc } from './lib/python-grpc.mjs';
 import { startServer } from './lib/server-process.mjs';
+import { modelConfig } from './lib/workload.mjs';
 
 export const name = 'interop-go-python';
 export const about =
@@ -33,8 +35,15 @@ const sum = {
   response_config: { features: ['item_id', 'total'] },
 };
 
+/** Longer than any caller here waits. */
+const slowMs = 5000;
+
 async function suite(run) {
-  const server = await startServer(run, { models: { sum } });
+  const fakes = await startFaultFakes(run);
+  fakes.store.delayMs = slowMs;
+  const slow = modelConfig(`127.0.0.1:${fakes.model.port}`);
+  const env = { ...environmentFor(fakes), EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: slowMs };
+  const server = await startServer(run, { env, models: { sum, slow } });
   mkdirSync(cache, { recursive: true });
   await withGo(run, server);
   await withPython(run, server);

@@ -63,7 +63,9 @@ def by_schema():
         ok = error.code() == grpc.StatusCode.INVALID_ARGUMENT and b"BadRequest" in details and b"targets" in details
         check("python: a bad request is refused, with details", ok, f"{error.code()} {error.details()}")
     try:
-        stub.InferPointWise(fill(messages.PointWiseRequest()), timeout=0.0001)
+        request = messages.PointWiseRequest(model_config_id="slow", targets=[messages.Target(id="one")])
+        request.context_features.add(name="user_id", value=b"u1", data_type=14)
+        stub.InferPointWise(request, timeout=0.3)
         check("python: a deadline that passes", False, "it was answered")
     except grpc.RpcError as error:
         check("python: a deadline that passes", error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error.code())
