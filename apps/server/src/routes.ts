@@ -1,5 +1,5 @@
-import { type DescMessage, type DescMethodUnary, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
+import { type DescMethodUnary, fromBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { type Engine, EngineError, type EngineMethod } from '@inferflow/engine';
 import { Health, Inferflow, Predict } from '@inferflow/proto';
 import type { CallerCheck } from './auth.js';
@@ -7,6 +7,7 @@ import { addHealth, type Readiness } from './health.js';
 import { holdAnswerBytes, holdRequestBytes } from './held-bytes.js';
 import type { ServerLogger } from './logger.js';
 import { addReflection } from './reflection.js';
+import { addMethod, type BytesHandler } from './requests-as-sent.js';
 import { explainRefusals, type RefusalOptions } from './rpc-refusals.js';
 import { toConnectError } from './to-connect-error.js';
 
@@ -18,12 +19,11 @@ export function createRoutes(
   callerCheck: CallerCheck | null,
   refusals: RefusalOptions,
 ): (router: ConnectRouter) => void {
-  const scoring = <I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>) => {
-    return async (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
+  const scoring = (method: DescMethodUnary): BytesHandler => {
+    return async (bytes, context) => {
       const header = (name: string): string | undefined => context.requestHeader.get(name) ?? undefined;
       if (callerCheck !== null && !callerCheck.allows(header))
         throw new ConnectError('caller id or token is missing or wrong', Code.Unauthenticated);
-      const bytes = toBinary(method.input, request);
       // Of a compressed request the listener has counted what came.
       holdRequestBytes(context.values, bytes.length, refusals.onHeldBytes);
       try {
@@ -45,12 +45,9 @@ export function createRoutes(
     };
   };
   return (router) => {
-    router.service(Predict, {
-      inferPointWise: scoring(Predict.method.inferPointWise),
-      inferPairWise: scoring(Predict.method.inferPairWise),
-      inferSlateWise: scoring(Predict.method.inferSlateWise),
-    });
-    router.service(Inferflow, { retrieveModelScore: scoring(Inferflow.method.retrieveModelScore) });
+    const { inferPointWise, inferPairWise, inferSlateWise } = Predict.method;
+    const methods: readonly DescMethodUnary[] = [inferPointWise, inferPairWise, inferSlateWise, Inferflow.method.retrieveModelScore];
+    for (const method of methods) addMethod(router, method, scoring(method));
     addHealth(router, readiness, [Predict.typeName, Inferflow.typeName]);
     addReflection(router, [Predict, Inferflow, Health]);
     explainRefusals(router, refusals);
