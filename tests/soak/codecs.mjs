@@ -62,13 +62,14 @@ function checkDamaged(reader, message, dice, tally) {
     const verdict = judge(message, reader.schema, reader.mostInts);
     const isAccepted = plain !== null;
     if (isAccepted && !verdict.isWellFormed) throw new Error('a malformed message is accepted');
-    if (!isAccepted && verdict.isWellFormed && !verdict.isStrange) throw new Error('a well-formed message is refused');
+    if (isAccepted && verdict.hasBadText && reader.needsTexts) throw new Error('a text that is no UTF-8 is accepted');
+    if (!isAccepted && verdict.isWellFormed && !verdict.hasBadText) throw new Error('a well-formed message is refused');
     // What lies around a message must not matter: nothing is read past its end.
     const padded = new Uint8Array(message.length + 64).fill(dice(256));
     padded.set(message, 32);
     const again = readByAll(reader, padded.subarray(32, 32 + message.length)).text;
     if (again !== text) throw new Error(`in other surroundings ${again}, not ${text}`);
-    if (verdict.isStrange || (isAccepted && !isOrdinary(message, reader.whole))) tally.strange++;
+    if (verdict.isStrange || verdict.hasBadText || (isAccepted && !isOrdinary(message, reader.whole))) tally.strange++;
     else if (!isAccepted) tally.refused++;
     else {
       const decoded = decode(reader, message);
@@ -84,7 +85,7 @@ function checkDamaged(reader, message, dice, tally) {
 function isOrdinary(message, whole) {
   if (whole === undefined) return true;
   const verdict = judge(message, whole);
-  return verdict.isWellFormed && !verdict.isStrange;
+  return verdict.isWellFormed && !verdict.isStrange && !verdict.hasBadText;
 }
 
 function decode({ desc }, message) {

@@ -176,6 +176,7 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
   ['the end of a group that did not begin', 3, garbage([0x0c])],
   ['field number 0', 3, garbage([0x02, 0])],
   ['text that is not UTF-8', 3, garbage([0x0a, 2, 0xc3, 0x28, 0x12, 1, 0xff])],
+  ['text that is not UTF-8 in a field that comes once more', 3, garbage([0x12, 1, 0xff, 0x12, 1, 0x61])],
   ['random bytes', 3, garbage(Array.from({ length: 200 }, (_, index) => (index * 151 + 77) & 0xff))],
   [
     'a message cut off anywhere',
@@ -186,6 +187,11 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
   ],
   ['a damaged target', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0x2a, 2, 0x0a, 5)]]],
   ['a target with an id that is not UTF-8', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0x2a, 3, 0x0a, 1, 0xff)]]],
+  [
+    'two ids of a target, the first not UTF-8',
+    3,
+    [['/Predict/InferPointWise', Uint8Array.of(...good, 0x2a, 6, 0x0a, 1, 0xff, 0x0a, 1, 0x61)]],
+  ],
   ['damaged options', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0xa2, 6, 1, 8)]]],
   ['an unknown model', 3, [point(sumRequest('nobody')), score({ modelConfigId: 'nobody', entities: [{ entity: 'item', ids: ['1'] }] })]],
   ['a model without a good version', 9, [point(sumRequest('broken'))]],

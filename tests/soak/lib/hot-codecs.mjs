@@ -323,7 +323,8 @@ const featureSchema = { 1: 'text', 2: 'text', 3: group, 4: { 1: 'text', 2: 'byte
 const scores = { 1: 'text', 2: { 1: { 1: 'text' }, 2: { 1: 'bytes' } } };
 
 /**
- * Every reader: `schema` has the fields it reads, `whole` all of the message where that is more; `read` gives a plain object or null (refused), `plain` the same from what the generated code decoded; `also` are further
+ * Every reader: `schema` has the fields it reads, `whole` all of the message where that is more; `needsTexts`: one that is no UTF-8 is
+ * refused; `read` gives a plain object or null (refused), `plain` the same from what the generated code decoded; `also` are further
  * readers, which must agree with the first to the letter.
  */
 export const readers = [
@@ -331,6 +332,7 @@ export const readers = [
     name: desc.name,
     desc,
     schema: predictSchemas[kind],
+    needsTexts: true,
     read: (message) => readPredict(message, kind),
     plain: plainPredict,
   })),
@@ -338,6 +340,7 @@ export const readers = [
     name: 'InferflowRequestProto',
     desc: proto.InferflowRequestProtoSchema,
     schema: { 1: { 1: 'text', 2: 'text', 3: { 1: 'text', 2: 'text' } }, 2: 'text', 3: 'text', 100: options },
+    needsTexts: true,
     read: readInferflow,
     plain: plainInferflow,
   },

@@ -4,11 +4,12 @@
 const wireTypes = { varint: [0], bytes: [2], text: [2], double: [1], ints: [0, 2], words: [5, 2], doubles: [1, 2] };
 
 /**
- * Whether a message is well-formed, and whether it is strange: a declared field with another wire type, which some decoders skip and
- * others misread, a group, or a text that is no UTF-8. `mostInts`: more numbers in one message than that are refused.
+ * Whether a message is well-formed, whether a text in it is no UTF-8 (a reader that needs the text refuses it), and whether it is strange: a
+ * group, or a declared field with another wire type, which is to be skipped and some decoders misread. `mostInts`: more numbers in one
+ * message than that are refused.
  */
 export function judge(bytes, schema, mostInts = Number.POSITIVE_INFINITY) {
-  const verdict = { isStrange: false, isWellFormed: true };
+  const verdict = { isStrange: false, hasBadText: false, isWellFormed: true };
   verdict.isWellFormed = isWellFormed(bytes, schema, mostInts, verdict);
   return verdict;
 }
@@ -62,7 +63,7 @@ function isWellFormed(bytes, schema, mostInts, verdict) {
     if (wireType !== 2) continue;
     const value = payload(bytes, start, at);
     if (typeof declared === 'object' && !isWellFormed(value, declared, mostInts, verdict)) return false;
-    if (declared === 'text' && !isText(value)) verdict.isStrange = true;
+    if (declared === 'text' && !isText(value)) verdict.hasBadText = true;
     if (declared === 'words' && value.length % 4 !== 0) return false;
     if (declared === 'doubles' && value.length % 8 !== 0) return false;
     if (declared !== 'ints') continue;

@@ -50,6 +50,7 @@ export class InferflowRequestScan {
       if (length < 0) return false;
       const start = readEnd;
       at = start + length;
+      if ((field === 2 || field === 3) && !isValidUtf8(message, start, at)) return false;
       if (field === 1) this.entities.add(start, at);
       else if (field === 2) {
         this.modelConfigIdStart = start;
@@ -59,9 +60,7 @@ export class InferflowRequestScan {
         this.trackingIdEnd = at;
       } else if (!this.options.read(message, start, at)) return false;
     }
-    return (
-      isValidUtf8(message, this.modelConfigIdStart, this.modelConfigIdEnd) && isValidUtf8(message, this.trackingIdStart, this.trackingIdEnd)
-    );
+    return true;
   }
 }
 
@@ -98,12 +97,13 @@ export class NamedTextsScan {
       const from = readEnd;
       at = from + length;
       if (field === 1) {
+        if (!isValidUtf8(message, from, at)) return false;
         this.nameStart = from;
         this.nameEnd = at;
       } else if (field === TEXTS_FIELD) this.textCount++;
       else if (field === 3 && features !== null) features.add(from, at);
     }
-    return isValidUtf8(message, this.nameStart, this.nameEnd);
+    return true;
   }
 }
 

@@ -18,7 +18,8 @@ import { PositionList } from './position-list.js';
  *   options              08 omit_quality | 10 include_config_hash
  *
  * Read in two steps: `scan` finds where the sub-messages lie, then `FeatureScan` and the `place…` functions read one at a time. A value
- * is never copied: what is kept of it is where it starts in the message and how long it is.
+ * is never copied: what is kept of it is where it starts in the message and how long it is. A text has to be UTF-8 even where the same field
+ * comes once more and counts instead.
  */
 
 /** Which of the three typed scoring requests a message is. */
@@ -100,11 +101,7 @@ export class PredictRequestScan {
       at = start + length;
       if (!this.#take(message, isPointWise, field, start, at)) return false;
     }
-    return (
-      isValidUtf8(message, this.modelConfigIdStart, this.modelConfigIdEnd) &&
-      isValidUtf8(message, this.trackingIdStart, this.trackingIdEnd) &&
-      isValidUtf8(message, this.tenantIdStart, this.tenantIdEnd)
-    );
+    return true;
   }
 
   #take(message: Uint8Array, isPointWise: boolean, field: number, start: number, end: number): boolean {
@@ -112,11 +109,11 @@ export class PredictRequestScan {
       case 1:
         this.modelConfigIdStart = start;
         this.modelConfigIdEnd = end;
-        return true;
+        return isValidUtf8(message, start, end);
       case 2:
         this.trackingIdStart = start;
         this.trackingIdEnd = end;
-        return true;
+        return isValidUtf8(message, start, end);
       case 3:
         this.contextFeatures.add(start, end);
         return true;
@@ -128,23 +125,23 @@ export class PredictRequestScan {
         else this.slateSchema.add(start, end);
         return true;
       case 6:
-        if (isPointWise) this.#tenant(start, end);
-        else this.slates.add(start, end);
+        if (isPointWise) return this.#tenant(message, start, end);
+        this.slates.add(start, end);
         return true;
       case 7:
         if (!isPointWise) this.targets.add(start, end);
         return true;
       case 8:
-        if (!isPointWise) this.#tenant(start, end);
-        return true;
+        return isPointWise || this.#tenant(message, start, end);
       default:
         return this.options.read(message, start, end);
     }
   }
 
-  #tenant(start: number, end: number): void {
+  #tenant(message: Uint8Array, start: number, end: number): boolean {
     this.tenantIdStart = start;
     this.tenantIdEnd = end;
+    return isValidUtf8(message, start, end);
   }
 
   #reset(): void {
@@ -202,6 +199,7 @@ export class FeatureScan {
         const from = readEnd;
         at = from + length;
         if (field === 1) {
+          if (!isValidUtf8(message, from, at)) return false;
           this.nameStart = from;
           this.nameEnd = at;
         } else {
@@ -219,7 +217,7 @@ export class FeatureScan {
         if (at < 0) return false;
       }
     }
-    return isValidUtf8(message, this.nameStart, this.nameEnd);
+    return true;
   }
 }
 
@@ -263,6 +261,7 @@ export function placeTarget(
     const from = readEnd;
     position = from + length;
     if (tag === 0x0a) {
+      if (!isValidUtf8(message, from, position)) return -1;
       idStart = from;
       idEnd = position;
       continue;
@@ -276,7 +275,6 @@ export function placeTarget(
     }
   }
   if (idEnd > idStart) {
-    if (!isValidUtf8(message, idStart, idEnd)) return -1;
     words[at + idWord] = idStart;
     words[at + idWord + 1] = idEnd - idStart;
     placed++;
