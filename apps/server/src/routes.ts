@@ -1,4 +1,4 @@
-import { type DescMethodUnary, fromBinary } from '@bufbuild/protobuf';
+import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { type Engine, EngineError, type EngineMethod } from '@inferflow/engine';
 import { Health, Inferflow, Predict } from '@inferflow/proto';
@@ -6,8 +6,8 @@ import type { CallerCheck } from './auth.js';
 import { addHealth, type Readiness } from './health.js';
 import { holdAnswerBytes, holdRequestBytes } from './held-bytes.js';
 import type { ServerLogger } from './logger.js';
+import { addMethod, type BytesHandler } from './messages-as-sent.js';
 import { addReflection } from './reflection.js';
-import { addMethod, type BytesHandler } from './requests-as-sent.js';
 import { explainRefusals, type RefusalOptions } from './rpc-refusals.js';
 import { toConnectError } from './to-connect-error.js';
 
@@ -35,7 +35,7 @@ export function createRoutes(
           signal: context.signal,
         });
         holdAnswerBytes(context.values, answer.length);
-        return fromBinary(method.output, answer);
+        return answer;
       } catch (error) {
         if (error instanceof EngineError) throw toConnectError(error);
         if (error instanceof ConnectError) throw error;
