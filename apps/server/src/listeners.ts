@@ -143,6 +143,8 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
         readMaxBytes: limits.maxMessageBytes,
         acceptCompression: compressions,
         jsonOptions: { ignoreUnknownFields: false },
+        // Each would be an object, held as long as the call: a watch of the health may bring millions.
+        binaryOptions: { readUnknownFields: false },
       }),
   );
   const tls = listenerTls(environment);

@@ -14,6 +14,8 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 async function call(type: string, body: Uint8Array) {
   const seen: { bytes?: Uint8Array; message?: UnaryRequest['message']; unknown?: unknown } = {};
   const router = createConnectRouter({
+    // As the server has it, for everything else.
+    binaryOptions: { readUnknownFields: false },
     interceptors: [
       (next) => (request) => {
         if (!request.stream) seen.message = request.message;

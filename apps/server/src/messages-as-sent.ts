@@ -1,5 +1,5 @@
 import { type DescMethodUnary, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { EmptySchema } from '@bufbuild/protobuf/wkt';
+import { type Empty, EmptySchema } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 
 type Handler = ConnectRouter['handlers'][number];
@@ -16,12 +16,13 @@ export function addMethod(router: ConnectRouter, method: DescMethodUnary, handle
   const ofJson = lastOf(router);
   // A message without fields: all that it is made of are unknown fields, which it keeps as they are, in their order.
   const asSent: DescMethodUnary<typeof EmptySchema, typeof EmptySchema> = { ...method, input: EmptySchema, output: EmptySchema };
-  router.rpc(asSent, async (request, context) => {
+  const handleAsSent = async (request: Empty, context: HandlerContext) => {
     const bytes = toBinary(EmptySchema, request);
     // An object for every field: of a message of millions of fields that is hundreds of megabytes, which the library holds until the answer.
     delete request.$unknown;
     return fromBinary(EmptySchema, await handle(bytes, context));
-  });
+  };
+  router.rpc(asSent, handleAsSent, { binaryOptions: { readUnknownFields: true } });
   const ofBytes = lastOf(router);
   const { service, requestPath, supportedContentType, protocolNames, allowedMethods } = ofJson;
   const properties = { service, method, requestPath, supportedContentType, protocolNames, allowedMethods };

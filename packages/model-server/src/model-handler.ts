@@ -104,7 +104,7 @@ function metadataOf(models: LocalModels, model: LocalModel): MessageInitShape<ty
 
 function decode<Desc extends DescMessage>(schema: Desc, message: Uint8Array): MessageShape<Desc> {
   try {
-    return fromBinary(schema, message);
+    return fromBinary(schema, message, { readUnknownFields: false });
   } catch (cause) {
     throw new GrpcError(INTERNAL, `the request is not a ${schema.typeName}: ${cause instanceof Error ? cause.message : ''}`, cause);
   }
