@@ -245,9 +245,9 @@ export class FeatureBatch {
   }
 
   /**
-   * Finds the answered row of every key. `rowKeys` are start and end of each row's key parts in the message, start −1 for a row whose
-   * key cannot be read. Rows nobody asked for are left out; of two rows for a key the first counts. A store that echoes no keys at all
-   * is believed if it answers as many rows as were asked. Returns whether row i answers key i throughout.
+   * Finds the answered row of every key. `rowKeys` are start and end of each row's key parts in the message. Rows nobody asked for are
+   * left out; of two rows for a key the first counts. A store that echoes no keys at all is believed if it answers as many rows as were
+   * asked. Returns whether row i answers key i throughout.
    */
   matchRows(message: Uint8Array, rowKeys: Int32Array, rows: number): boolean {
     if (this.rowOf.length < this.keyCount) this.rowOf = new Int32Array(Math.max(this.keyCount, this.rowOf.length * 2));
@@ -266,7 +266,6 @@ export class FeatureBatch {
     }
     for (let row = inOrder; row < rows; row++) {
       const start = rowKeys[row * 2] as number;
-      if (start < 0) continue;
       const hash = hashOf(message, start, rowKeys[row * 2 + 1] as number);
       for (let place = this.#byHash.first(hash); place >= 0; place = this.#byHash.next(place, hash)) {
         const key = this.#byHash.value(place) - 1;
@@ -306,7 +305,7 @@ export class FeatureBatch {
       const start = rowKeys[row * 2] as number;
       const from = keyRanges[row * 2] as number;
       const length = (keyRanges[row * 2 + 1] as number) - from;
-      if (start < 0 || (rowKeys[row * 2 + 1] as number) - start !== length) return row;
+      if ((rowKeys[row * 2 + 1] as number) - start !== length) return row;
       let index = 0;
       for (; index + 4 <= length; index += 4) if (answer.getInt32(start + index) !== view.getInt32(from + index)) return row;
       for (; index < length; index++) if (message[start + index] !== bytes[from + index]) return row;
@@ -318,7 +317,7 @@ export class FeatureBatch {
     const start = rowKeys[row * 2] as number;
     const from = this.keyRanges[key * 2] as number;
     const length = (this.keyRanges[key * 2 + 1] as number) - from;
-    if (start < 0 || (rowKeys[row * 2 + 1] as number) - start !== length) return false;
+    if ((rowKeys[row * 2 + 1] as number) - start !== length) return false;
     for (let index = 0; index < length; index++) if (message[start + index] !== this.bytes[from + index]) return false;
     return true;
   }
@@ -342,7 +341,7 @@ function isPartHead(bytes: Uint8Array, at: number, textAt: number, length: numbe
 }
 
 function hasNoKeys(rowKeys: Int32Array, rows: number): boolean {
-  for (let row = 0; row < rows; row++) if (rowKeys[row * 2] === -1 || rowKeys[row * 2] !== rowKeys[row * 2 + 1]) return false;
+  for (let row = 0; row < rows; row++) if (rowKeys[row * 2] !== rowKeys[row * 2 + 1]) return false;
   return true;
 }
 

@@ -164,6 +164,7 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
     const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);
     return ownMs > passedMs * leastOwnShare ? Math.min(ownMs, passedMs) : 0;
   }
+
   /** Whether it had to stand in line, and does not any more. */
   get stoodInLine(): boolean {
     return this.roomAt > 0;
