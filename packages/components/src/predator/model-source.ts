@@ -15,7 +15,7 @@ import type { TensorInput } from '../tensor-input.js';
 import type { OutputReader } from './output-reader.js';
 import type { ModelRoute } from './predator-run.js';
 import { type SharedCallOwner, SharedInferCall, writeSharedBody } from './shared-infer-call.js';
-import { SharedRows, type SharedRowsHolder, type SharedRowsOwner, sharedDeadlinePassed, tellFailure, whatThrew } from './shared-rows.js';
+import { SharedRows, type SharedRowsHolder, type SharedRowsOwner, tellFailure, whatThrew } from './shared-rows.js';
 
 /** How rows are gathered. */
 export interface ModelSourceOptions {
@@ -103,10 +103,6 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
   expired(rows: SharedRows): void {
     const { call } = rows;
     if (call?.expire(rows) === true) this.#cancel(call);
-    if (call !== null || !this.#waiting.includes(rows)) return;
-    this.#waiting = this.#waiting.filter((other) => other !== rows);
-    this.#waitingRows -= rows.chunk.modelRows;
-    tellFailure(rows, sharedDeadlinePassed(), false, 0);
   }
 
   misfit(message: Uint8Array, rowCount: number): CallFailure | null {
@@ -174,7 +170,14 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     const { dimsAt, inputCount } = template.template;
     const dims = template.dims(first.chunk, first.tensors);
     for (let input = 0; input < inputCount; input++) dims[dimsAt[input] as number] = rowCount;
-    const body = writeSharedBody(template.template, dims, members);
+    let body: Uint8Array;
+    try {
+      body = writeSharedBody(template.template, dims, members);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'the rows could not be written';
+      for (const rows of members) tellFailure(rows, createFailure('exception', GrpcCode.INTERNAL, reason), true, 0);
+      return;
+    }
     const call = new SharedInferCall(backend.head(MODEL_INFER_PATH), this.#deps.limits.maxAnswerBytes, this, members, body);
     this.#calls.add(call);
     this.#deps.metrics.externalCalls.add(1);
