@@ -8,7 +8,7 @@ export function guardLogger(logger: EngineLogger): EngineLogger {
       try {
         logger[level](fields, message);
       } catch (error) {
-        const detail = error instanceof Error ? error.message : String(error);
+        const detail = error instanceof Error ? error.message : 'a value that is no error';
         process.emitWarning(`the logger threw: ${detail}`, { code: 'INFERFLOW_ENGINE_LOGGER' });
       }
     };
