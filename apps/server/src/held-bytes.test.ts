@@ -81,6 +81,18 @@ it('counts what compressed requests become', async () => {
   for (let i = 0; i < 5; i++) expect((await post(gzipSync(longRequest(600_000)), { 'content-encoding': 'gzip' })).status).toBe(200);
 });
 
+it('refuses health checks that are much too large, and those alone', async () => {
+  const check = (service: string) =>
+    fetch(`http://127.0.0.1:${stock.port}/grpc.health.v1.Health/Check`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ service }),
+    });
+  const large = await check('x'.repeat(70_000));
+  expect([large.status, ((await large.json()) as { message: string }).message]).toEqual([429, tooMany]);
+  expect((await check('')).status).toBe(200);
+});
+
 it('answers health checks of gRPC when there is no other place left', async () => {
   const health = createClient(Health, createGrpcTransport({ baseUrl: `http://127.0.0.1:${stock.port}` }));
   const begun = Array.from({ length: places }, () => begin('application/json', 20_000, Buffer.alloc(10_000, 0x20)));

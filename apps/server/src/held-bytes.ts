@@ -1,7 +1,7 @@
-import { Code, ConnectError, type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
-import { RetryInfoSchema } from '@inferflow/proto';
+import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
 import { heldBytesRefusal, holdBytes } from '@inferflow/transport';
 import type { NodeServerRequest } from './http-routes.js';
+import { retryLaterError } from './to-connect-error.js';
 
 const holdKey = createContextKey<(byteLength: number) => boolean>(() => true, { description: 'counts what is held for a request' });
 
@@ -14,11 +14,7 @@ export function heldContext(request: NodeServerRequest): ContextValues {
 export function holdRequestBytes(values: ContextValues, byteLength: number, onRefused: () => void): void {
   if (values.get(holdKey)(byteLength)) return;
   onRefused();
-  const { message, retryAfterMs = 0 } = heldBytesRefusal.status;
-  const retryDelay = { seconds: 0n, nanos: retryAfterMs * 1_000_000 };
-  throw new ConnectError(message, Code.ResourceExhausted, { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }, [
-    { desc: RetryInfoSchema, value: { retryDelay } },
-  ]);
+  throw retryLaterError(heldBytesRefusal.status);
 }
 
 /** Counts the bytes of an answer: what has been worked for is sent. */

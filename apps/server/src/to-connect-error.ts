@@ -52,7 +52,7 @@ function statusOf(error: EngineError): GrpcStatus {
   if (error.violations.length > 0) details.push(anyPack(BadRequestSchema, badRequest(error)));
   if (!isWorthRetrying(error))
     return { code, message, details: toBinary(RpcStatusSchema, create(RpcStatusSchema, { code, message, details })) };
-  details.push(anyPack(RetryInfoSchema, retryInfo(error)));
+  details.push(anyPack(RetryInfoSchema, retryInfo(error.retryAfterMs)));
   return {
     code,
     message,
@@ -66,9 +66,14 @@ export function toConnectError(error: EngineError): ConnectError {
   const code = grpcCodeOf(error);
   const details: ConstructorParameters<typeof ConnectError>[3] = [{ desc: ErrorInfoSchema, value: errorInfo(error) }];
   if (error.violations.length > 0) details.push({ desc: BadRequestSchema, value: badRequest(error) });
-  if (isWorthRetrying(error)) details.push({ desc: RetryInfoSchema, value: retryInfo(error) });
-  const metadata = error.retryAfterMs > 0 ? { 'retry-after': String(Math.ceil(error.retryAfterMs / 1000)) } : undefined;
-  return new ConnectError(publicMessage(error), code, metadata, details);
+  if (isWorthRetrying(error)) details.push({ desc: RetryInfoSchema, value: retryInfo(error.retryAfterMs) });
+  return new ConnectError(publicMessage(error), code, error.retryAfterMs > 0 ? retryAfter(error.retryAfterMs) : undefined, details);
+}
+
+/** The generic path's form of a refusal of the listener. */
+export function retryLaterError({ code, message, retryAfterMs = 0 }: GrpcStatus): ConnectError {
+  const details = [{ desc: RetryInfoSchema, value: retryInfo(retryAfterMs) }];
+  return new ConnectError(message, code as Code, retryAfter(retryAfterMs), details);
 }
 
 /** The same request may succeed a little later; one that is too large never will. */
@@ -89,7 +94,12 @@ function badRequest(error: EngineError): BadRequest {
   return create(BadRequestSchema, { fieldViolations: error.violations.map(({ field, description }) => ({ field, description })) });
 }
 
-function retryInfo({ retryAfterMs }: EngineError) {
+/** The header, in whole seconds. */
+function retryAfter(ms: number): { readonly 'retry-after': string } {
+  return { 'retry-after': String(Math.ceil(ms / 1000)) };
+}
+
+function retryInfo(retryAfterMs: number) {
   const ms = Math.ceil(retryAfterMs > 0 ? retryAfterMs : usualRetryMs);
   return create(RetryInfoSchema, { retryDelay: { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 } });
 }

@@ -4,9 +4,9 @@ import { TransportError } from '../errors.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import { type Flushable, turnEnd } from '../http2/turn-end.js';
+import { loopClock } from '../loop-clock.js';
 import { CallQueue } from './call-queue.js';
 import { deliverFailure } from './deliver.js';
-import { loopClock } from './loop-clock.js';
 import { CallState, type UnaryCall, type Upstream } from './unary-call.js';
 
 /** Bounds of an upstream. */
@@ -116,7 +116,7 @@ export class CallLedger implements Flushable {
       const now = performance.now();
       this.#leaveQueue(call);
       this.#lineBytes -= call.heldBytes;
-      call.hasRoomAt(now);
+      call.gotRoom(now);
       this.#giveRoom(call, call.byteLength, now);
       this.#owner.roomFor(call);
     }

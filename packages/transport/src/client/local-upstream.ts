@@ -109,10 +109,10 @@ class HandlerUpstream implements LocalUpstream, LedgerOwner {
   }
 
   start(call: UnaryCall): void {
-    if (this.#ledger.admit(call)) this.roomFor(call);
+    if (this.#ledger.admit(call)) this.roomFor();
   }
 
-  roomFor(_call: UnaryCall): void {
+  roomFor(): void {
     if (this.#hasTurn) return;
     this.#hasTurn = true;
     setImmediate(this.#runTurn);

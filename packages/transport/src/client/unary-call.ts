@@ -11,9 +11,9 @@ import { type DeadlineEntry, deadlines } from '../deadline-queue.js';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
 import type { CallHead } from '../grpc-head.js';
+import { loopClock } from '../loop-clock.js';
 import type { Connection } from './connection.js';
 import { deliverFailure } from './deliver.js';
-import { loopClock } from './loop-clock.js';
 
 /** Writes a message of known length. */
 export interface BodyWriter {
@@ -58,7 +58,7 @@ export const defaultMaxAnswerBytes = 32 * 1024 * 1024;
  */
 export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry {
   readonly head: CallHead;
-  /** On the `performance.now()` clock; `Infinity` means none. Set once; the upstream of a patient call moves it, see {@link UnaryCall.isPatient}. */
+  /** On the `performance.now()` clock; `Infinity` means none. Set by its maker; only the upstream of a patient call moves it, see {@link UnaryCall.isPatient}. */
   deadline: number;
   /** A longer answer is cut off and fails as `malformed` with RESOURCE_EXHAUSTED. */
   readonly maxAnswerBytes: number;
@@ -177,7 +177,7 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   }
 
   /** @internal It does not stand in line any more. */
-  hasRoomAt(now: number): void {
+  gotRoom(now: number): void {
     this.roomAt = now;
     this.deadline += now - this.startedAt;
   }

@@ -24,13 +24,13 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     request.on('error', () => {});
     response.on('error', () => {});
     const isApart = options.apart !== null && request.url?.startsWith(options.apart) === true;
-    const held = isApart ? null : new HeldRequest(request, options, load);
+    const held = new HeldRequest(request, options, load, isApart);
     load.coldInFlight++;
     if (isApart) load.apartInFlight++;
     response.once('close', () => {
       load.coldInFlight--;
       if (isApart) load.apartInFlight--;
-      held?.over();
+      held.over();
     });
     boundAnswer(request, response, options);
     if ('shouldKeepAlive' in response) {

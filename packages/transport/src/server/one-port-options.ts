@@ -68,7 +68,7 @@ export interface OnePortOptions {
   maxInFlight: number;
   /** Other requests in progress, GET and HEAD not counted; more are refused with 429, gRPC ones with RESOURCE_EXHAUSTED. @default maxInFlight */
   maxColdInFlight?: number;
-  /** Where the paths begin that have as many places of their own: health is asked for most when there is no other place left. */
+  /** Where the paths begin that have as many places of their own: health is asked for most when there is no other place left. None may hold more than 64 KiB. */
   apart?: string;
   /** Bytes of requests in progress and of answers not yet taken by their callers, at most half of them not of hot calls ({@link holdBytes}); above it new calls are refused. @default 536870912 (512 MiB) */
   maxHeldBytes?: number;

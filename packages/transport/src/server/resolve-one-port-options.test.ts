@@ -30,6 +30,8 @@ describe('resolveOnePortOptions', () => {
     [undefined, 'options is undefined, expected an object with hot, listener and maxInFlight'],
     [{ ...options, hot: undefined }, 'hot is undefined, expected a list of methods'],
     [{ ...options, listener: {} }, 'listener is an object, expected a function'],
+    [{ ...options, apart: null }, 'apart is null, expected the beginning of a path'],
+    [{ ...options, apart: 5 }, 'apart is 5, expected the beginning of a path'],
     [{ ...options, http2: 'leann' }, 'http2 is "leann", expected "node" or "lean"'],
     [{ ...options, sendTimeoutMs: Number.NaN }, 'sendTimeoutMs is NaN, expected a number, at least 1'],
     [{ ...options, onRefused: true }, 'onRefused is true, expected a function'],

@@ -42,7 +42,7 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
   const { apart, http2, listener } = options;
   problems.expect(typeof listener === 'function', 'listener', listener, 'a function');
   problems.expect(http2 === undefined || http2 === 'node' || http2 === 'lean', 'http2', http2, '"node" or "lean"');
-  problems.expect(apart === undefined || apart.startsWith?.('/'), 'apart', apart, 'the beginning of a path');
+  problems.expect(apart === undefined || (typeof apart === 'string' && apart.startsWith('/')), 'apart', apart, 'the beginning of a path');
   for (const name of ['onRefused', 'onSession', 'onError', 'malformed', 'unauthorized'] as const)
     problems.expectFunction(name, options[name]);
   const atLeast = (name: keyof OnePortOptions, value: number, least: number) => problems.atLeast(name, value, least);

@@ -1,4 +1,4 @@
-import { loopClock } from '../client/loop-clock.js';
+import { loopClock } from '../loop-clock.js';
 import { LoopLoad } from './loop-load.js';
 
 const samplesLastMs = 250;
