@@ -230,7 +230,7 @@ export const envTable = [
     max: 1099511627776,
     section: 'Limits',
     meaning:
-      'Most bytes held for callers: requests in progress and answers that are not taken yet; half of it at most for JSON, Connect, gRPC-Web and compressed requests. Beyond it RESOURCE_EXHAUSTED.',
+      'Most bytes held for callers: requests in progress and answers that are not taken yet; half of it at most for JSON, Connect, gRPC-Web and compressed requests. Beyond it RESOURCE_EXHAUSTED. With `INFERFLOW_FULL_PORT` each port may hold as many.',
   },
   {
     name: 'INFERFLOW_MAX_CONNECTIONS',

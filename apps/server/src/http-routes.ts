@@ -142,7 +142,7 @@ async function answerMetrics(metrics: HttpRoutesOptions['metrics'], response: No
   try {
     first = await parts.next();
   } catch {
-    return answer(response, 503, 'text/plain; charset=utf-8', 'the metrics of all workers could not be put together in time\n');
+    return answer(response, 503, 'text/plain; charset=utf-8', 'the metrics could not be put together in time\n');
   }
   response.writeHead(200, { 'content-type': metrics.contentType });
   // A scraper that goes away ends it, and a failure cuts the answer off: half of the metrics must not pass for all.

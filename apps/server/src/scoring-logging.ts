@@ -14,6 +14,9 @@ import type { Telemetry } from '@inferflow/telemetry';
 import type { Environment } from './env.js';
 import type { ServerLogger } from './logger.js';
 
+/** Where scoring logs are spilled, in the directory of all logs. */
+export const scoringSpillFolder = 'scoring';
+
 /** What scoring logs share with inference logs. */
 export interface ScoringLogParts {
   readonly telemetry: Telemetry;
@@ -92,7 +95,7 @@ async function scoringStreams(environment: Environment, parts: ScoringLogParts):
       spill:
         policy === 'spill' && spillDirectory !== undefined
           ? new SpillDirectory({
-              directory: join(spillDirectory, 'scoring'),
+              directory: join(spillDirectory, scoringSpillFolder),
               maxBytes: environment.number('INFERFLOW_LOG_SPILL_BYTES'),
               onDamaged: (bytes) => logger.error({ bytes }, 'part of the spilled scoring logs could not be read back'),
             })

@@ -1,6 +1,6 @@
 /** Columns as a row-major tensor. Positions are those of `run.rows`, half-open: from … to−1. */
 export interface TensorInput {
-  /** Resolves defaults and texts for the run's rows. Called once before the other methods; answers how many values are defaults. */
+  /** Resolves defaults and texts for the run's rows. Called once before the other methods; answers how many values are defaults. Look at `misfits` afterwards. */
   prepare(): number;
   /** Exact bytes of these rows. */
   byteLength(from: number, to: number): number;

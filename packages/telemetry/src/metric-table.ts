@@ -120,10 +120,14 @@ const shapes = {
     labels: externalLabels,
     statsd: main('inferflow.external.api.request.batch', ...component, ...external),
   }),
-  externalLatency: histogram('inferflow_external_api_latency_seconds', 'Time of calls to feature store, models and compute service.', {
-    labels: externalLabels,
-    statsd: main('inferflow.external.api.request.latency', ...component, ...external),
-  }),
+  externalLatency: histogram(
+    'inferflow_external_api_latency_seconds',
+    'Time of calls to feature store, models and compute service, standing in line included.',
+    {
+      labels: externalLabels,
+      statsd: main('inferflow.external.api.request.latency', ...component, ...external),
+    },
+  ),
   loggingSent: counter('inferflow_logging_kafka_sent_total', 'Inference log messages handed to Kafka.', {
     labels: ['model_id'],
     statsd: main('inferflow.logging.kafka_sent', model),
@@ -291,7 +295,11 @@ const shapes = {
   }),
   upstreamFailures: counter('inferflow_upstream_failure_total', 'Calls that failed, by reason.', { labels: ['ext_service', 'reason'] }),
   upstreamConnections: gauge('inferflow_upstream_connections', 'Open connections to an upstream.', { labels: ['ext_service'] }),
-  upstreamInFlight: gauge('inferflow_upstream_calls_in_flight', 'Calls waiting for an answer.', { labels: ['ext_service'] }),
+  upstreamInFlight: gauge(
+    'inferflow_upstream_calls_in_flight',
+    'Calls made and not ended, those that stand in line for the service included.',
+    { labels: ['ext_service'] },
+  ),
   // Our own: configuration.
   configModels: gauge('inferflow_config_models', 'Models in the current snapshot, by state (live, warming, rejected, stale).', {
     labels: ['state'],

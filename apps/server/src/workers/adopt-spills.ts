@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { adoptSpill } from '@inferflow/logging';
 import type { Environment } from '../env.js';
 import type { ServerLogger } from '../logger.js';
+import { scoringSpillFolder } from '../scoring-logging.js';
 
 /** Where a worker spills: the first, as a single process, in the directory itself. */
 export function spillDirectoryOf(directory: string, worker: number): string {
@@ -18,7 +19,7 @@ export function adoptSpills(environment: Environment, count: number, logger: Ser
     if (!(worker > count)) continue;
     const from = join(directory, name);
     try {
-      const bytes = adoptSpill(join(from, 'scoring'), join(directory, 'scoring')) + adoptSpill(from, directory);
+      const bytes = adoptSpill(join(from, scoringSpillFolder), join(directory, scoringSpillFolder)) + adoptSpill(from, directory);
       if (existsSync(from) && readdirSync(from).length === 0) rmdirSync(from);
       if (bytes > 0) logger.info({ worker, bytes }, 'what a former worker spilled is taken over');
     } catch (error) {

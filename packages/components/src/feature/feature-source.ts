@@ -185,7 +185,7 @@ export class FeatureSource implements Flushable {
       const text = error instanceof Error ? error.message : 'the answer could not be placed';
       failure = createCallFailure('exception', GrpcCode.INTERNAL, text);
     }
-    if (this.#scratch.isLarge) this.#scratch.trim();
+    this.#scratch.trim();
     if (failure === null) this.#tell(batch, now);
     else this.#fail(batch, failure, now);
   }

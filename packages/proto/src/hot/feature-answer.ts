@@ -52,7 +52,7 @@ export class WalkScratch {
   withoutValue = 0;
   /** A head field stood behind a row: the schema must be read from the whole message. */
   hasLateHead = false;
-  /** What is here is memory of the walk in WebAssembly, which keeps it. */
+  /** The last walk was the one in WebAssembly, whose memory this is. After another one it may still be that; to let go of it costs nothing. */
   isBorrowed = false;
   /** Walks first where it can; null = everything is walked here. */
   readonly wasm: WasmWalk | null;
@@ -99,7 +99,7 @@ export class WalkScratch {
   addOdd(row: number, slot: number, start: number, length: number): void {
     const at = this.oddCount * 4;
     if (this.oddCells.length < at + 4) {
-      const next = new Int32Array(Math.max(256, this.oddCells.length * 2));
+      const next = new Int32Array(this.oddCells.length * 2);
       next.set(this.oddCells);
       this.oddCells = next;
     }
