@@ -6,8 +6,8 @@ export interface CallHost {
 }
 
 /**
- * The calls of one component of one request to a service, added up: what the full record of a request says about them. Nothing else
- * depends on it. A call that several requests share counts for each.
+ * The calls of one component of one request to a service, added up: what the full record of a request says about them. A call that several
+ * requests share counts for each.
  */
 export class ServiceCalls {
   count = 0;

@@ -177,8 +177,10 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     const status = failure === null ? OutcomeStatus.ok : isBusy ? OutcomeStatus.abandoned : OutcomeStatus.failed;
     this.outcomes.ended(index, status, 0, now);
     const durationMs = this.outcomes.durationMs(index);
-    const calledFor = this.states[index]?.calledForMs ?? 0;
-    if (calledFor > 0) this.bound.plan.gate.called(index, durationMs, calledFor, now);
+    const state = this.states[index];
+    const calledFor = state?.calledForMs ?? 0;
+    // Calls that were refused came back at once, however slow the service is.
+    if (calledFor > 0 && state?.calls.overloaded === 0) this.bound.plan.gate.called(index, durationMs, calledFor, now);
     this.#observer.componentEnded(this, index, failure, durationMs);
     try {
       this.execution.finish(index, failure === null);
