@@ -34,6 +34,7 @@ export type {
 export { FEATURE_INITIALIZER } from './model-config.js';
 export { type ParseResult, parseModelConfig } from './parse/parse-model-config.js';
 export { parseServiceConfig, type ServiceResult } from './parse/parse-service-config.js';
+export { cachedRowKey } from './plan/cached-row-key.js';
 export type { ChangeSubject, ConfigChange } from './plan/config-change.js';
 export { planChange } from './plan/plan-change.js';
 export { type ComponentCost, type CostDefaults, type RequestCost, requestCost } from './plan/request-cost.js';

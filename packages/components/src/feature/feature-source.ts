@@ -1,4 +1,4 @@
-import type { FeatureComponentConfig } from '@inferflow/config';
+import { cachedRowKey, type FeatureComponentConfig } from '@inferflow/config';
 import type { BlockShape, IdentityTable } from '@inferflow/matrix';
 import { encodeFeatureQueryHead, RETRIEVE_FEATURES_PATH, WalkScratch, WasmWalk } from '@inferflow/proto/hot';
 import { type CallFailure, createFailure as createCallFailure, deliveredAt, type Flushable, GrpcCode, turnEnd } from '@inferflow/transport';
@@ -104,10 +104,8 @@ export class FeatureSource implements Flushable {
 
   /** What a cached row depends on besides its key. Where its cells stand is not part of it: the row tells. */
   #cacheText(): string {
-    const { deps, config } = this;
-    const types = config.columns.map(({ dataType }) => dataType).join();
-    const query = Buffer.from(this.queryHead).toString('base64');
-    return [deps.modelConfigId, deps.features.cacheVersion || 1, deps.componentName, query, types].join('\0');
+    const { modelConfigId, componentName, features } = this.deps;
+    return [modelConfigId, componentName, cachedRowKey(this.config, features.cacheVersion)].join('\0');
   }
 
   /** Lets a lookup wait for a key that is under way; false when it is not. */

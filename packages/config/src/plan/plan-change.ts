@@ -2,6 +2,7 @@ import { dataTypeInfo } from '@inferflow/matrix';
 import { type ColumnFacts, columnTable } from '../lint/column-table.js';
 import type { ComponentConfig, FeatureComponentConfig, ModelConfig, PredatorComponentConfig } from '../model-config.js';
 import { fieldName } from '../schema/fields.js';
+import { cachedRowKey } from './cached-row-key.js';
 import { type ConfigChange, mapChanges } from './config-change.js';
 
 /**
@@ -154,11 +155,9 @@ function effectiveVersion({ cache }: ModelConfig): number {
   return cache.version === 0 ? 1 : cache.version;
 }
 
-/** What a cached row depends on besides the entity's key: with another query, type or version the cache starts cold, else it stays warm. */
-function cacheKey({ keys, entityLabel, groups, columns }: FeatureComponentConfig, config: ModelConfig): string {
-  const asked = groups.filter(({ features }) => features.length > 0).map(({ label, features }) => [label, features]);
-  const schema = keys.map((key) => key.schema);
-  return JSON.stringify([effectiveVersion(config), entityLabel, schema, asked, columns.map(({ dataType }) => dataType)]);
+/** As long as it is the same, the cache stays warm. */
+function cacheKey(component: FeatureComponentConfig, config: ModelConfig): string {
+  return cachedRowKey(component, effectiveVersion(config));
 }
 
 function cacheChanges(before: ModelConfig, after: ModelConfig): readonly ConfigChange[] {
