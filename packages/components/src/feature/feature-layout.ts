@@ -39,10 +39,8 @@ export class FeatureLayout {
   readonly variableSlots: readonly number[];
   /** Slot of the composite key's text; −1 without. */
   readonly compositeSlot: number;
-  /** Where its rows are cached; null = nowhere. */
-  readonly cached: CacheSource | null;
-  /** The form of the rows that it caches. */
-  readonly form: RowForm | null;
+  /** Where its rows are cached, and in which form it does it; null = nowhere. */
+  readonly cached: { readonly source: CacheSource; readonly form: RowForm } | null;
   readonly #asked: readonly AskedFeature[];
   /** Column of the component → slot. */
   readonly slotOf: Int32Array;
@@ -59,7 +57,7 @@ export class FeatureLayout {
     slotOf: Int32Array,
     config: FeatureComponentConfig,
     asked: readonly AskedFeature[],
-    cached: CacheSource | null,
+    source: CacheSource | null,
     general: FeatureLayout | null = null,
   ) {
     this.shape = shape;
@@ -68,8 +66,8 @@ export class FeatureLayout {
     this.slotOf = slotOf;
     this.compositeSlot = config.compositeId ? (slotOf[config.columns.length] as number) : -1;
     this.variableSlots = shape.slots.flatMap((slot, index) => (slot.isVariable && index !== this.compositeSlot ? [index] : []));
-    this.cached = cached;
-    this.form = cached?.forms.of(shape.stride, shape.slots.length, cellsOf(shape, slotOf, config.columns.length)) ?? null;
+    const cells = cellsOf(shape, slotOf, config.columns.length);
+    this.cached = source === null ? null : { source, form: source.forms.of(shape.stride, shape.slots.length, cells) };
     this.hasVectors = this.variableSlots.some(
       (slot) => dataTypeInfo((shape.slots[slot] as BlockShape['slots'][number]).type).elementBytes > 0,
     );
@@ -127,7 +125,7 @@ export class FeatureLayout {
 
   /** The shape with those vectors in the row that were when another plan cached rows; the general shape itself where there are none. */
   shapeInCache(): BlockShape {
-    const cells = this.cached?.forms.learned?.cells;
+    const cells = this.cached?.source.forms.learned?.cells;
     if (cells === undefined) return this.shape;
     return inlineVectors(this.shape, (slot) => Math.max(0, cells[this.slotOf.indexOf(slot) * 3 + 2] as number));
   }

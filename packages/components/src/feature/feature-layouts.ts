@@ -49,7 +49,7 @@ export class FeatureLayouts {
     if (this.#learned !== layout) return;
     this.#learned = null;
     this.learnedShape = undefined;
-    if (layout.cached !== null) layout.cached.forms.learned = null;
+    if (layout.cached !== null) layout.cached.source.forms.learned = null;
   }
 
   #believe(general: FeatureLayout, shape: BlockShape): void {
@@ -57,6 +57,6 @@ export class FeatureLayouts {
     const learned = this.#create(shape, general.slotOf, general);
     this.#learned = learned;
     this.learnedShape = Object.freeze({ shape });
-    if (learned.cached !== null) learned.cached.forms.learned = learned.form;
+    if (learned.cached !== null) learned.cached.source.forms.learned = learned.cached.form;
   }
 }

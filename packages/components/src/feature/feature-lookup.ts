@@ -357,7 +357,7 @@ export class FeatureLookup implements DeadlineEntry {
       const start = table.partStart(unique, part);
       at = putKeyPart(keyScratch, at, table.partSource(part), start, start + table.partLength(unique, part));
     }
-    const found = cache.find(layout.cached, table.hashes[unique] as number, keyScratch, 0, length);
+    const found = cache.find(layout.cached.source, table.hashes[unique] as number, keyScratch, 0, length);
     if (found === CacheFind.miss || (found === CacheFind.stale && wanted === CacheFind.fresh)) return false;
     const status = found === CacheFind.fresh ? CellStatus.cached : CellStatus.stale;
     const placed = placeCached(this.block, unique, layout, cache.foundBytes, cache.foundAt, status);

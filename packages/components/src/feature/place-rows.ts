@@ -98,10 +98,11 @@ export function cacheRow(
   }
   const rowAt = headBytes;
   const heapAt = rowAt + stride + slotCount;
-  if (layout.cached === null || layout.form === null || !cache.put(layout.cached, hash, key, keyStart, keyEnd, heapAt + heap)) return;
+  const { cached } = layout;
+  if (cached === null || !cache.put(cached.source, hash, key, keyStart, keyEnd, heapAt + heap)) return;
   const target = cache.putBytes;
   const at = cache.putAt;
-  putWord(target, at, layout.form.number);
+  putWord(target, at, cached.form.number);
   putWord(target, at + 4, without);
   copyRow(scratch.rows, row, target, at + rowAt, stride);
   copyRow(scratch.status, plane, target, at + rowAt + stride, slotCount);
@@ -127,7 +128,7 @@ export function placeCached(
   status: CellStatus,
 ): CachedResult {
   const number = getWord(source, at);
-  if (number !== layout.form?.number) return placeOtherForm(block, toRow, layout, source, at, status);
+  if (number !== layout.cached?.form.number) return placeOtherForm(block, toRow, layout, source, at, status);
   const { stride, slots, offsets } = layout.shape;
   const without = getWord(source, at + 4);
   const rowAt = at + headBytes;
@@ -158,14 +159,15 @@ function placeOtherForm(
   at: number,
   status: CellStatus,
 ): CachedResult {
-  const form = layout.cached?.forms.get(getWord(source, at));
-  if (form === undefined || layout.form === null) return CachedResult.unknownForm;
+  const own = layout.cached;
+  const form = own?.source.forms.get(getWord(source, at));
+  if (own === null || form === undefined) return CachedResult.unknownForm;
   const rowAt = at + headBytes;
   const plane = rowAt + form.stride;
   const heapAt = plane + form.slotCount;
   block.markRows(toRow, toRow + 1, CellStatus.missing);
   for (let index = 0; index < form.cells.length; index += 3) {
-    const slot = layout.form.cells[index] as number;
+    const slot = own.form.cells[index] as number;
     const cellStatus = source[plane + (form.cells[index] as number)] as CellStatus;
     const cell = rowAt + (form.cells[index + 1] as number);
     const width = form.cells[index + 2] as number;
