@@ -209,7 +209,7 @@ class BoundTelemetry implements Telemetry {
     family: MetricFamily<Child>,
   ): void {
     const metric = new PrometheusMetric(definition, () => samples(family));
-    // The registry asks a metric for nothing but its name and `get()`; prom-client's type names its own four classes.
+    // Of what is registered the registry itself wants the name alone: samples are asked for in portions. Its type names its own four classes.
     this.#registry.registerMetric(metric as unknown as PromClientMetric);
   }
 

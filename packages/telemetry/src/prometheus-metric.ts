@@ -31,8 +31,8 @@ export class PrometheusMetric {
     this.#samples = samples;
   }
 
-  /** The same as `get` in portions, each a metric of its own to the registry; one at least. Samples are made as they are asked for. */
-  *portions(most: number): IterableIterator<{ get(): ReturnType<PrometheusMetric['get']> }> {
+  /** Its samples in portions, each a metric of its own to the registry; one at least. Samples are made as they are asked for. */
+  *portions(most: number): IterableIterator<{ get(): Promise<object> }> {
     let values: Sample[] = [];
     let isAsked = false;
     for (const sample of this.#samples()) {
@@ -43,10 +43,6 @@ export class PrometheusMetric {
       values = [];
     }
     if (values.length > 0 || !isAsked) yield this.#portion(values);
-  }
-
-  get() {
-    return this.#portion([...this.#samples()]).get();
   }
 
   #portion(values: Sample[]) {

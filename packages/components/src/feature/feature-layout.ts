@@ -20,8 +20,8 @@ const statuses = { present: CellStatus.fresh, missing: CellStatus.missing, faile
 const maxRowFactor = 4;
 const minRowLimit = 1024;
 
-// Most bytes of a row for vectors; others stay in the heap: rows without a value take as much memory as those with one. Plans that are
-// explained name it.
+// Most bytes of a row for vectors; others stay in the heap: rows without a value take as much memory as those with one.
+// `inferflow explain-plan` tells users this number (explain-plan-command.ts of the CLI).
 const maxInlineBytes = 1 << 14;
 
 /**

@@ -190,7 +190,7 @@ export class OutputReader {
     this.#bytes = noBytes;
   }
 
-  /** An unusually large answer must not be held until the next one, which may never come: readers are kept with the runs they serve. */
+  /** As `close`, and gives up what an unusually large answer needed. */
   #letGo(): void {
     this.#bytes = noBytes;
     scratch.trim();

@@ -14,7 +14,7 @@ export interface ExplainedEdge {
   readonly why: string;
   /**
    * How it is done until an answer has told how long vectors are, and for good where their lengths differ or those of a row are more than
-   * 16 KiB; '' when there are none, or it makes no difference.
+   * a row may hold; '' when there are none, or it makes no difference.
    */
   readonly atFirst: string;
   readonly columns: readonly string[];
