@@ -1,5 +1,4 @@
 import http2 from 'node:http2';
-import { gzipSync } from 'node:zlib';
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   InferflowRequestProtoSchema,
@@ -9,6 +8,7 @@ import {
   SlateWiseRequestSchema,
 } from '@inferflow/proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callRaw, framed, framedAs } from './testing/raw-grpc.js';
 import { type StockServer, startStockServer } from './testing/stock-server.js';
 import { cyclicModel, sumModel, sumRequest } from './testing/sum-model.js';
 
@@ -58,28 +58,12 @@ interface Sent {
 /** gRPC over HTTP/2. */
 async function send({ port }: StockServer, path: string, { body, headers = {} }: Sent): Promise<Refusal & { status: number }> {
   const session = http2.connect(`http://127.0.0.1:${port}`);
+  // Told by the stream that breaks with it.
+  session.on('error', () => {});
   try {
-    return await new Promise((resolve, reject) => {
-      session.on('error', reject);
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': path,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        ...requestId,
-        ...headers,
-      });
-      let head: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader = {};
-      stream.on('response', (said) => (head = said));
-      stream.on('trailers', (trailers) => (head = { ...head, ...trailers }));
-      stream.on('error', reject).on('data', () => {});
-      stream.on('close', () => {
-        const message = decodeURIComponent(String(head['grpc-message'] ?? ''));
-        const refusal = refusalOf(Number(head['grpc-status']), message, head['grpc-status-details-bin'] as string | undefined);
-        resolve({ ...refusal, status: head[':status'] ?? 0 });
-      });
-      stream.end(body);
-    });
+    const { head, grpcMessage } = await callRaw(session, path, body, headers);
+    const refusal = refusalOf(Number(head['grpc-status']), grpcMessage, head['grpc-status-details-bin'] as string | undefined);
+    return { ...refusal, status: head[':status'] ?? 0 };
   } finally {
     session.destroy();
   }
@@ -95,15 +79,6 @@ async function grpc(server: StockServer, path: string, message: Uint8Array, isCo
   });
   expect(status).toBe(200);
   return refusal;
-}
-
-function framed(message: Uint8Array, isCompressed: boolean): Buffer {
-  const body = isCompressed ? gzipSync(message) : message;
-  const frame = Buffer.alloc(5 + body.length);
-  frame[0] = isCompressed ? 1 : 0;
-  frame.writeUInt32BE(body.length, 1);
-  frame.set(body, 5);
-  return frame;
 }
 
 async function web({ port }: StockServer, path: string, body: Buffer, headers: Readonly<Record<string, string>> = {}): Promise<Refusal> {
@@ -324,12 +299,6 @@ const compressedBodies: typeof bodies = [
   ['a message that is above the limit when decompressed', 8, false, framed(Buffer.alloc(100_000), true)],
 ];
 const unannounced: typeof bodies = [['a compressed frame, and nobody says how', 13, false, squeezed]];
-
-function framedAs(flag: number, body: Uint8Array): Buffer {
-  const frame = framed(body, false);
-  frame[0] = flag;
-  return frame;
-}
 
 describe('a body that is not one message is told the same on the fast paths and on the slow ones:', () => {
   const told = async (path: string, body: Buffer, ways: readonly ('fast' | 'gzip')[]) => {

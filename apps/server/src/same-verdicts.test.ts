@@ -1,5 +1,4 @@
 import http2 from 'node:http2';
-import { gzipSync } from 'node:zlib';
 import { create, type DescMessage, type DescMethod, fromBinary, type MessageInitShape, toBinary, toJsonString } from '@bufbuild/protobuf';
 import {
   Inferflow,
@@ -11,6 +10,7 @@ import {
 } from '@inferflow/proto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { callRaw, framed } from './testing/raw-grpc.js';
 import { type StockServer, startStockServer } from './testing/stock-server.js';
 import { sumModel, sumRequest } from './testing/sum-model.js';
 
@@ -74,37 +74,19 @@ interface Told {
 }
 
 /** What the caller is told, times aside. Compressed requests leave the fast path. */
-function told(method: DescMethod, message: Uint8Array, isCompressed: boolean): Promise<Told> {
-  const body = isCompressed ? gzipSync(message, { level: 1 }) : message;
-  const frame = Buffer.concat([Buffer.alloc(5), body]);
-  frame[0] = isCompressed ? 1 : 0;
-  frame.writeUInt32BE(body.length, 1);
-  return new Promise((resolve, reject) => {
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': `/${method.parent.typeName}/${method.name}`,
-      'content-type': 'application/grpc',
-      'x-request-id': 'same',
-      'grpc-accept-encoding': 'identity',
-      ...(isCompressed && { 'grpc-encoding': 'gzip' }),
-    });
-    const chunks: Buffer[] = [];
-    let head: http2.IncomingHttpHeaders = {};
-    stream.on('response', (said) => (head = said));
-    stream.on('trailers', (trailers) => (head = { ...head, ...trailers }));
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.on('error', reject);
-    stream.on('close', () => {
-      const { 'grpc-status': status, 'grpc-message': text, 'grpc-status-details-bin': bytes } = head;
-      resolve({
-        status,
-        text: decodeURIComponent(String(text ?? '')),
-        details: Buffer.from(String(bytes ?? ''), 'base64').toString('hex'),
-        answer: answerOf(method, Buffer.concat(chunks)),
-      });
-    });
-    stream.end(frame);
-  });
+async function told(method: DescMethod, message: Uint8Array, isCompressed: boolean): Promise<Told> {
+  const { head, grpcMessage, body } = await callRaw(
+    session,
+    `/${method.parent.typeName}/${method.name}`,
+    framed(message, isCompressed),
+    isCompressed ? { 'grpc-encoding': 'gzip' } : {},
+  );
+  return {
+    status: head['grpc-status'],
+    text: grpcMessage,
+    details: Buffer.from(String(head['grpc-status-details-bin'] ?? ''), 'base64').toString('hex'),
+    answer: answerOf(method, body),
+  };
 }
 
 function answerOf({ output }: DescMethod, body: Buffer): string | null {
