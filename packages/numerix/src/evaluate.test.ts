@@ -126,7 +126,20 @@ describe('evaluate', () => {
           expect(actual, text).toEqual(expected);
         },
       ),
-      { numRuns: 1500 },
+      {
+        numRuns: 1500,
+        examples: [
+          [
+            ['norm_min_max', 'a'],
+            [
+              [0, 0],
+              [-0, 0],
+              [Infinity, 0],
+            ],
+            'fp32',
+          ],
+        ],
+      },
     );
     expect(computed).toBeGreaterThan(300);
   });
@@ -206,7 +219,9 @@ function wholeVector(token: string, values: number[], round: (value: number) => 
   }
   const ordinary = values.filter((value) => !Number.isNaN(value));
   if (token === 'norm_min_max') {
-    const [low, high] = [Math.min(...ordinary), Math.max(...ordinary)];
+    // Of two zeros the first counts: the language leaves open which is the smaller, and `Math.min` says −0.
+    const low = ordinary.toSorted((left, right) => left - right)[0] ?? Infinity;
+    const high = Math.max(...ordinary);
     const range = round(high - low);
     return values.map((value) => (range === 0 ? 1 : round(round(value - low) / range)));
   }
