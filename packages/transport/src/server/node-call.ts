@@ -38,7 +38,7 @@ interface CallStream extends ServerHttp2Stream {
  *
  * The reset waits for the end of the turn: Node 20 sends one with any code but CANCEL at once, also from within the parser's callbacks, and
  * nghttp2 then frees the stream it is about to go on with. Seen as a heap corruption under load; so nothing here resets with other codes, or
- * destroys a session, from inside an HTTP/2 event.
+ * destroys a session, from inside an HTTP/2 event. With Node 22.23 and 26.10 such a reset overtakes the status, and the caller never sees it.
  */
 export function refuseStream(stream: ServerHttp2Stream, status: GrpcStatus): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;
