@@ -117,6 +117,25 @@ overBoth('requests that are no hot calls', (isLean) => {
     expect(refusals).toEqual([]);
   });
 
+  it('of HTTP/1.1, sent without waiting for answers: those behind the first end with the connection, too', async () => {
+    let asked = 0;
+    const listener: OnePortListener = (request) => {
+      asked++;
+      holdBytes(request, 10);
+    };
+    const port = await serve({ maxColdInFlight: 10, apart: '/health', listener });
+    for (const round of [1, 2]) {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx'.repeat(30));
+      socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(5));
+      await until(() => asked === round * 15 && load().coldInFlight === 35, 'all requests');
+      expect([load().heldBytes, load().apartInFlight, refusals.length]).toEqual([150, 5, round * 20]);
+      socket.destroy();
+      await until(() => load().coldInFlight === 0, 'nothing in flight');
+      expect([load().heldBytes, load().coldHeldBytes, load().apartInFlight]).toEqual([0, 0, 0]);
+    }
+  });
+
   it('of HTTP/1.1: a quiet connection is kept between them', async () => {
     const port = await serve({ sendTimeoutMs: 50 });
     const socket = net.connect(port, '127.0.0.1');

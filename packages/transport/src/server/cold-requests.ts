@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import { grpcType } from '../is-grpc-content-type.js';
 import { busyRetryMs } from './admission.js';
 import { HeldRequest } from './held-request.js';
@@ -27,7 +28,7 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     const held = new HeldRequest(request, options, load, isApart);
     load.coldInFlight++;
     if (isApart) load.apartInFlight++;
-    response.once('close', () => {
+    whenOver(request, response, () => {
       load.coldInFlight--;
       if (isApart) load.apartInFlight--;
       held.over();
@@ -47,6 +48,36 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
       request.resume();
     }
   };
+}
+
+/** What ends with a connection of HTTP/1.1. */
+const endingWith = new WeakMap<Socket, Set<() => void>>();
+
+/**
+ * Calls `end` once, when the answer has left or never will. Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node
+ * gives the connection to the first: the others are told nothing when it closes.
+ */
+function whenOver(request: IncomingMessage | Http2ServerRequest, response: Response, end: () => void): void {
+  if ('stream' in request) {
+    response.once('close', end);
+    return;
+  }
+  const { socket } = request;
+  let open = endingWith.get(socket);
+  if (open === undefined) {
+    const all = new Set<() => void>();
+    open = all;
+    endingWith.set(socket, all);
+    socket.once('close', () => {
+      for (const over of all) over();
+    });
+  }
+  const requests = open;
+  const over = () => {
+    if (requests.delete(over)) end();
+  };
+  requests.add(over);
+  response.once('close', over);
 }
 
 /**
