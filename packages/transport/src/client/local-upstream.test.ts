@@ -78,6 +78,22 @@ describe('createLocalUpstream', () => {
     expect((await answered).text).toBe('kept');
   });
 
+  it.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['string', 'text'],
+    ['object', [1, 2]],
+  ])('fails the call of a handler that answers with %s, at once or later', async (kind, answer) => {
+    for (const handler of [() => answer, async () => answer]) {
+      const upstream = createLocalUpstream('service', handler as () => never);
+      expect((await run(upstream, new ProbeCall(Buffer.alloc(100_000)))).failure).toMatchObject({
+        reason: 'exception',
+        message: `service answered with ${kind} instead of a Uint8Array`,
+      });
+      expect(upstream).toMatchObject({ inFlight: 0, running: 0 });
+    }
+  });
+
   it('reports what a handler throws as an exception', async () => {
     const upstream = createLocalUpstream('service', (_path, message) => {
       if (message.length === 0) throw 'text';

@@ -163,8 +163,9 @@ class HandlerUpstream implements LocalUpstream, LedgerOwner {
       return;
     }
     if (answer instanceof Uint8Array) this.#answered(attempt, answer);
+    // A handler without types may return anything.
     else
-      answer.then(
+      Promise.resolve(answer).then(
         (bytes) => this.#answered(attempt, bytes),
         (error: unknown) => this.#threw(attempt, error),
       );
@@ -191,8 +192,12 @@ class HandlerUpstream implements LocalUpstream, LedgerOwner {
     attempt.buffer = null;
   }
 
-  #answered(attempt: LocalAttempt, bytes: Uint8Array): void {
-    this.#deliver(attempt, bytes);
+  #answered(attempt: LocalAttempt, bytes: unknown): void {
+    if (bytes instanceof Uint8Array) this.#deliver(attempt, bytes);
+    else {
+      const kind = bytes === null ? 'null' : typeof bytes;
+      this.#fail(attempt, createFailure('exception', GrpcCode.UNKNOWN, `${this.name} answered with ${kind} instead of a Uint8Array`));
+    }
     this.#settled(attempt);
   }
 
@@ -210,8 +215,11 @@ class HandlerUpstream implements LocalUpstream, LedgerOwner {
 
   #threw(attempt: LocalAttempt, error: unknown): void {
     this.#settled(attempt);
-    const call = attempt.call;
-    if (call !== null && call.callState === CallState.OPEN) this.#ledger.fail(call, this.#failureOf(error));
+    this.#fail(attempt, this.#failureOf(error));
+  }
+
+  #fail({ call }: LocalAttempt, failure: CallFailure): void {
+    if (call !== null && call.callState === CallState.OPEN) this.#ledger.fail(call, failure);
   }
 
   #failureOf(error: unknown): CallFailure {
