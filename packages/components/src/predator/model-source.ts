@@ -47,6 +47,8 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
   #waiting: SharedRows[] = [];
   #waitingRows = 0;
   readonly #calls = new Set<SharedInferCall>();
+  /** A run has left since it was last looked for those who have. */
+  #hasLeavers = false;
 
   constructor(deps: ComponentDeps, route: ModelRoute, { batchSize, waitMs, reader }: ModelSourceOptions) {
     this.#deps = deps;
@@ -71,6 +73,7 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
 
   /** A run's request is over. The last one to leave ends the call. */
   leave(owner: SharedRowsOwner): void {
+    this.#hasLeavers = true;
     this.#waiting = this.#waiting.filter((rows) => {
       if (rows.owner !== owner) return true;
       rows.close();
@@ -92,7 +95,15 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     let rowsLeft = this.#waitingRows;
     this.#waiting = [];
     this.#waitingRows = 0;
+    this.#hasLeavers = false;
     while (queue.length > 0) {
+      if (this.#hasLeavers) {
+        // Who could not make its own call has ended in here.
+        queue = queue.filter((rows) => rows.isAwaited);
+        rowsLeft = queue.reduce((count, { chunk }) => count + chunk.modelRows, 0);
+        this.#hasLeavers = false;
+        continue;
+      }
       const group = this.#takeGroup(queue, rowsLeft);
       queue = group.rest;
       rowsLeft -= group.rowCount;
@@ -187,6 +198,7 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
 
   /** What one throws must not keep the rows of others from being sent. */
   #sendAlone(rows: SharedRows): void {
+    if (!rows.isAwaited) return;
     try {
       rows.owner.sharedAlone(rows);
     } catch (error) {

@@ -57,6 +57,7 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   #next: Chunk | null = null;
   /** Chunks that wait in common calls. */
   #shared = 0;
+  #sharedTurn = 0;
   #succeeded = 0;
   #firstFailure: Failure | null = null;
 
@@ -105,6 +106,10 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     if (upstream !== undefined) this.#calls.cancelAll(upstream);
     if (this.#shared > 0) this.#route?.source?.leave(this);
     this.#close();
+  }
+
+  get sharedTurn(): number {
+    return this.#sharedTurn;
   }
 
   answered(call: InferCall, message: Uint8Array): void {
@@ -264,6 +269,7 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#route = null;
     this.#next = null;
     this.#shared = 0;
+    this.#sharedTurn++;
   }
 
   get #service(): string {

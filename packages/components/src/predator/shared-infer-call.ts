@@ -61,8 +61,9 @@ export class SharedInferCall extends UnaryCall {
     const durationMs = performance.now() - this.startedAt;
     for (let index = 0; index < this.#members.length; index++) {
       const rows = this.#take(index);
+      if (rows?.isAwaited !== true) continue;
       try {
-        rows?.owner.sharedAnswer(rows, message, this.#firstRows[index] as number, durationMs);
+        rows.owner.sharedAnswer(rows, message, this.#firstRows[index] as number, durationMs);
       } catch (error) {
         // What one member throws must not keep the others from being told.
         warnOfThrow(whatThrew, error);

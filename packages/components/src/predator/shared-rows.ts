@@ -9,6 +9,8 @@ export const whatThrew: string = `a request that was told of a call to ${MODEL_I
 
 /** A run that shares calls. Of all rows it gave it is told exactly once, unless it left. */
 export interface SharedRowsOwner {
+  /** Another number for each of its requests: of rows of an earlier one it is not told. */
+  readonly sharedTurn: number;
   /** Nobody else is in the call: make it yourself. */
   sharedAlone(rows: SharedRows): void;
   /** Rows are told of in one part more. */
@@ -34,6 +36,7 @@ export class SharedRows implements DeadlineEntry {
   readonly tensors: readonly TensorInput[];
   /** null while they wait for one. */
   call: SharedInferCall | null = null;
+  readonly #turn: number;
   readonly #holder: SharedRowsHolder;
   #isExcused = false;
 
@@ -42,7 +45,13 @@ export class SharedRows implements DeadlineEntry {
     this.chunk = chunk;
     this.deadline = deadline;
     this.tensors = tensors;
+    this.#turn = owner.sharedTurn;
     this.#holder = holder;
+  }
+
+  /** False once their run has left. */
+  get isAwaited(): boolean {
+    return this.owner.sharedTurn === this.#turn;
   }
 
   /** The first `count` rows, and the rest. */
@@ -89,6 +98,7 @@ export class SharedRows implements DeadlineEntry {
 
 /** Tells who gave the rows. What that throws becomes a process warning: others wait to be told, and nobody above could take it. */
 export function tellFailure(rows: SharedRows, failure: CallFailure, mayRetry: boolean, durationMs: number): void {
+  if (!rows.isAwaited) return;
   try {
     rows.owner.sharedFailure(rows, failure, mayRetry, durationMs);
   } catch (error) {
