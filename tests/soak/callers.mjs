@@ -336,20 +336,22 @@ async function slowReaders(setting) {
 async function idleConnections(setting, count) {
   const { run, server } = setting;
   await under(setting, `${count} idle connections`, 900, async () => {
+    // With Node 20 connections that broke HTTP/2 in ways that Node is not told of stay until they are idle for long, although their callers have gone.
+    const open = async () => (await server.metrics()).sum('inferflow_connections', { protocol: 'h2' });
+    const before = await open();
     const begun = performance.now();
     const sockets = await openSockets(server.port, count);
     for (const socket of sockets) socket.write(Buffer.concat([PREFACE, EMPTY_SETTINGS]));
     const opened = performance.now() - begun;
     await sleep(2000);
-    const open = sockets.filter((socket) => !socket.isClosed).length;
-    const metrics = await server.metrics();
+    const held = sockets.filter((socket) => !socket.isClosed).length;
     run.check(
       `${count} idle connections are held`,
-      open === count,
-      `${open} open in ${opened.toFixed(0)} ms, gauge ${metrics.sum('inferflow_connections', { protocol: 'h2' })}, RSS ${mib(server.rss)}`,
+      held === count,
+      `${held} open in ${opened.toFixed(0)} ms, gauge ${await open()}, RSS ${mib(server.rss)}`,
     );
     for (const socket of sockets) socket.destroy();
-    const isGone = await until(async () => (await server.metrics()).sum('inferflow_connections', { protocol: 'h2' }) < 50, 10_000, 100);
+    const isGone = await until(async () => (await open()) < before + 50, 10_000, 100);
     run.check('… and forgotten when they go', isGone, `RSS ${mib(server.rss)}`);
   });
 }
