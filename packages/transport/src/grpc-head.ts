@@ -23,7 +23,17 @@ export interface CallHeadOptions {
 
 const namePattern = /^[0-9a-z_.-]+$/;
 const valuePattern = /^[\x20-\x7e]*$/;
-const reserved = new Set(['te', 'content-type', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection', 'host']);
+const reserved = new Set([
+  'te',
+  'content-type',
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-connection',
+  'host',
+  'content-length',
+]);
 
 /** Makes the frozen header block of a method. Throws `INFERFLOW_TRANSPORT_METADATA_INVALID`, which names the header and never its value. */
 export function createCallHead(options: CallHeadOptions): CallHead {
@@ -42,22 +52,23 @@ export function createCallHead(options: CallHeadOptions): CallHead {
   };
   if (options.acceptGzip === true) headers['grpc-accept-encoding'] = 'gzip';
   for (const [name, value] of options.metadata ?? []) {
-    if (!namePattern.test(name) || reserved.has(name) || name.startsWith('grpc-'))
-      throw new TransportError(
-        'INFERFLOW_TRANSPORT_METADATA_INVALID',
-        `metadata name "${name}" of ${path} cannot be sent: names are lower-case letters, digits, "-", "_" and ".", and not reserved by HTTP/2 or gRPC`,
-      );
-    if (!valuePattern.test(value))
-      throw new TransportError(
-        'INFERFLOW_TRANSPORT_METADATA_INVALID',
-        `value of metadata "${name}" of ${path} is not printable ASCII; use a name that ends in -bin, with base64`,
-      );
+    const problem = metadataProblem(name, value, ` of ${path}`);
+    if (problem !== null) throw new TransportError('INFERFLOW_TRANSPORT_METADATA_INVALID', problem);
     // Blanks at the ends are no part of a value, and peers drop fields that have them.
     const trimmed = value.trim();
     const known = headers[name];
     headers[name] = known === undefined ? trimmed : `${known},${trimmed}`;
   }
   return Object.freeze({ path, headers: Object.freeze(headers) });
+}
+
+/** Why a header cannot be sent, without its value; `null` when it can. `of` follows its name. */
+export function metadataProblem(name: string, value: string, of = ''): string | null {
+  if (!namePattern.test(name) || reserved.has(name) || name.startsWith('grpc-'))
+    return `metadata name "${name}"${of} cannot be sent: names are lower-case letters, digits, "-", "_" and ".", and not reserved by HTTP/2 or gRPC`;
+  return valuePattern.test(value)
+    ? null
+    : `value of metadata "${name}"${of} is not printable ASCII; use a name that ends in -bin, with base64`;
 }
 
 /** Milliseconds to a `grpc-timeout` value, rounded down so the peer never waits longer than the caller. At least 1 µs. */

@@ -151,7 +151,13 @@ describe('createConnectTransport: options', () => {
     [{ authority: '' }, 'authority is "", expected host or host:port, as the service sees it'],
     [{ authority: 'two words' }, 'authority is "two words", expected host or host:port, as the service sees it'],
     [{ authority, metadata: { 'x-caller': 'me' } }, 'metadata is an object, expected a list of [name, value], both texts'],
-    [{ authority, metadata: [['x-caller']] }, 'metadata is a list, expected a list of [name, value], both texts'],
+    [{ authority, metadata: [['x-caller']] }, 'metadata[0] is a list, expected [name, value], both texts'],
+    [
+      { authority, metadata: [['x-caller', 'me'], ['grpc-x', '1'], ['x-name', 'é'], 5] },
+      'metadata name "grpc-x" cannot be sent: names are lower-case letters, digits, "-", "_" and ".", and not reserved by HTTP/2 or gRPC; ' +
+        'value of metadata "x-name" is not printable ASCII; use a name that ends in -bin, with base64; ' +
+        'metadata[3] is 5, expected [name, value], both texts',
+    ],
     [{ authority, defaultTimeoutMs: Number.NaN }, 'defaultTimeoutMs is NaN, expected a number, at least 0'],
     [{ authority, maxAnswerBytes: '1' }, 'maxAnswerBytes is "1", expected a number, at least 0'],
     [{ authority, streams: {} }, 'streams is an object, expected a Connect transport'],

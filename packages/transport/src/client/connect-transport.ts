@@ -2,7 +2,7 @@ import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShap
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import type { CallFailure } from '../failure.js';
-import { type CallHead, createCallHead } from '../grpc-head.js';
+import { type CallHead, createCallHead, metadataProblem } from '../grpc-head.js';
 import { isObject, OptionProblems } from '../option-problems.js';
 import { parseStatusDetails } from './status-details.js';
 import { UnaryCall, type Upstream } from './unary-call.js';
@@ -97,8 +97,13 @@ function checkOptions(upstream: Upstream, options: ConnectTransportOptions): voi
   const { authority, metadata, defaultTimeoutMs, maxAnswerBytes, streams } = options;
   const isAuthority = typeof authority === 'string' && /^[\x21-\x7e]+$/.test(authority);
   problems.expect(isAuthority, 'authority', authority, 'host or host:port, as the service sees it');
-  const isList = metadata === undefined || (Array.isArray(metadata) && metadata.every(isField));
+  const isList = metadata === undefined || Array.isArray(metadata);
   problems.expect(isList, 'metadata', metadata, 'a list of [name, value], both texts');
+  for (const [index, field] of isList ? [...(metadata ?? [])].entries() : []) {
+    problems.expect(isField(field), `metadata[${index}]`, field, '[name, value], both texts');
+    const problem = isField(field) ? metadataProblem(...field) : null;
+    if (problem !== null) problems.add(problem);
+  }
   if (defaultTimeoutMs !== undefined) problems.atLeast('defaultTimeoutMs', defaultTimeoutMs, 0);
   if (maxAnswerBytes !== undefined) problems.atLeast('maxAnswerBytes', maxAnswerBytes, 0);
   const isTransport = streams === undefined || (isObject(streams) && typeof streams.stream === 'function');
@@ -106,7 +111,7 @@ function checkOptions(upstream: Upstream, options: ConnectTransportOptions): voi
   problems.throwIfAny();
 }
 
-function isField(field: unknown): boolean {
+function isField(field: unknown): field is readonly [string, string] {
   return Array.isArray(field) && field.length === 2 && typeof field[0] === 'string' && typeof field[1] === 'string';
 }
 

@@ -150,6 +150,14 @@ overBoth('connections', (isLean) => {
     await taken.close();
   });
 
+  it('rejects listening on a port that is none', async () => {
+    const server = createOnePort({ hot: [], listener: () => {}, maxInFlight: 1 });
+    await expect(server.listen(700_000)).rejects.toMatchObject({
+      code: 'INFERFLOW_TRANSPORT_LISTEN',
+      message: 'cannot listen on *:700000: a port is a number from 0 to 65535',
+    });
+  });
+
   it('names every bad option at once', () => {
     const twice = { path: '/a/b', maxMessageBytes: -1, handle: () => {} };
     expect(() => createOnePort({ hot: [twice, twice], listener: () => {}, maxInFlight: 0, idleTimeoutMs: -1 })).toThrow(

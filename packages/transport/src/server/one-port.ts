@@ -75,11 +75,16 @@ class OnePortServer implements OnePort, HotCallHost {
         reject(new TransportError('INFERFLOW_TRANSPORT_LISTEN', `cannot listen on ${where}: ${listenProblem(error)}`, error));
       };
       server.once('error', onError);
-      server.listen(port, host, 4096, () => {
-        server.off('error', onError);
-        server.on('error', (error) => this.options.onSession?.({ kind: 'error', message: error.message }));
-        resolve();
-      });
+      try {
+        server.listen(port, host, 4096, () => {
+          server.off('error', onError);
+          server.on('error', (error) => this.options.onSession?.({ kind: 'error', message: error.message }));
+          resolve();
+        });
+      } catch (error) {
+        // Of a port that is none Node tells at once.
+        onError(error as NodeJS.ErrnoException);
+      }
     });
     const address = server.address();
     return { port: address !== null && typeof address === 'object' ? address.port : port };
@@ -210,6 +215,7 @@ class OnePortServer implements OnePort, HotCallHost {
 
 /** Node's own text names the address once more, and in a process of a cluster as `null`. */
 function listenProblem({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ERR_SOCKET_BAD_PORT') return 'a port is a number from 0 to 65535';
   if (code === 'EADDRINUSE') return 'the port is in use (EADDRINUSE)';
   return code === 'EACCES' ? 'this port needs privileges (EACCES)' : message;
 }

@@ -29,6 +29,10 @@ describe('resolveOnePortOptions', () => {
   it.each([
     [undefined, 'options is undefined, expected an object with hot, listener and maxInFlight'],
     [{ ...options, hot: undefined }, 'hot is undefined, expected a list of methods'],
+    [{ ...options, hot: [null] }, 'hot[0] is null, expected an object with path, maxMessageBytes and handle'],
+    [{ ...options, hot: [{ path: 'x', maxMessageBytes: 1, handle() {} }] }, 'path of hot[0] is "x", expected /package.Service/Method'],
+    [{ ...options, hot: [{ path: '/a/B', maxMessageBytes: 1, handle: 3 }] }, 'handle of /a/B is 3, expected a function'],
+    [{ ...options, maxInFlight: 0 }, 'maxInFlight is 0, expected a number, at least 1'],
     [{ ...options, listener: {} }, 'listener is an object, expected a function'],
     [{ ...options, apart: null }, 'apart is null, expected the beginning of a path'],
     [{ ...options, apart: 5 }, 'apart is 5, expected the beginning of a path'],

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { GrpcCode } from '../grpc-code.js';
 import type { GrpcStatus } from '../grpc-status.js';
-import { OptionProblems } from '../option-problems.js';
+import { isObject, OptionProblems } from '../option-problems.js';
 import type { OnePortListener, OnePortOptions, RefusalReason, ServerTls, SessionEvent } from './one-port-options.js';
 import type { HotMethod } from './server-call.js';
 
@@ -47,14 +47,15 @@ export function resolveOnePortOptions(options: OnePortOptions): ResolvedOnePortO
     problems.expectFunction(name, options[name]);
   const atLeast = (name: keyof OnePortOptions, value: number, least: number) => problems.atLeast(name, value, least);
   const time = (name: keyof OnePortOptions, value: number, least: number) => Math.min(atLeast(name, value, least), longestMs);
+  const maxInFlight = atLeast('maxInFlight', options.maxInFlight, 1);
   const resolved: ResolvedOnePortOptions = {
     hot,
     listener: options.listener,
     http2: options.http2 ?? 'node',
     elsewhere: options.elsewhere ?? 'over HTTP/2 this port serves its hot gRPC methods alone, everything else over HTTP/1.1',
     tls: options.tls ?? null,
-    maxInFlight: atLeast('maxInFlight', options.maxInFlight, 1),
-    maxColdInFlight: atLeast('maxColdInFlight', options.maxColdInFlight ?? options.maxInFlight, 1),
+    maxInFlight,
+    maxColdInFlight: atLeast('maxColdInFlight', options.maxColdInFlight ?? maxInFlight, 1),
     apart: apart ?? null,
     maxHeldBytes: atLeast('maxHeldBytes', options.maxHeldBytes ?? 512 * 1024 * 1024, 1),
     maxUnsentBytesPerConnection: atLeast('maxUnsentBytesPerConnection', options.maxUnsentBytesPerConnection ?? 64 * 1024 * 1024, 1),
@@ -79,9 +80,16 @@ function hotMethodsOf(methods: readonly HotMethod[], problems: OptionProblems): 
   const hot = new Map<string, HotMethod>();
   problems.expect(Array.isArray(methods), 'hot', methods, 'a list of methods');
   if (!Array.isArray(methods)) return hot;
-  for (const method of methods) {
+  for (const [index, given] of (methods as readonly unknown[]).entries()) {
+    problems.expect(isObject(given), `hot[${index}]`, given, 'an object with path, maxMessageBytes and handle');
+    if (!isObject(given)) continue;
+    const method = given as HotMethod;
+    const isPath = typeof method.path === 'string' && method.path.startsWith('/');
+    problems.expect(isPath, `path of hot[${index}]`, method.path, '/package.Service/Method');
+    if (!isPath) continue;
     if (hot.has(method.path)) problems.add(`hot method ${method.path} is given twice`);
     problems.atLeast(`maxMessageBytes of ${method.path}`, method.maxMessageBytes, 0);
+    problems.expect(typeof method.handle === 'function', `handle of ${method.path}`, method.handle, 'a function');
     hot.set(method.path, method);
   }
   return hot;
