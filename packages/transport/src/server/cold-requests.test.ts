@@ -119,9 +119,11 @@ overBoth('requests that are no hot calls', (isLean) => {
 
   it('of HTTP/1.1, sent without waiting for answers: those behind the first end with the connection, too', async () => {
     let asked = 0;
-    const listener: OnePortListener = (request) => {
+    let closed = 0;
+    const listener: OnePortListener = (request, response) => {
       asked++;
       holdBytes(request, 10);
+      response.on('close', () => closed++);
     };
     const port = await serve({ maxColdInFlight: 10, apart: '/health', listener });
     for (const round of [1, 2]) {
@@ -132,7 +134,7 @@ overBoth('requests that are no hot calls', (isLean) => {
       expect([load().heldBytes, load().apartInFlight, refusals.length]).toEqual([150, 5, round * 20]);
       socket.destroy();
       await until(() => load().coldInFlight === 0, 'nothing in flight');
-      expect([load().heldBytes, load().coldHeldBytes, load().apartInFlight]).toEqual([0, 0, 0]);
+      expect([load().heldBytes, load().coldHeldBytes, load().apartInFlight, closed]).toEqual([0, 0, 0, asked]);
     }
   });
 

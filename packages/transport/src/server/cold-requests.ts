@@ -28,7 +28,7 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     const held = new HeldRequest(request, options, load, isApart);
     load.coldInFlight++;
     if (isApart) load.apartInFlight++;
-    whenOver(request, response, () => {
+    response.once('close', () => {
       load.coldInFlight--;
       if (isApart) load.apartInFlight--;
       held.over();
@@ -40,6 +40,7 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
       else if (Number(request.headers['content-length']) > largest) response.shouldKeepAlive = true;
     }
     if ('stream' in request) boundRequest(request, response as Http2ServerResponse, options);
+    else closeWithConnection(request, response);
     const inFlight = isApart ? load.apartInFlight : load.coldInFlight - load.apartInFlight;
     if (inFlight <= options.maxColdInFlight || unbounded.has(request.method ?? '')) options.listener(request, response);
     else {
@@ -50,34 +51,24 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
   };
 }
 
-/** What ends with a connection of HTTP/1.1. */
-const endingWith = new WeakMap<Socket, Set<() => void>>();
+/** Answers that are not over, by connection of HTTP/1.1. */
+const openOn = new WeakMap<Socket, Set<Response>>();
 
 /**
- * Calls `end` once, when the answer has left or never will. Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node
- * gives the connection to the first: the others are told nothing when it closes.
+ * Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node gives the connection to the first, and tells the others nothing
+ * when it closes: here their responses close with it.
  */
-function whenOver(request: IncomingMessage | Http2ServerRequest, response: Response, end: () => void): void {
-  if ('stream' in request) {
-    response.once('close', end);
-    return;
-  }
-  const { socket } = request;
-  let open = endingWith.get(socket);
-  if (open === undefined) {
-    const all = new Set<() => void>();
-    open = all;
-    endingWith.set(socket, all);
+function closeWithConnection({ socket }: IncomingMessage, response: Response): void {
+  const known = openOn.get(socket);
+  const open = known ?? new Set<Response>();
+  if (known === undefined) {
+    openOn.set(socket, open);
     socket.once('close', () => {
-      for (const over of all) over();
+      for (const each of open) each.emit('close');
     });
   }
-  const requests = open;
-  const over = () => {
-    if (requests.delete(over)) end();
-  };
-  requests.add(over);
-  response.once('close', over);
+  open.add(response);
+  response.once('close', () => open.delete(response));
 }
 
 /**
