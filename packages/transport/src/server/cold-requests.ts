@@ -55,17 +55,18 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
 const openOn = new WeakMap<Socket, Set<Response>>();
 
 /**
- * Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node gives the connection to the first, and tells the others nothing
- * when it closes: here their responses close with it.
+ * Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node gives the connection to the first, and Node 20 to 24 tell the
+ * others nothing when it closes: here their responses close with it, unless Node has closed them by the end of that turn.
  */
 function closeWithConnection({ socket }: IncomingMessage, response: Response): void {
   const known = openOn.get(socket);
   const open = known ?? new Set<Response>();
   if (known === undefined) {
     openOn.set(socket, open);
-    socket.once('close', () => {
+    const closeAll = () => {
       for (const each of open) each.emit('close');
-    });
+    };
+    socket.once('close', () => setImmediate(closeAll));
   }
   open.add(response);
   response.once('close', () => open.delete(response));
