@@ -55,7 +55,7 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
 const openOn = new WeakMap<Socket, Set<Response>>();
 
 /**
- * Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node gives the connection to the first, and Node 20 to 24 tell the
+ * Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node gives the connection to the first, and Node 20 and 22 tell the
  * others nothing when it closes: here their responses close with it, unless Node has closed them by the end of that turn.
  */
 function closeWithConnection({ socket }: IncomingMessage, response: Response): void {
