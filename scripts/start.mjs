@@ -41,7 +41,7 @@ try {
   const environment = readEnvironment({ APP_LOG_LEVEL: 'ERROR', ...process.env, APP_PORT: await portToUse() });
   const logger = createLogger(environment.text('APP_LOG_LEVEL'), 'inferflow');
   // The log that would say so is silent unless asked for.
-  if (!process.env.APP_LOG_LEVEL) for (const notice of environment.notices) console.warn(notice);
+  if (process.env.APP_LOG_LEVEL === undefined) for (const notice of environment.notices) console.warn(notice);
   server = await createServer(environment, logger);
   const client = createNodeInferflowClient({ host: '127.0.0.1', port: server.port, requestValues: 'typed', timeoutMs: 20_000 });
   const request = readJson(requestFile);

@@ -40,6 +40,8 @@ describe.runIf(existsSync(join(root, 'apps/server/dist/index.js')))('npm start -
 
   it('does not ignore what it does not know', () => {
     expect(start({}, ['--port', '9000'])).toMatchObject({ code: 2, out: '', error: expect.stringContaining('APP_PORT=9000 npm start') });
+    const unknown = 'INFERFLOW_SHARE_FETCH is not a variable of this server; did you mean INFERFLOW_SHARE_FETCHES?\n';
+    expect(start({ INFERFLOW_SHARE_FETCH: '0' })).toMatchObject({ code: 0, error: unknown });
   });
 
   it('exits non-zero when there is no answer, with the reason', () => {
