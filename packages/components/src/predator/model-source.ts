@@ -47,7 +47,7 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
   #waiting: SharedRows[] = [];
   #waitingRows = 0;
   readonly #calls = new Set<SharedInferCall>();
-  /** A run has left since it was last looked for those who have. */
+  /** Somebody left while {@link ModelSource.flush} was sending. */
   #hasLeavers = false;
 
   constructor(deps: ComponentDeps, route: ModelRoute, { batchSize, waitMs, reader }: ModelSourceOptions) {
@@ -97,17 +97,15 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
     this.#waitingRows = 0;
     this.#hasLeavers = false;
     while (queue.length > 0) {
-      if (this.#hasLeavers) {
-        // Who could not make its own call has ended in here.
-        queue = queue.filter((rows) => rows.isAwaited);
-        rowsLeft = queue.reduce((count, { chunk }) => count + chunk.modelRows, 0);
-        this.#hasLeavers = false;
-        continue;
-      }
       const group = this.#takeGroup(queue, rowsLeft);
       queue = group.rest;
       rowsLeft -= group.rowCount;
       this.#send(group.members, group.rowCount);
+      if (!this.#hasLeavers) continue;
+      // Who could not make a call of its own has left.
+      this.#hasLeavers = false;
+      queue = queue.filter((rows) => rows.isAwaited);
+      rowsLeft = queue.reduce((count, { chunk }) => count + chunk.modelRows, 0);
     }
   }
 
@@ -198,7 +196,6 @@ export class ModelSource implements Flushable, DeadlineEntry, SharedRowsHolder, 
 
   /** What one throws must not keep the rows of others from being sent. */
   #sendAlone(rows: SharedRows): void {
-    if (!rows.isAwaited) return;
     try {
       rows.owner.sharedAlone(rows);
     } catch (error) {

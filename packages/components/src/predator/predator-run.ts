@@ -46,6 +46,7 @@ export interface PredatorPlan {
 
 /** The calls of one model component of one request; the private state of a pooled run. */
 export class PredatorRun implements InferCallOwner, SharedRowsOwner {
+  sharedTurn = 0;
   readonly #plan: PredatorPlan;
   readonly #chunks: ChunkCutter;
   readonly #scores: ScorePlacer;
@@ -57,7 +58,6 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   #next: Chunk | null = null;
   /** Chunks that wait in common calls. */
   #shared = 0;
-  #sharedTurn = 0;
   #succeeded = 0;
   #firstFailure: Failure | null = null;
 
@@ -106,10 +106,6 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     if (upstream !== undefined) this.#calls.cancelAll(upstream);
     if (this.#shared > 0) this.#route?.source?.leave(this);
     this.#close();
-  }
-
-  get sharedTurn(): number {
-    return this.#sharedTurn;
   }
 
   answered(call: InferCall, message: Uint8Array): void {
@@ -269,7 +265,7 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     this.#route = null;
     this.#next = null;
     this.#shared = 0;
-    this.#sharedTurn++;
+    this.sharedTurn++;
   }
 
   get #service(): string {
