@@ -99,7 +99,7 @@ function checkOptions(upstream: Upstream, options: ConnectTransportOptions): voi
   problems.expect(isAuthority, 'authority', authority, 'host or host:port, as the service sees it');
   const isList = metadata === undefined || Array.isArray(metadata);
   problems.expect(isList, 'metadata', metadata, 'a list of [name, value], both texts');
-  for (const [index, field] of isList ? [...(metadata ?? [])].entries() : []) {
+  for (const [index, field] of isList ? (metadata ?? []).entries() : []) {
     problems.expect(isField(field), `metadata[${index}]`, field, '[name, value], both texts');
     const problem = isField(field) ? metadataProblem(...field) : null;
     if (problem !== null) problems.add(problem);

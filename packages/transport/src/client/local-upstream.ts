@@ -163,12 +163,13 @@ class HandlerUpstream implements LocalUpstream, LedgerOwner {
       return;
     }
     if (answer instanceof Uint8Array) this.#answered(attempt, answer);
-    // A handler without types may return anything.
-    else
+    else {
+      // A handler without types may return anything.
       Promise.resolve(answer).then(
         (bytes) => this.#answered(attempt, bytes),
         (error: unknown) => this.#threw(attempt, error),
       );
+    }
   }
 
   #messageOf(call: UnaryCall, attempt: LocalAttempt): Uint8Array {

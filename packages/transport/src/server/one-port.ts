@@ -83,7 +83,7 @@ class OnePortServer implements OnePort, HotCallHost {
         });
       } catch (error) {
         // Of a port that is none Node tells at once.
-        onError(error as NodeJS.ErrnoException);
+        server.emit('error', error);
       }
     });
     const address = server.address();
