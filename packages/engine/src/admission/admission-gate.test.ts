@@ -216,8 +216,8 @@ describe('AdmissionGate', () => {
       for (let turn = 0; turn < turns; turn++) {
         const { entries } = enter(gate, 300, () => now);
         while (gate.inside > 0) {
-          now += 25;
-          idleMs += 25 * idleShare;
+          now += 100;
+          idleMs += 100 * idleShare;
           for (const entry of entries.filter(({ isInside }) => isInside)) gate.leave(entry, now);
         }
       }
@@ -236,38 +236,46 @@ describe('AdmissionGate', () => {
     expect(gate.limit).toBeGreaterThan(16);
   });
 
-  it('has some wait in a busy process though all could be let in, and lets all in again when it has time', () => {
-    let [now, idleShare, idleMs] = [0, 0.5, 0];
-    const gate = new AdmissionGate(1000, new ProcessLoad(new LoopLoad(() => idleMs)));
-    const inside: Entry[] = [];
-    // One in, one out, sixty there at any time.
-    const serve = (count: number) => {
-      for (let turn = 0; turn < count; turn++) {
-        now += 1;
-        idleMs += idleShare;
-        const entry = new Entry(gate, () => now);
-        entry.onBegin = () => inside.push(entry);
-        entry.enter();
-        if (gate.inside + gate.waiting > 60) inside.shift()?.leave();
-      }
-    };
-    serve(500);
-    expect([gate.inside, gate.waiting]).toEqual([60, 0]);
-    // Busy, and with a little time left: neither fewer …
-    idleShare = 0.05;
-    serve(500);
-    expect([gate.inside, gate.waiting]).toEqual([60, 0]);
-    idleShare = 0;
-    serve(500);
-    expect([gate.inside, gate.waiting]).toEqual([16, 44]);
-    // … nor more.
-    idleShare = 0.05;
-    serve(500);
-    expect([gate.inside, gate.waiting]).toEqual([16, 44]);
-    idleShare = 0.5;
-    serve(500);
-    expect([gate.inside, gate.waiting]).toEqual([60, 0]);
-  });
+  it.each([
+    [5, 16],
+    [1, 25],
+    [0.1, 64],
+  ])(
+    'has some wait in a busy process though all could be let in, and lets all in again when it has time: %s ms each, %s at once',
+    (eachMs, most) => {
+      const there = 80;
+      let [now, idleShare, idleMs] = [0, 0.5, 0];
+      const gate = new AdmissionGate(1000, new ProcessLoad(new LoopLoad(() => idleMs)));
+      const inside: Entry[] = [];
+      // One in, one out, as many there at any time.
+      const serve = (ms: number) => {
+        for (const until = now + ms; now < until; ) {
+          now += eachMs;
+          idleMs += idleShare * eachMs;
+          const entry = new Entry(gate, () => now);
+          entry.onBegin = () => inside.push(entry);
+          entry.enter();
+          if (gate.inside + gate.waiting > there) inside.shift()?.leave();
+        }
+      };
+      serve(2000);
+      expect([gate.inside, gate.waiting]).toEqual([there, 0]);
+      // Busy, and with a little time left: neither fewer …
+      idleShare = 0.05;
+      serve(2000);
+      expect([gate.inside, gate.waiting]).toEqual([there, 0]);
+      idleShare = 0;
+      serve(2000);
+      expect([gate.inside, gate.waiting]).toEqual([most, there - most]);
+      // … nor more.
+      idleShare = 0.05;
+      serve(2000);
+      expect([gate.inside, gate.waiting]).toEqual([most, there - most]);
+      idleShare = 0.5;
+      serve(2000);
+      expect([gate.inside, gate.waiting]).toEqual([there, 0]);
+    },
+  );
 
   it('stays below 16 in a busy process after congestion, though more are still inside', () => {
     let now = 0;

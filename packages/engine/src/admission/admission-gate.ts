@@ -33,6 +33,10 @@ const startLimit = 32;
 const leastLimit = 4;
 /** Fewer would have a busy process wait for its upstreams. */
 const leastWhenBusy = 16;
+/** So much work at once, ms, makes up for looking at the sockets and writing to them once for all of it; */
+const busyTurnMs = 25;
+/** and so many do, however small they are. */
+const enoughWhenBusy = 64;
 /** Per entry that leaves: a quarter more in the time that one takes, for what it costs is seen only then. */
 const growth = 0.25;
 /** While an upstream takes longer than is usual, but not so long that it is suspected: what is usual may have changed. */
@@ -183,7 +187,7 @@ export class AdmissionGate {
     this.#noteInterval(now);
     if (this.waiting === 0 && !this.#hasRefused) {
       // Nobody waits because all are let in. A busy process answers as soon when some of them wait instead.
-      if (this.inside >= leastWhenBusy && this.#busyShare(now) > easeAbove) this.#ease(Math.min(this.#limit, this.inside + 1));
+      if (this.inside >= this.#leastWhenBusy && this.#busyShare(now) > easeAbove) this.#ease(Math.min(this.#limit, this.inside + 1));
       return;
     }
     this.#adapt(now);
@@ -230,7 +234,7 @@ export class AdmissionGate {
   }
 
   #adapt(now: number): void {
-    const busyShare = this.#limit > leastWhenBusy ? this.#busyShare(now) : 0;
+    const busyShare = this.#limit > this.#leastWhenBusy ? this.#busyShare(now) : 0;
     if (busyShare > easeAbove) this.#ease(this.#limit);
     this.#limit = this.#trial.endOverdue(this.#limit, now);
     if (busyShare > growBelow || this.#trial.pace !== null) return;
@@ -244,7 +248,13 @@ export class AdmissionGate {
   }
 
   #ease(from: number): void {
-    if (from > leastWhenBusy) this.#limit = Math.max(leastWhenBusy, from * easeBy);
+    const least = this.#leastWhenBusy;
+    if (from > least) this.#limit = Math.max(least, from * easeBy);
+  }
+
+  /** A busy process never works on fewer, but for the sake of its upstreams. */
+  get #leastWhenBusy(): number {
+    return Math.min(enoughWhenBusy, Math.max(leastWhenBusy, busyTurnMs / (this.#intervalMs || this.#serviceMs / this.limit)));
   }
 
   /** Requests may end inside `begin` and call `leave`: those only count, this loop goes on. */
