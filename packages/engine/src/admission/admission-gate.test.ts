@@ -277,6 +277,30 @@ describe('AdmissionGate', () => {
     },
   );
 
+  it('works on fewer in a busy process when many at once slow its upstreams down', () => {
+    let now = 0;
+    const gate = new AdmissionGate(1000, new ProcessLoad(new LoopLoad(() => 0)));
+    const inside: Entry[] = [];
+    const serve = (callMs: number) => {
+      for (let turn = 0; turn < 5000; turn++) {
+        now += 0.1;
+        const entry = new Entry(gate, () => now);
+        entry.onBegin = () => inside.push(entry);
+        entry.enter();
+        if (gate.inside + gate.waiting <= 80) continue;
+        gate.called(0, callMs, 200, now);
+        inside.shift()?.leave();
+      }
+    };
+    serve(5);
+    expect([gate.inside, gate.waiting]).toEqual([64, 16]);
+    // Longer than usual, and not long enough to be suspected.
+    serve(30);
+    expect([gate.inside, gate.waiting]).toEqual([16, 64]);
+    serve(5);
+    expect([gate.inside, gate.waiting]).toEqual([64, 16]);
+  });
+
   it('stays below 16 in a busy process after congestion, though more are still inside', () => {
     let now = 0;
     const gate = new AdmissionGate(1000, new ProcessLoad(new LoopLoad(() => 0)));

@@ -32,8 +32,8 @@ const startLimit = 32;
 /** So few at once are never the reason that an upstream is late: what it takes then is its own pace. */
 const leastLimit = 4;
 /** Fewer would have a busy process wait for its upstreams. */
-const leastWhenBusy = 16;
-/** So much work at once, ms, makes up for looking at the sockets and writing to them once for all of it; */
+const fewestWhenBusy = 16;
+/** While upstreams are quick: so much work at once, ms, makes up for looking at the sockets and writing to them once for all of it; */
 const busyTurnMs = 25;
 /** and so many do, however small they are. */
 const enoughWhenBusy = 64;
@@ -238,9 +238,7 @@ export class AdmissionGate {
     if (busyShare > easeAbove) this.#ease(this.#limit);
     this.#limit = this.#trial.endOverdue(this.#limit, now);
     if (busyShare > growBelow || this.#trial.pace !== null) return;
-    let step = growth;
-    for (const pace of this.#paces) if (!pace.isQuick) step = slowGrowth;
-    this.#limit = Math.min(this.#limit + step, this.#most);
+    this.#limit = Math.min(this.#limit + (this.#areQuick ? growth : slowGrowth), this.#most);
   }
 
   #busyShare(now: number): number {
@@ -252,9 +250,16 @@ export class AdmissionGate {
     if (from > least) this.#limit = Math.max(least, from * easeBy);
   }
 
-  /** A busy process never works on fewer, but for the sake of its upstreams. */
+  /** A busy process works on no fewer, but for the sake of its upstreams. */
   get #leastWhenBusy(): number {
-    return Math.min(enoughWhenBusy, Math.max(leastWhenBusy, busyTurnMs / (this.#intervalMs || this.#serviceMs / this.limit)));
+    if (!this.#areQuick) return fewestWhenBusy;
+    const intervalMs = this.#intervalMs || this.#serviceMs / this.limit;
+    return Math.min(enoughWhenBusy, Math.max(fewestWhenBusy, busyTurnMs / intervalMs));
+  }
+
+  get #areQuick(): boolean {
+    for (const pace of this.#paces) if (!pace.isQuick) return false;
+    return true;
   }
 
   /** Requests may end inside `begin` and call `leave`: those only count, this loop goes on. */
