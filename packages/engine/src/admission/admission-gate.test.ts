@@ -238,7 +238,7 @@ describe('AdmissionGate', () => {
 
   it.each([
     [5, 16],
-    [1, 25],
+    [0.98, 25],
     [0.1, 64],
   ])(
     'has some wait in a busy process though all could be let in, and lets all in again when it has time: %s ms each, %s at once',
@@ -278,27 +278,55 @@ describe('AdmissionGate', () => {
   );
 
   it('works on fewer in a busy process when many at once slow its upstreams down', () => {
-    let now = 0;
-    const gate = new AdmissionGate(1000, new ProcessLoad(new LoopLoad(() => 0)));
-    const inside: Entry[] = [];
-    const serve = (callMs: number) => {
-      for (let turn = 0; turn < 5000; turn++) {
+    for (const [most, msPerCall, least, highest] of [
+      // A call takes 20 ms, a tenth of its deadline, when about 33 are worked on.
+      [1000, 0.6, 16, 40],
+      // It takes the same with any number of them.
+      [1000, 0, 64, 64],
+      [10, 0, 10, 10],
+      [32, 0, 32, 32],
+    ] as const) {
+      let now = 0;
+      const gate = new AdmissionGate(most, new ProcessLoad(new LoopLoad(() => 0)));
+      const inside: Entry[] = [];
+      let [fewest, mostInside] = [1000, 0];
+      for (let count = 0; count < 200; count++) gate.called(0, 5, 200, now);
+      for (let turn = 0; turn < 40_000; turn++) {
         now += 0.1;
         const entry = new Entry(gate, () => now);
         entry.onBegin = () => inside.push(entry);
         entry.enter();
         if (gate.inside + gate.waiting <= 80) continue;
-        gate.called(0, callMs, 200, now);
+        gate.called(0, 5 + msPerCall * Math.max(0, gate.inside - 8), 200, now);
         inside.shift()?.leave();
+        if (turn < 20_000) continue;
+        fewest = Math.min(fewest, gate.inside);
+        mostInside = Math.max(mostInside, gate.inside);
+      }
+      expect([fewest >= least, mostInside <= highest, most, fewest, mostInside]).toEqual([true, true, most, fewest, mostInside]);
+    }
+  });
+
+  it('has some wait in a busy process whose limit is far above what is there', () => {
+    let [now, idleShare, idleMs] = [0, 0.5, 0];
+    const gate = new AdmissionGate(1000, new ProcessLoad(new LoopLoad(() => idleMs)));
+    const inside: Entry[] = [];
+    // One in, one out.
+    const serve = (there: number, eachMs: number, turns: number) => {
+      for (let turn = 0; turn < turns; turn++) {
+        now += eachMs;
+        idleMs += idleShare * eachMs;
+        const entry = new Entry(gate, () => now);
+        entry.onBegin = () => inside.push(entry);
+        entry.enter();
+        while (gate.inside + gate.waiting > there) inside.shift()?.leave();
       }
     };
-    serve(5);
-    expect([gate.inside, gate.waiting]).toEqual([64, 16]);
-    // Longer than usual, and not long enough to be suspected.
-    serve(30);
-    expect([gate.inside, gate.waiting]).toEqual([16, 64]);
-    serve(5);
-    expect([gate.inside, gate.waiting]).toEqual([64, 16]);
+    serve(450, 0.1, 10_000);
+    expect(gate.limit).toBeGreaterThan(400);
+    idleShare = 0;
+    serve(40, 5, 1000);
+    expect([gate.inside, gate.waiting]).toEqual([16, 24]);
   });
 
   it('stays below 16 in a busy process after congestion, though more are still inside', () => {

@@ -33,10 +33,10 @@ const startLimit = 32;
 const leastLimit = 4;
 /** Fewer would have a busy process wait for its upstreams. */
 const fewestWhenBusy = 16;
-/** While upstreams are quick: so much work at once, ms, makes up for looking at the sockets and writing to them once for all of it; */
+/** While upstreams are quick, as many as leave in so long: looking at the sockets, and writing to them, is done once for all of those. */
 const busyTurnMs = 25;
-/** and so many do, however small they are. */
-const enoughWhenBusy = 64;
+/** More at once, however small, would not make that cheaper. */
+const mostWhenBusy = 64;
 /** Per entry that leaves: a quarter more in the time that one takes, for what it costs is seen only then. */
 const growth = 0.25;
 /** While an upstream takes longer than is usual, but not so long that it is suspected: what is usual may have changed. */
@@ -72,7 +72,8 @@ const safeSpreads = 3;
  * own runs, and where it costs no more than its message. The limit grows while somebody waits or is refused and this process has time left,
  * fast while upstreams are quick. It shrinks when calls take a good part of their deadlines and much longer than is usual (see
  * {@link UpstreamPace}), and stays there if they take less for it, else it is soon what it was (see {@link LimitTrial}); and it shrinks
- * slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory.
+ * slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory. Not below what keeps it
+busy, though, nor below what makes its turns worth their price.
  * What cannot be answered in time is turned away early.
  */
 export class AdmissionGate {
@@ -234,11 +235,12 @@ export class AdmissionGate {
   }
 
   #adapt(now: number): void {
-    const busyShare = this.#limit > this.#leastWhenBusy ? this.#busyShare(now) : 0;
+    const busyShare = this.#limit > fewestWhenBusy ? this.#busyShare(now) : 0;
     if (busyShare > easeAbove) this.#ease(this.#limit);
     this.#limit = this.#trial.endOverdue(this.#limit, now);
-    if (busyShare > growBelow || this.#trial.pace !== null) return;
-    this.#limit = Math.min(this.#limit + (this.#areQuick ? growth : slowGrowth), this.#most);
+    const isBusy = busyShare > growBelow;
+    if (this.#trial.pace !== null || (isBusy && this.#limit >= this.#leastWhenBusy)) return;
+    this.#limit = Math.min(this.#limit + (this.#areUpstreamsQuick && !isBusy ? growth : slowGrowth), this.#most);
   }
 
   #busyShare(now: number): number {
@@ -252,12 +254,12 @@ export class AdmissionGate {
 
   /** A busy process works on no fewer, but for the sake of its upstreams. */
   get #leastWhenBusy(): number {
-    if (!this.#areQuick) return fewestWhenBusy;
-    const intervalMs = this.#intervalMs || this.#serviceMs / this.limit;
-    return Math.min(enoughWhenBusy, Math.max(fewestWhenBusy, busyTurnMs / intervalMs));
+    if (!this.#areUpstreamsQuick) return fewestWhenBusy;
+    const intervalMs = this.#intervalMs || this.#serviceMs / (this.inside + 1);
+    return Math.min(mostWhenBusy, Math.max(fewestWhenBusy, busyTurnMs / intervalMs));
   }
 
-  get #areQuick(): boolean {
+  get #areUpstreamsQuick(): boolean {
     for (const pace of this.#paces) if (!pace.isQuick) return false;
     return true;
   }
