@@ -72,8 +72,8 @@ const safeSpreads = 3;
  * own runs, and where it costs no more than its message. The limit grows while somebody waits or is refused and this process has time left,
  * fast while upstreams are quick. It shrinks when calls take a good part of their deadlines and much longer than is usual (see
  * {@link UpstreamPace}), and stays there if they take less for it, else it is soon what it was (see {@link LimitTrial}); and it shrinks
- * slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory. Not below what keeps it
-busy, though, nor below what makes its turns worth their price.
+ * slowly when this process is busy all the time: then fewer at once are answered as soon, out of warmer memory.
+ * Not below what keeps it busy, though, nor below what makes its turns worth their price.
  * What cannot be answered in time is turned away early.
  */
 export class AdmissionGate {
@@ -188,7 +188,7 @@ export class AdmissionGate {
     this.#noteInterval(now);
     if (this.waiting === 0 && !this.#hasRefused) {
       // Nobody waits because all are let in. A busy process answers as soon when some of them wait instead.
-      if (this.inside >= this.#leastWhenBusy && this.#busyShare(now) > easeAbove) this.#ease(Math.min(this.#limit, this.inside + 1));
+      if (this.inside >= fewestWhenBusy && this.#busyShare(now) > easeAbove) this.#ease(Math.min(this.#limit, this.inside + 1));
       return;
     }
     this.#adapt(now);
