@@ -8,6 +8,7 @@ import { type GrpcStatus, SharedStatus, statusTrailers } from '../grpc-status.js
 import { grpcType, protoType } from '../is-grpc-content-type.js';
 import { plainView } from '../plain-view.js';
 import { HotCall, type HotCallHost } from './hot-call.js';
+import { discardRest, readStreamInPlace } from './read-in-place.js';
 import type { RecentRefusal } from './recent-refusal.js';
 import type { HotMethod } from './server-call.js';
 import { SessionGuard } from './session-guard.js';
@@ -43,7 +44,7 @@ interface CallStream extends ServerHttp2Stream {
 export function refuseStream(stream: ServerHttp2Stream, status: GrpcStatus): void {
   if (stream.destroyed || stream.closed || stream.headersSent) return;
   stream.respond(headOf(status), withoutBody);
-  stream.resume();
+  discardRest(stream);
   if (!stream.readableEnded) setImmediate(stopReceiving, stream);
 }
 
@@ -84,6 +85,7 @@ export class NodeCall extends HotCall {
   readonly #stream: CallStream;
   readonly #rawHeaders: readonly string[];
   readonly #guard: SessionGuard | undefined;
+  readonly #isReadInPlace: boolean;
   #frame: Buffer | null = null;
 
   constructor(
@@ -99,7 +101,9 @@ export class NodeCall extends HotCall {
     this.#rawHeaders = rawHeaders;
     this.#guard = SessionGuard.of(stream.session as Parameters<typeof SessionGuard.of>[0]);
     this.#stream[callOf] = this;
-    stream.on('data', onData);
+    this.#isReadInPlace = readStreamInPlace(stream, onRead);
+    if (this.#isReadInPlace) stream.read(0);
+    else stream.on('data', onData);
     stream.on('end', onEnd);
     stream.on('error', onError);
     stream.on('close', onClose);
@@ -123,7 +127,7 @@ export class NodeCall extends HotCall {
   }
 
   protected get keepsChunks(): boolean {
-    return true;
+    return !this.#isReadInPlace;
   }
 
   protected get isGone(): boolean {
@@ -178,6 +182,11 @@ export class NodeCall extends HotCall {
     else if (frame !== null) messageBuffers.abandon();
     this.#guard?.streamClosed(!wasAnswered);
   }
+}
+
+function onRead(this: ServerHttp2Stream, length: number, bytes: Buffer): true {
+  (this as CallStream)[callOf]?.dataArrived(bytes.subarray(0, length), false);
+  return true;
 }
 
 function onData(this: ServerHttp2Stream, chunk: Buffer): void {
