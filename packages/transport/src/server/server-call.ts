@@ -29,8 +29,8 @@ export interface HotMethod {
   readonly maxMessageBytes: number;
   /**
    * The method copies what it needs of a message for longer than `handle` takes: the bytes are then valid only until it returns. They lie in
-   * what was read, or, when they came in several pieces, in a buffer that is used again: so a call that is refused, which is most of them under
-   * overload, leaves no garbage of its message's size. (`node:http2` makes memory for every read itself.)
+   * what was read, or, when they came in several pieces or on `node:http2`, in a buffer that is used again: so a call that is refused, which
+   * is most of them under overload, leaves no garbage of its message's size.
    * @default false
    */
   readonly borrowsMessage?: boolean;
