@@ -78,8 +78,6 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
   protected abstract answerGone(unsentBytes: number): void;
   /** Its connection's memory of what its calls were told. */
   protected abstract readonly recent: RecentRefusal | null;
-  /** Chunks of the body stay as they are as long as somebody holds them. */
-  protected abstract readonly keepsChunks: boolean;
   /** True when nobody waits for an answer any more. */
   protected abstract readonly isGone: boolean;
 
@@ -132,10 +130,13 @@ export abstract class HotCall implements ServerCall, DeadlineEntry, ScopeLink {
     this.fail({ code: GrpcCode.CANCELLED, message: `the request was not complete after ${receiveTimeoutMs} ms` });
   }
 
-  /** @param isLast the request ends right after this, before the chunk changes */
+  /**
+   * @param chunk the next read may overwrite it
+   * @param isLast the request ends right after this, before the chunk changes
+   */
   dataArrived(chunk: Buffer, isLast: boolean): void {
     if (this.#isAnswered) return;
-    const state = this.#reader.push(chunk, this.keepsChunks || (isLast && this.#borrows));
+    const state = this.#reader.push(chunk, isLast && this.#borrows);
     if (state !== ReadState.OK) {
       this.#rejectBody(state);
       return;

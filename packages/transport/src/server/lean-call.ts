@@ -48,11 +48,6 @@ export class LeanCall extends HotCall implements StreamRequest, InflationHost {
     return values;
   }
 
-  /** The next read overwrites them. */
-  protected get keepsChunks(): boolean {
-    return false;
-  }
-
   protected get recent(): RecentRefusal {
     return this.#caller.recent;
   }

@@ -85,7 +85,6 @@ export class NodeCall extends HotCall {
   readonly #stream: CallStream;
   readonly #rawHeaders: readonly string[];
   readonly #guard: SessionGuard | undefined;
-  readonly #isReadInPlace: boolean;
   #frame: Buffer | null = null;
 
   constructor(
@@ -101,8 +100,7 @@ export class NodeCall extends HotCall {
     this.#rawHeaders = rawHeaders;
     this.#guard = SessionGuard.of(stream.session as Parameters<typeof SessionGuard.of>[0]);
     this.#stream[callOf] = this;
-    this.#isReadInPlace = readStreamInPlace(stream, onRead);
-    if (this.#isReadInPlace) stream.read(0);
+    if (readStreamInPlace(stream, onRead)) stream.read(0);
     else stream.on('data', onData);
     stream.on('end', onEnd);
     stream.on('error', onError);
@@ -124,10 +122,6 @@ export class NodeCall extends HotCall {
 
   protected get recent(): RecentRefusal | null {
     return this.#guard?.recent ?? null;
-  }
-
-  protected get keepsChunks(): boolean {
-    return !this.#isReadInPlace;
   }
 
   protected get isGone(): boolean {

@@ -25,12 +25,11 @@ export type OnRead = (bytes: Buffer, length: number) => void;
 export function readInPlace(socket: net.Socket, onRead: OnRead): boolean {
   if (process.platform === 'win32') return false;
   const internals = socket as unknown as SocketInternals;
-  const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) => unusedSymbol(socket, name));
+  const fields = fieldsOf(socket);
   const handle = internals._handle;
-  if (buffer === undefined || callback === undefined || generator === undefined) return false;
-  if (typeof handle?.useUserBuffer !== 'function') return false;
-  internals[buffer] = shared;
-  internals[callback] = (length: number, bytes: Buffer): boolean => {
+  if (fields === undefined || typeof handle?.useUserBuffer !== 'function') return false;
+  internals[fields.buffer] = shared;
+  internals[fields.callback] = (length: number, bytes: Buffer): boolean => {
     while (socket.readableLength > 0 && socket.read() !== null);
     onRead(bytes, length);
     return true;
@@ -49,21 +48,22 @@ export type OnData = (this: ServerHttp2Stream, length: number, bytes: Buffer) =>
  * all comes as `data`. Returns whether it was done.
  */
 export function readStreamInPlace(stream: ServerHttp2Stream, onData: OnData): boolean {
-  if (fields === undefined) return false;
+  if (streamFields === undefined) return false;
   const internals = stream as unknown as StreamInternals;
-  if (internals[fields.buffer] !== shared) {
+  if (internals[streamFields.buffer] !== shared) {
     const handle = handleOf(stream);
     if (stream.readableLength > 0 || typeof handle?.useUserBuffer !== 'function') return false;
     handle.useUserBuffer(shared);
-    internals[fields.buffer] = shared;
-    internals[fields.generator] = null;
+    internals[streamFields.buffer] = shared;
+    internals[streamFields.generator] = null;
   }
-  internals[fields.callback] = onData;
+  internals[streamFields.callback] = onData;
   return true;
 }
 
 /** Throws away what else comes on a stream, until it ends or is reset. */
 export function discardRest(stream: ServerHttp2Stream): void {
+  // What flows already may be in the middle of a `data` event.
   if (stream.readableFlowing !== null || !readStreamInPlace(stream, ignore)) stream.resume();
 }
 
@@ -91,7 +91,7 @@ interface StreamInternals {
 }
 
 /** Where Node looks, in whatever has a handle, for a buffer to read into. */
-const fields = fieldsOf(new net.Socket());
+const streamFields = fieldsOf(new net.Socket());
 
 function fieldsOf(socket: net.Socket): { buffer: symbol; callback: symbol; generator: symbol } | undefined {
   const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) => unusedSymbol(socket, name));
