@@ -476,9 +476,10 @@ async function diskFull(run, fakes, models) {
   await until(async () => (await rowsOf(server)).drops.disk_full > 0, 40_000, 200);
   const full = await rowsOf(server);
   const files = () => readdirSync(small, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const isClean = await until(() => files().every(({ name }) => name.endsWith('.parquet')), 5000);
   run.check(
     'disk full, files: rows are counted as dropped, no half-written file is left',
-    full.drops.disk_full > 0 && full.delivered > 0 && files().every(({ name }) => name.endsWith('.parquet')),
+    full.drops.disk_full > 0 && full.delivered > 0 && isClean,
     JSON.stringify(full),
   );
   for (const entry of files()) rmSync(join(entry.parentPath ?? entry.path, entry.name));
