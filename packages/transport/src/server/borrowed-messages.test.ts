@@ -16,8 +16,8 @@ const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 interface Form {
   readonly size: number;
   readonly isGzip: boolean;
-  /** END_STREAM is on a DATA frame of its own. */
-  readonly endsLater: boolean;
+  /** What END_STREAM is on: the last DATA frame of the message, an empty one of its own, or trailers. */
+  readonly ending: 'data' | 'empty' | 'trailers';
   readonly padding: number;
   readonly dataSize: number;
 }
@@ -32,13 +32,14 @@ const head = (isGzip: boolean) =>
     ...(isGzip ? ([['grpc-encoding', 'gzip']] as const) : []),
   );
 
-function request(id: number, message: Uint8Array, { isGzip, endsLater, padding, dataSize }: Form): Buffer {
+function request(id: number, message: Uint8Array, { isGzip, ending, padding, dataSize }: Form): Buffer {
   const dress: Dress = { ...plainDress, dataSize: () => dataSize, padding: () => padding };
   const body = frame(isGzip ? gzipSync(message) : message, isGzip ? 1 : 0);
   return Buffer.concat([
     headerFrames(id, head(isGzip), false),
-    dataFrames(id, body, !endsLater, dress),
-    ...(endsLater ? [h2Frame(0, 1, id)] : []),
+    dataFrames(id, body, ending === 'data', dress),
+    ...(ending === 'empty' ? [h2Frame(0, 1, id)] : []),
+    ...(ending === 'trailers' ? [headerFrames(id, block(['x-checksum', '1']), true)] : []),
   ]);
 }
 
@@ -47,7 +48,7 @@ const forms = (mayZip: boolean) =>
     fc.record({
       size: fc.oneof(fc.nat(20), fc.integer({ min: 1000, max: 40_000 })),
       isGzip: mayZip ? fc.boolean() : fc.constant(false),
-      endsLater: fc.boolean(),
+      ending: fc.constantFrom('data', 'data', 'empty', 'trailers'),
       padding: fc.constantFrom(-1, -1, 0, 200),
       dataSize: fc.constantFrom(16_000, 16_000, 3000, 700),
     }),
@@ -106,7 +107,7 @@ overBoth('messages', (isLean) => {
     const port = await serve({ hot: [{ path: hotPath, maxMessageBytes: 100_000, borrowsMessage: true, handle }] });
     const caller = new RawCaller(port).greet();
     await until(() => caller.frames.length > 0, 'greeting');
-    const form: Form = { size: 0, isGzip: true, endsLater: false, padding: -1, dataSize: 16_384 };
+    const form: Form = { size: 0, isGzip: true, ending: 'data', padding: -1, dataSize: 16_384 };
     const messages = [randomBytes(9000), randomBytes(10)];
     // What would inflate it has something else to do first.
     for (let at = 0; at < 16; at++) pbkdf2('', '', 100_000, 1, 'sha256', () => {});

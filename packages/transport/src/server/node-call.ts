@@ -100,8 +100,10 @@ export class NodeCall extends HotCall {
     this.#rawHeaders = rawHeaders;
     this.#guard = SessionGuard.of(stream.session as Parameters<typeof SessionGuard.of>[0]);
     this.#stream[callOf] = this;
-    if (readStreamInPlace(stream, onRead)) stream.read(0);
-    else stream.on('data', onData);
+    if (readStreamInPlace(stream, onRead)) {
+      stream.on('trailers', readOn);
+      stream.read(0);
+    } else stream.on('data', onData);
     stream.on('end', onEnd);
     stream.on('error', onError);
     stream.on('close', onClose);
@@ -181,6 +183,11 @@ export class NodeCall extends HotCall {
 function onRead(this: ServerHttp2Stream, length: number, bytes: Buffer): true {
   (this as CallStream)[callOf]?.dataArrived(bytes.subarray(0, length), false);
   return true;
+}
+
+/** Where no DATA ends a request, Node leaves it to who reads to find the end. */
+function readOn(this: ServerHttp2Stream): void {
+  this.read(0);
 }
 
 function onData(this: ServerHttp2Stream, chunk: Buffer): void {

@@ -248,12 +248,18 @@ describe('readStreamInPlace', () => {
 
 describe('discardRest', () => {
   it.each([
-    ['that nobody reads', () => {}],
-    ['that is read in place', (stream: http2.ServerHttp2Stream) => readStreamInPlace(stream, () => true)],
-    ['that flows', (stream: http2.ServerHttp2Stream) => stream.on('data', () => {})],
-  ])('ends a stream %s, and the connection goes on', async (_what, before) => {
+    ['that nobody reads', () => {}, false],
+    ['that is read in place', (stream: http2.ServerHttp2Stream) => readStreamInPlace(stream, () => true), false],
+    ['that flows', (stream: http2.ServerHttp2Stream) => stream.on('data', () => {}), true],
+  ])('keeps nothing of a stream %s, and the connection goes on', async (_what, before, flows) => {
+    let asData = 0;
     const { ask } = await connectHttp2((stream) => {
       before(stream);
+      const push = stream.push.bind(stream);
+      stream.push = (chunk, encoding) => {
+        if (chunk !== null) asData++;
+        return push(chunk, encoding);
+      };
       stream.respond({ ':status': 200 }, { endStream: true });
       discardRest(stream);
       setImmediate(() => {
@@ -261,5 +267,6 @@ describe('discardRest', () => {
       });
     });
     for (const bytes of [0, 5, 100_000, 3_000_000]) expect(await ask(Buffer.alloc(bytes))).toEqual({ answer: '', code: 0 });
+    expect(asData > 0).toBe(flows);
   });
 });

@@ -43,9 +43,9 @@ export type OnData = (this: ServerHttp2Stream, length: number, bytes: Buffer) =>
 
 /**
  * Has DATA of a stream of `node:http2` that has just been opened come to `onData` instead of `data` events, or to another `onData` than until
- * now; `end` comes as ever. To begin, call `stream.read(0)` once. The memory into which Node reads the socket is then let go at once, as no
- * object shows it. Where DATA has come already, or Node's streams are not made as they have been from Node 20 to 26, nothing is touched, and
- * all comes as `data`. Returns whether it was done.
+ * now. Call `stream.read(0)` to begin, and once more on `trailers`: a stream that these end, not DATA, has no `end` else. The memory into which
+ * Node reads the socket is then let go at once, as no object shows it. Where DATA has come already, or Node's streams are not made as they have
+ * been from Node 20 to 26, nothing is touched, and all comes as `data`. Returns whether it was done.
  */
 export function readStreamInPlace(stream: ServerHttp2Stream, onData: OnData): boolean {
   if (streamFields === undefined) return false;
@@ -61,7 +61,10 @@ export function readStreamInPlace(stream: ServerHttp2Stream, onData: OnData): bo
   return true;
 }
 
-/** Throws away what else comes on a stream, until it ends or is reset. */
+/**
+ * Throws away what else comes on a stream. Of one that nobody has read no window is given back, and no `end` comes: whoever calls this resets it
+ * when he has answered.
+ */
 export function discardRest(stream: ServerHttp2Stream): void {
   // What flows already may be in the middle of a `data` event.
   if (stream.readableFlowing !== null || !readStreamInPlace(stream, ignore)) stream.resume();
@@ -101,6 +104,10 @@ function fieldsOf(socket: net.Socket): { buffer: symbol; callback: symbol; gener
 let handleField: symbol | undefined;
 
 function handleOf(stream: ServerHttp2Stream): Partial<Handle> | undefined {
-  handleField ??= Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kHandle');
-  return handleField === undefined ? undefined : ((stream as unknown as StreamInternals)[handleField] as Partial<Handle> | undefined);
+  const internals = stream as unknown as StreamInternals;
+  if (handleField !== undefined) return internals[handleField] as Partial<Handle> | undefined;
+  const field = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kHandle');
+  const handle = field === undefined ? undefined : (internals[field] as Partial<Handle> | undefined);
+  if (typeof handle?.useUserBuffer === 'function') handleField = field;
+  return handle;
 }
