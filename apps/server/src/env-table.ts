@@ -262,7 +262,7 @@ export const envTable = [
     name: 'INFERFLOW_CONFIG_DIR',
     kind: 'text',
     section: 'Configuration',
-    meaning: 'Directory with `models/<id>.json|yaml` and `services.json`, watched. Not together with `ETCD_SERVER`.',
+    meaning: 'Directory with `models/<id>.json`, `.yaml` or `.yml` and `services.json`, watched. Not together with `ETCD_SERVER`.',
   },
   {
     name: 'INFERFLOW_COMPAT',
