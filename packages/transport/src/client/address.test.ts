@@ -26,6 +26,7 @@ function connectedAddress(maxConnectionAgeMs: number): { address: Address; conne
     options: resolveUpstreamOptions({ name: 'store', host: 'store.test', port: 1, maxConnectionAgeMs }),
     connectionFactory: () => connection,
     hasWaiting: false,
+    hasSeveralAddresses: false,
     isUsed: () => false,
     roomAppeared() {},
     hopeFaded() {},

@@ -14,6 +14,8 @@ export interface AddressOwner {
   readonly connectionFactory: ConnectionFactory;
   /** Calls wait for a place. */
   readonly hasWaiting: boolean;
+  /** Calls find others while one address is down. */
+  readonly hasSeveralAddresses: boolean;
   /** False after a minute without calls: then a lost connection is not opened again until the next call. */
   isUsed(now: number): boolean;
   /** More calls may fit somewhere. */
@@ -45,6 +47,10 @@ export class Address implements ConnectionOwner {
   #connecting = 0;
   #openedAt = 0;
   #quickGoodbyes = 0;
+  /** Further connections in a row, beside one that is up, that failed or were lost at once. */
+  #extraFailures = 0;
+  /** While it runs no further connection is tried. */
+  #extraTimer: NodeJS.Timeout | null = null;
   #isRetired = false;
 
   constructor(ip: string, owner: AddressOwner) {
@@ -82,7 +88,8 @@ export class Address implements ConnectionOwner {
       if (connection.openStreams < connection.maxStreams) return connection;
       isFull = true;
     }
-    if (isFull && this.#connecting === 0 && this.connections.length < this.#owner.options.maxConnectionsPerAddress) this.#open();
+    const mayOpen = isFull && this.#connecting === 0 && this.#extraTimer === null;
+    if (mayOpen && this.connections.length < this.#owner.options.maxConnectionsPerAddress) this.#open();
     return null;
   }
 
@@ -97,6 +104,8 @@ export class Address implements ConnectionOwner {
     this.#isRetired = true;
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
+    if (this.#extraTimer !== null) clearTimeout(this.#extraTimer);
+    this.#extraTimer = null;
     for (const connection of [...this.connections]) connection.drain();
   }
 
@@ -108,6 +117,7 @@ export class Address implements ConnectionOwner {
 
   connectionReady(connection: Connection): void {
     this.#connecting--;
+    this.#extraFailures = 0;
     this.#limitAge(connection);
     this.#told.add(connection);
     this.#owner.options.onEvent?.({ kind: 'connected', address: this.#name });
@@ -121,11 +131,15 @@ export class Address implements ConnectionOwner {
   connectionDraining(connection: Connection): void {
     const now = performance.now();
     this.#draining.add(connection);
-    if (now - this.#openedAt < quickGoodbyeMs) this.#quickGoodbyes++;
+    if (now - this.#openedAt < quickGoodbyeMs) {
+      if (this.isUp) this.#putOffExtra();
+      else this.#quickGoodbyes++;
+    }
     // A peer that says goodbye again and again right after the greeting is treated as one that cannot be reached.
     if (this.#quickGoodbyes >= mostQuickGoodbyes) this.#connectFailures++;
-    // An idle connection is replaced when the next call comes. One whose last calls have just ended may have others waiting for their places.
-    if (connection.openStreams > 0 || this.#owner.hasWaiting) this.#reconnect(now, true);
+    // An idle connection is replaced when the next call comes, unless that would go to another address, and so would all others. One whose last
+    // calls have just ended may have others waiting for their places.
+    if (connection.openStreams > 0 || this.#owner.hasWaiting || this.#owner.hasSeveralAddresses) this.#reconnect(now, true);
   }
 
   connectionClosed(connection: Connection, failure: CallFailure, wasReady: boolean): void {
@@ -137,6 +151,12 @@ export class Address implements ConnectionOwner {
     if (this.#isRetired) {
       this.#tellDisconnected(connection, failure);
       this.#owner.hopeFaded(failure);
+      return;
+    }
+    if (!wasReady && this.isUp) {
+      // The address is well, it only takes no more connections.
+      const retryInMs = this.#putOffExtra();
+      this.#owner.options.onEvent?.({ kind: 'connect-failed', address: this.#name, message: failure.message, retryInMs });
       return;
     }
     if (!hadGoodbye) {
@@ -212,6 +232,19 @@ export class Address implements ConnectionOwner {
     }, delayMs);
     this.#retryTimer.unref();
     return delayMs;
+  }
+
+  /** No further connection for a while, ever longer. Returns for how long. */
+  #putOffExtra(): number {
+    if (this.#extraTimer !== null) return 0;
+    const { backoffMs, maxBackoffMs } = this.#owner.options;
+    const forMs = jitter(Math.min(backoffMs * 2 ** this.#extraFailures++, maxBackoffMs));
+    this.#extraTimer = setTimeout(() => {
+      this.#extraTimer = null;
+      if (this.#owner.hasWaiting) this.#owner.roomAppeared();
+    }, forMs);
+    this.#extraTimer.unref();
+    return forMs;
   }
 
   #countFailure(now: number): void {

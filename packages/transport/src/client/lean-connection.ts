@@ -24,6 +24,7 @@ import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget 
 import { readBegins, readEnds } from './deliver.js';
 import { alpnProblem, dial } from './dial.js';
 import { foreignGreeting, lostBeforeGreeting } from './lost-before-greeting.js';
+import { PatientTimer } from './patient-timer.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
 import type { UnaryCall } from './unary-call.js';
 
@@ -45,7 +46,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   /** Calls that found the socket full: they fail when the turn ends. */
   #refused: Stream[] = [];
   /** Ends connecting, and later a goodbye, that take too long. */
-  #timer: NodeJS.Timeout | null;
+  #timer: PatientTimer | null;
   #lost: CallFailure | null = null;
   #isDraining = false;
   #hasFreed = false;
@@ -75,7 +76,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     this.#socket.on('error', (error) => this.#lose(error.message));
     this.#socket.once('end', () => this.#breakOff(this.#closedText()));
     this.#socket.once('close', () => this.#closed());
-    this.#timer = setTimeout(() => this.#breakOff(`no connection within ${target.connectTimeoutMs} ms`), target.connectTimeoutMs);
+    this.#timer = new PatientTimer(target.connectTimeoutMs, () => this.#breakOff(`no connection within ${target.connectTimeoutMs} ms`));
   }
 
   get isReady(): boolean {
@@ -297,7 +298,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     putGoaway(this.#out, Http2Code.NO_ERROR);
     this.#out.send();
     this.#socket.destroySoon();
-    this.#timer = setTimeout(() => this.#breakOff('no answer to a goodbye'), this.#target.keepaliveTimeoutMs);
+    this.#timer = new PatientTimer(this.#target.keepaliveTimeoutMs, () => this.#breakOff('no answer to a goodbye'));
   }
 
   #breakOff(problem: string): void {
@@ -342,7 +343,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
   }
 
   #stopTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.stop();
     this.#timer = null;
   }
 }

@@ -7,6 +7,7 @@ import type { CallFate, Connection, ConnectionOwner, ConnectionTarget } from './
 import { alpnProblem, dial } from './dial.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
 import { lostBeforeGreeting } from './lost-before-greeting.js';
+import { PatientTimer } from './patient-timer.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
 import type { UnaryCall } from './unary-call.js';
 
@@ -35,7 +36,7 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
   readonly #silence: SilenceWatch;
   readonly #scheme: string;
   #heads = new WeakMap<CallHead, Record<string, string>>();
-  #connectTimer: NodeJS.Timeout | null;
+  #connectTimer: PatientTimer | null;
   #wasReady = false;
   #isDraining = false;
 
@@ -73,10 +74,10 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
     });
     session.on('error', (error) => this.#lose(error.message));
     session.once('close', () => this.#closed());
-    this.#connectTimer = setTimeout(() => {
+    this.#connectTimer = new PatientTimer(target.connectTimeoutMs, () => {
       this.#lose(`no connection within ${target.connectTimeoutMs} ms`);
       this.#tearDown();
-    }, target.connectTimeoutMs);
+    });
   }
 
   get isReady(): boolean {
@@ -209,7 +210,7 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
   }
 
   #stopConnectTimer(): void {
-    if (this.#connectTimer !== null) clearTimeout(this.#connectTimer);
+    this.#connectTimer?.stop();
     this.#connectTimer = null;
   }
 }

@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns';
+import { type LookupAddress, lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import type { LookupAll } from './upstream-options.js';
 
@@ -46,14 +46,30 @@ export class Resolver {
       return;
     }
     this.#isBusy = true;
-    this.#lookup(this.#host, (error, found) => {
-      this.#isBusy = false;
-      const addresses = [...new Set(found.map((address) => address.address))].slice(0, mostAddresses);
-      const hasFailed = error !== null || addresses.length === 0;
-      this.#nextAt = performance.now() + (hasFailed ? Math.min(failedRefreshMs, this.#refreshMs) : this.#refreshMs);
-      if (hasFailed) this.#owner.resolveFailed(error?.message ?? `no address for ${this.#host}`);
-      else this.#owner.resolved(addresses);
-    });
+    let isInside = true;
+    let isAnswered = false;
+    const answered = (error: Error | null, found: readonly LookupAddress[] | undefined): void => {
+      if (isAnswered) return;
+      isAnswered = true;
+      // Whoever asked has just started a call, which must not end inside of that.
+      if (isInside) setImmediate(() => this.#answered(error, found ?? []));
+      else this.#answered(error, found ?? []);
+    };
+    try {
+      this.#lookup(this.#host, answered);
+    } catch (error) {
+      answered(error instanceof Error ? error : new Error('the resolver threw a value that is no error'), []);
+    }
+    isInside = false;
+  }
+
+  #answered(error: Error | null, found: readonly LookupAddress[]): void {
+    this.#isBusy = false;
+    const addresses = [...new Set(found.map((address) => address.address))].slice(0, mostAddresses);
+    const hasFailed = (error ?? null) !== null || addresses.length === 0;
+    this.#nextAt = performance.now() + (hasFailed ? Math.min(failedRefreshMs, this.#refreshMs) : this.#refreshMs);
+    if (hasFailed) this.#owner.resolveFailed(error?.message ?? `no address for ${this.#host}`);
+    else this.#owner.resolved(addresses);
   }
 
   /** An address failed: the next {@link Resolver.refresh} asks again, at most once per half second. */

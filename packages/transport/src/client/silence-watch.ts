@@ -1,3 +1,5 @@
+import { PatientTimer } from './patient-timer.js';
+
 /** Servers (grpc-go) close connections that ping them more than twice without sending anything in between. */
 const mostSilentPings = 2;
 /** … but a peer that may be gone is asked once a minute all the same. */
@@ -20,7 +22,7 @@ export class SilenceWatch {
   readonly #keepaliveMs: number;
   readonly #timeoutMs: number;
   #silenceTimer: NodeJS.Timeout | null = null;
-  #pingTimer: NodeJS.Timeout | null = null;
+  #pingTimer: PatientTimer | null = null;
   #heardAtCheck = 0;
   #silentPings = 0;
   #pingedAt = 0;
@@ -46,17 +48,19 @@ export class SilenceWatch {
     if (this.#silentPings >= mostSilentPings && now - this.#pingedAt < silentPingEveryMs) return;
     this.#silentPings++;
     this.#pingedAt = now;
-    this.#heardAtCheck = this.#owner.heard;
-    this.#pingTimer = setTimeout(() => {
+    const { heard } = this.#owner;
+    this.#heardAtCheck = heard;
+    this.#pingTimer = new PatientTimer(this.#timeoutMs, () => {
       this.#pingTimer = null;
-      this.#owner.peerVanished(`no answer to a ping within ${this.#timeoutMs} ms`);
-    }, this.#timeoutMs);
+      // Who answers calls is there: the answer to the ping stands in line behind them.
+      if (this.#owner.heard === heard) this.#owner.peerVanished(`no answer to a ping within ${this.#timeoutMs} ms`);
+    });
     this.#owner.ping();
   }
 
   /** The peer answered. */
   pingAnswered(): void {
-    if (this.#pingTimer !== null) clearTimeout(this.#pingTimer);
+    this.#pingTimer?.stop();
     this.#pingTimer = null;
   }
 

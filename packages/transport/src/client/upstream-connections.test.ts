@@ -3,7 +3,9 @@ import net from 'node:net';
 import { expect, it } from 'vitest';
 import { answer, echo, frame, rawServer, refuse } from '../testing/fault-server.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
+import { answerFrames, RawPeer } from '../testing/raw-peer.js';
 import { lookupOf, UpstreamWorld } from '../testing/upstream-world.js';
+import type { LookupAll } from './upstream-options.js';
 
 const pem = (name: string) => readFileSync(new URL(`../testdata/${name}`, import.meta.url));
 const { connect, describeBoth, events, kinds, listenOn, serve } = new UpstreamWorld();
@@ -62,6 +64,18 @@ describeBoth('createUpstream: addresses', () => {
     expect(kinds('restored')).toBe(1);
   });
 
+  it('connects again to an address that said goodbye while it was idle', async () => {
+    const one = await serve();
+    const second = await listenOn(one.port, '127.0.0.2');
+    const upstream = connect(one.port, { host: 'store.test', lookup: lookupOf('127.0.0.1', '127.0.0.2') });
+    await upstream.ready(1000);
+    await until(() => upstream.addressesUp === 2);
+    for (const session of one.sessions) session.close();
+    await until(() => one.connections === 2 && upstream.addressesUp === 2, 'the next connection');
+    for (let i = 0; i < 10; i++) await run(upstream, new ProbeCall('x'));
+    expect([one.seen, second.seen]).toEqual([5, 5]);
+  });
+
   it('uses an address that is set aside when it is the only one', async () => {
     const server = await serve();
     server.behaviour = (stream) => refuse(stream, 14);
@@ -85,6 +99,29 @@ describeBoth('createUpstream: addresses', () => {
     for (let i = 0; i < 5; i++) expect((await run(upstream, new ProbeCall('x'))).text).toBe('x');
     expect(second.seen).toBeGreaterThanOrEqual(5);
     await until(() => one.sessions.size === 0, 'old connection closed');
+  });
+
+  it.each<[string, LookupAll]>([
+    ['has no list', (_host, callback) => setImmediate(callback as (error: Error) => void, new Error('no such name'))],
+    ['is there before the look-up returns', (_host, callback) => callback(new Error('no such name'), [])],
+    [
+      'is thrown',
+      () => {
+        throw new Error('no such name');
+      },
+    ],
+    [
+      'comes twice',
+      (_host, callback) => {
+        for (let i = 0; i < 2; i++) setImmediate(() => callback(new Error('no such name'), []));
+      },
+    ],
+  ])('takes a failed look-up whose error %s, never inside of the start of a call', async (_how, lookup) => {
+    const upstream = connect(1, { host: 'store.test', lookup });
+    const call = new ProbeCall('x');
+    expect((await run(upstream, call)).failure).toMatchObject({ reason: 'unavailable', message: expect.stringContaining('no such name') });
+    expect(call.endedInsideStart).toBe(false);
+    expect(kinds('resolve-failed')).toBe(1);
   });
 
   it('fails when a name does not resolve, and recovers', async () => {
@@ -186,6 +223,59 @@ describeBoth('createUpstream: connections', () => {
     expect(pings).toBeGreaterThanOrEqual(1);
     expect(pings).toBeLessThanOrEqual(2);
     expect(server.connections).toBe(1);
+  });
+
+  it('keeps a connection whose peer answers calls before it answers a ping', async () => {
+    const peer = await new RawPeer().start();
+    let pings = 0;
+    peer.onFrame = (_socket, { type }) => {
+      if (type === 6) pings++;
+    };
+    const slow: (() => void)[] = [];
+    peer.onRequest = (socket, streamId, message) => {
+      const put = () => socket.write(answerFrames(streamId, message).all);
+      if (String(message) === 'slow') slow.push(put);
+      else put();
+    };
+    const upstream = connect(peer.port, { keepaliveMs: 30, keepaliveTimeoutMs: 120, retryRatio: 0 });
+    const waiting = run(upstream, new ProbeCall('slow', Number.POSITIVE_INFINITY));
+    await until(() => pings > 0, 'a ping');
+    for (let i = 0; i < 20; i++) {
+      expect((await run(upstream, new ProbeCall('quick'))).text).toBe('quick');
+      await sleep(10);
+    }
+    slow[0]?.();
+    expect((await waiting).text).toBe('slow');
+    expect(kinds('disconnected')).toBe(0);
+    await upstream.close(0);
+    await peer.stop();
+  });
+
+  it('takes a full address for well when further connections fail, and tries those ever more seldom', async () => {
+    const target = await serve({ maxConcurrentStreams: 2 });
+    target.behaviour = (stream, _headers, message) => void setTimeout(() => answer(stream, frame(message)), 10);
+    const pipes: net.Socket[] = [];
+    let dialled = 0;
+    const proxy = await rawServer((socket) => {
+      if (++dialled > 1) return socket.destroy();
+      const out = net.connect(target.port, '127.0.0.1').on('error', () => {});
+      pipes.push(out);
+      return void socket.pipe(out).pipe(socket);
+    });
+    const upstream = connect(proxy.port, { backoffMs: 40, maxBackoffMs: 10_000, setAsideAfter: 3 });
+    for (let i = 0; i < 10; i++) {
+      const calls = await Promise.all(Array.from({ length: 10 }, (_, at) => run(upstream, new ProbeCall(`${at}`))));
+      expect(calls.map(({ text }) => text)).toEqual(Array.from({ length: 10 }, (_, at) => `${at}`));
+    }
+    expect(dialled).toBeGreaterThan(1);
+    expect(dialled).toBeLessThan(10);
+    expect(kinds('set-aside')).toBe(0);
+    const delays = events.flatMap((event) => (event.kind === 'connect-failed' ? [event.retryInMs] : []));
+    expect(delays.length).toBe(dialled - 1);
+    expect(delays[1] ?? 80).toBeGreaterThanOrEqual(64);
+    await upstream.close(0);
+    for (const pipe of pipes) pipe.destroy();
+    await proxy.close();
   });
 
   it('opens another connection at the stream limit of the peer, then queues', async () => {

@@ -40,13 +40,13 @@ export interface UpstreamOptions {
   maxInLine?: number;
   /** How often names are resolved again while there is traffic. @default 30000 */
   dnsRefreshMs?: number;
-  /** Time for TCP, TLS and the peer's SETTINGS together. @default 2000 */
+  /** Time for TCP, TLS and the peer's SETTINGS together; what of it this process was at work is granted once more. @default 2000 */
   connectTimeoutMs?: number;
   /** Connections per address; a second one is opened when the peer's stream limit is reached. @default 4 */
   maxConnectionsPerAddress?: number;
   /** Age at which a connection is left for a new one, ±20 %; calls on it end first. 0 means never. @default 0 */
   maxConnectionAgeMs?: number;
-  /** First delay before an address is tried again; doubles per failure, ±20 %. @default 100 */
+  /** First delay before an address, or a further connection to one, is tried again; doubles per failure, ±20 %. @default 100 */
   backoffMs?: number;
   /** The longest delay between two tries; not below `backoffMs`. @default 10000 */
   maxBackoffMs?: number;
@@ -58,9 +58,9 @@ export interface UpstreamOptions {
   retryRatio?: number;
   /** Silence after which a connection with open calls is pinged. @default 20000 */
   keepaliveMs?: number;
-  /** Time for the answer to a ping; then the connection is given up. @default 2000 */
+  /** Time for the answer to a ping, or to any call, as for `connectTimeoutMs`; then the connection is given up. @default 2000 */
   keepaliveTimeoutMs?: number;
-  /** Resolver. @default `dns.lookup` of the system */
+  /** Resolver; may answer at once, and is asked again when it throws. @default `dns.lookup` of the system */
   lookup?: LookupAll;
   /** `lean` is HTTP/2 written for these calls; `node` goes through `node:http2`, at many times the CPU. @default 'lean' */
   protocol?: 'lean' | 'node';

@@ -157,6 +157,10 @@ class RemoteUpstream implements GrpcUpstream, LedgerOwner, AddressOwner, Resolve
     return this.#ledger.waiting.size > 0;
   }
 
+  get hasSeveralAddresses(): boolean {
+    return this.#addresses.length > 1;
+  }
+
   isUsed(now: number): boolean {
     return now - this.#usedAt < usedForMs || this.hasWaiting;
   }
