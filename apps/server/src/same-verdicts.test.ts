@@ -74,12 +74,12 @@ interface Told {
 }
 
 /** What the caller is told, times aside. Compressed requests leave the fast path. */
-async function told(method: DescMethod, message: Uint8Array, isCompressed: boolean): Promise<Told> {
+async function told(method: DescMethod, message: Uint8Array, isCompressed: boolean, headers: Record<string, string> = {}): Promise<Told> {
   const { head, grpcMessage, body } = await callRaw(
     session,
     `/${method.parent.typeName}/${method.name}`,
     framed(message, isCompressed),
-    isCompressed ? { 'grpc-encoding': 'gzip' } : {},
+    isCompressed ? { 'grpc-encoding': 'gzip', ...headers } : headers,
   );
   return {
     status: head['grpc-status'],
@@ -94,6 +94,15 @@ function answerOf({ output }: DescMethod, body: Buffer): string | null {
   const answer = toJsonString(output, fromBinary(output, body.subarray(5)));
   return answer.replace(/"durationUs":\d+/g, '');
 }
+
+it.each(['99999999H', '2147484S', '25d'])('grpc-timeout %s is taken alike on the fast path and on the slow one', async (timeout) => {
+  const [method, message] = requests[0] as (typeof requests)[number];
+  const [fast, slow] = await Promise.all(
+    [false, true].map((isCompressed) => told(method, message, isCompressed, { 'grpc-timeout': timeout })),
+  );
+  expect(slow?.status).toBe(fast?.status);
+  expect(slow?.answer).toBe(fast?.answer);
+});
 
 type Damage = readonly ['set' | 'insert' | 'remove' | 'cut', at: number, byte: number];
 const damage = fc.tuple(

@@ -2,7 +2,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { expect, it } from 'vitest';
-import { PortWorld } from '../testing/port-world.js';
+import { PortWorld, raw } from '../testing/port-world.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
 import { holdBytes } from './held-request.js';
 import type { OnePortListener } from './one-port-options.js';
@@ -100,6 +100,23 @@ overBoth('requests that are no hot calls', (isLean) => {
     expect(refusals).toEqual(['slow-reader']);
     read();
     expect(['cut off', 'lost']).toContain(await ended);
+  });
+
+  it.each([
+    ['grpc-timeout', '99999999H', '1728000S'],
+    ['grpc-timeout', '480H', '480H'],
+    ['grpc-timeout', '10x', '10x'],
+    ['connect-timeout-ms', '9999999999', '1728000000'],
+    ['connect-timeout-ms', '1728000000', '1728000000'],
+    ['connect-timeout-ms', '12345678901', '12345678901'],
+    ['connect-timeout-ms', 'soon', 'soon'],
+  ])('keep a time that a timer can count: %s %s', async (name, sent, seen) => {
+    const port = await serve({
+      listener: (request, response) => void (response as http.ServerResponse).end(String(request.headers[name])),
+    });
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', headers: { [name]: sent } });
+    expect(await answer.text()).toBe(seen);
+    if (!isLean) expect(String((await raw(port, [], { ':path': '/', 'content-type': 'text/plain', [name]: sent })).body)).toBe(seen);
   });
 
   it.each(asks)('of %s: slow work and quiet streams are left alone', async (_, ask) => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { formatGrpcTimeout, parseGrpcTimeout } from '../grpc-head.js';
 import { grpcType } from '../is-grpc-content-type.js';
 import { busyRetryMs } from './admission.js';
 import { HeldRequest } from './held-request.js';
@@ -13,6 +14,10 @@ import { SessionGuard } from './session-guard.js';
 const answeredLookMs = 50;
 const answeredLooks = 10;
 
+const longestTimeoutMs = 20 * 86_400_000;
+/** Digits that Connect allows; more of them are refused as ever. */
+const longestConnectTimeout = 10;
+
 type Response = Parameters<OnePortListener>[1];
 
 const unbounded = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -24,6 +29,7 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
     // An aborted request emits an error that nobody may be listening for; whoever reads it learns of it through its own listeners.
     request.on('error', () => {});
     response.on('error', () => {});
+    boundTimeouts(request.headers);
     const isApart = options.apart !== null && request.url?.startsWith(options.apart) === true;
     const held = new HeldRequest(request, options, load, isApart);
     load.coldInFlight++;
@@ -49,6 +55,17 @@ export function guardListener(options: ResolvedOnePortOptions, load: ServerLoad,
       request.resume();
     }
   };
+}
+
+/**
+ * A caller's time of more than 20 days counts as 20 days: that of the listener may run on a timer, and one of Node's that is asked for more than
+ * 2³¹ ms is over at once.
+ */
+function boundTimeouts(headers: Record<string, string | string[] | undefined>): void {
+  const { 'grpc-timeout': grpc, 'connect-timeout-ms': connect } = headers;
+  if (typeof grpc === 'string' && parseGrpcTimeout(grpc) > longestTimeoutMs) headers['grpc-timeout'] = formatGrpcTimeout(longestTimeoutMs);
+  if (typeof connect === 'string' && Number(connect) > longestTimeoutMs && connect.length <= longestConnectTimeout)
+    headers['connect-timeout-ms'] = String(longestTimeoutMs);
 }
 
 /** Answers that are not over, by connection of HTTP/1.1. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -91,6 +92,13 @@ overBoth('protocols on one port', (isLean) => {
     expect(await raw(port, [frame(Buffer.from('x'))], { ':path': '/grpc.reflection.v1.ServerReflection/Info' }, true)).toMatchObject({
       status: '12',
     });
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    const head = session.request({ ':method': 'HEAD', ':path': '/x' });
+    const [headers] = await once(head, 'response');
+    head.resume();
+    await once(head, 'close');
+    expect([headers[':status'], head.rstCode]).toEqual([isLean ? 415 : 200, 0]);
+    session.close();
     expect((await raw(port, [Buffer.alloc(300_000)], { ':path': '/x', 'content-type': 'text/plain' }, true)).headers[':status']).toBe(415);
   });
 
