@@ -236,7 +236,7 @@ export class Address implements ConnectionOwner {
 
   /** No further connection for a while, ever longer. Returns for how long. */
   #putOffExtra(): number {
-    if (this.#extraTimer !== null) return 0;
+    if (this.#isRetired || this.#extraTimer !== null) return 0;
     const { backoffMs, maxBackoffMs } = this.#owner.options;
     const forMs = jitter(Math.min(backoffMs * 2 ** this.#extraFailures++, maxBackoffMs));
     this.#extraTimer = setTimeout(() => {
