@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
 
 const freshForMs = 1;
+/** Below this part of a time, our own work in it is no excuse. */
+const leastOwnShare = 0.25;
 
 /**
  * How long the event loop of this process has waited for events so far: what passes otherwise is our own work. Read by every call, so
@@ -17,6 +19,17 @@ class LoopClock {
       this.#idleMs = performance.eventLoopUtilization().idle;
     }
     return this.#idleMs;
+  }
+
+  /**
+   * How much of the `passedMs` until `now` this process was at work, and so neither wrote nor read: a peer is not charged for that. 0 where it
+   * is little beside the time the peer had.
+   *
+   * @param idleAtStart {@link LoopClock.idleMs} when that time began
+   */
+  ownMs(passedMs: number, idleAtStart: number, now: number): number {
+    const ownMs = passedMs - (this.idleMs(now) - idleAtStart);
+    return ownMs > passedMs * leastOwnShare ? Math.min(ownMs, passedMs) : 0;
   }
 }
 

@@ -39,9 +39,6 @@ export interface Upstream {
   ready?(timeoutMs: number): Promise<boolean>;
 }
 
-/** Below this part of a call's time, our own work is no excuse. */
-const leastOwnShare = 0.25;
-
 /** Where a call is in its life. */
 export const CallState = { NEW: 0, WAITING: 1, OPEN: 2, ENDING: 3, ENDED: 4, ABANDONED: 5, PAUSED: 6, IN_LINE: 7 } as const;
 export type CallState = (typeof CallState)[keyof typeof CallState];
@@ -160,9 +157,7 @@ export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry 
   ownMs(): number {
     if (this.startedAt === 0 || this.callState === CallState.IN_LINE) return 0;
     const now = performance.now();
-    const passedMs = now - Math.max(this.startedAt, this.roomAt);
-    const ownMs = passedMs - (loopClock.idleMs(now) - this.idleAtStart);
-    return ownMs > passedMs * leastOwnShare ? Math.min(ownMs, passedMs) : 0;
+    return loopClock.ownMs(now - Math.max(this.startedAt, this.roomAt), this.idleAtStart, now);
   }
 
   /** Whether it had to stand in line, and does not any more. */

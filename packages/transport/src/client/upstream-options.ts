@@ -58,9 +58,9 @@ export interface UpstreamOptions {
   retryRatio?: number;
   /** Silence after which a connection with open calls is pinged. @default 20000 */
   keepaliveMs?: number;
-  /** Time for the answer to a ping, or to any call, as for `connectTimeoutMs`; then the connection is given up. @default 2000 */
+  /** Time for the answer to a ping, our own work as for `connectTimeoutMs`; then the connection is given up unless calls were answered. @default 2000 */
   keepaliveTimeoutMs?: number;
-  /** Resolver; may answer at once, and is asked again when it throws. @default `dns.lookup` of the system */
+  /** Resolver; may answer at once, and one that throws has failed. @default `dns.lookup` of the system */
   lookup?: LookupAll;
   /** `lean` is HTTP/2 written for these calls; `node` goes through `node:http2`, at many times the CPU. @default 'lean' */
   protocol?: 'lean' | 'node';

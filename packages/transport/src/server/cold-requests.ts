@@ -14,7 +14,8 @@ import { SessionGuard } from './session-guard.js';
 const answeredLookMs = 50;
 const answeredLooks = 10;
 
-const longestTimeoutMs = 20 * 86_400_000;
+/** As long as upstreams take their times to be at most. */
+const longestTimeoutMs = 20 * 24 * 3600 * 1000;
 /** Digits that Connect allows; more of them are refused as ever. */
 const longestConnectTimeout = 10;
 
