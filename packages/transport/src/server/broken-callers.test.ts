@@ -6,7 +6,7 @@ import { frame } from '../testing/fault-server.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
 import { RawCaller } from '../testing/raw-caller.js';
 import { callHead } from '../testing/server-bench.js';
-import { dataFrames, goawayFrame, h2Frame, headerFrames } from '../testing/wire.js';
+import { dataFrames, goawayFrame, h2Frame, headerFrames, settingsFrame } from '../testing/wire.js';
 import { createOnePort } from './one-port.js';
 import type { OnePort } from './one-port-options.js';
 
@@ -23,14 +23,14 @@ describe.each(['node', 'lean'] as const)('a caller that breaks HTTP/2 and leaves
     await until(() => deadlines.size === 0 && messageBuffers.taken === 0, 'empty queues and pools');
   });
 
-  async function serve(respond: boolean): Promise<number> {
+  async function serve(respond: boolean, idleTimeoutMs = 400): Promise<number> {
     server = createOnePort({
       http2,
       maxInFlight: 100,
       maxHeldBytes: 10 * answerBytes,
       sendTimeoutMs: 200,
       receiveTimeoutMs: 200,
-      idleTimeoutMs: 400,
+      idleTimeoutMs,
       hot: [
         {
           path,
@@ -78,5 +78,28 @@ describe.each(['node', 'lean'] as const)('a caller that breaks HTTP/2 and leaves
   it('before it is answered, keeps no connection', async () => {
     const port = await serve(false);
     await breakIt(port, Buffer.concat([goawayFrame(0), brokenPing]));
+  });
+
+  it('while nothing is asked, keeps no connection, however long an idle one may stay', { timeout: 20_000 }, async () => {
+    const port = await serve(false, 0);
+    const broken = [
+      brokenPing,
+      h2Frame(4, 0, 0, Buffer.alloc(5)),
+      h2Frame(0, 0, 5, Buffer.alloc(3)),
+      h2Frame(1, 5, 1, Buffer.alloc(7, 0xff)),
+      h2Frame(0, 0, 0, Buffer.alloc(20_000)),
+      settingsFrame([4, 2 ** 31]),
+    ].map((bytes) => ({ bytes, caller: new RawCaller(port).greet() }));
+    const honest = new RawCaller(port).greet();
+    await until(() => server.connections === broken.length + 1, 'open connections');
+    await sleep(50);
+    for (const { bytes, caller } of broken) {
+      caller.write(bytes);
+      await sleep(20);
+      caller.socket.destroy();
+    }
+    await until(() => server.connections === 1, 'end of the broken connections', 10_000);
+    expect(honest.isClosed).toBe(false);
+    honest.socket.destroy();
   });
 });

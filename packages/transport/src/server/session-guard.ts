@@ -7,6 +7,8 @@ const lingerMs = 1000;
 /** How long a stream that was reset here may take to end, and a quiet connection with open streams to answer a ping. */
 const patienceMs = 1000;
 const pingPatienceMs = 20_000;
+/** How often a quiet connection is made to read, see {@link SessionGuard}. */
+const lookMs = 2000;
 const agedGraceMs = 60_000;
 const connectionWindow = 16 * 1024 * 1024;
 /** Node before 22.11 ends a session after about this many resets in a burst, whatever is configured. */
@@ -40,7 +42,9 @@ export class SessionGuard {
   #leaveTimer: NodeJS.Timeout | null = null;
   #quietTimer: NodeJS.Timeout | null = null;
   #pingTimer: NodeJS.Timeout | null = null;
+  readonly #lookTimer: NodeJS.Timeout;
   #idleWatch: IdleWatch | null = null;
+  #traffic = -1;
   #isLeaving = false;
 
   constructor(session: ServerHttp2Session, options: ResolvedOnePortOptions) {
@@ -50,6 +54,8 @@ export class SessionGuard {
     if (!session.destroyed) session.setLocalWindowSize(connectionWindow);
     session.on('error', (error) => options.onSession?.({ kind: 'error', message: error.message }));
     session.once('close', () => this.#closed());
+    this.#lookTimer = setInterval(() => this.#look(), lookMs);
+    this.#lookTimer.unref();
     if (options.idleTimeoutMs > 0)
       this.#idleWatch = new IdleWatch(
         () => trafficOf(session),
@@ -111,6 +117,16 @@ export class SessionGuard {
     if (this.openStreams === 0) this.#linger();
   }
 
+  /**
+   * When a caller has broken the rules of HTTP/2, nghttp2 gives its session up, and Node before 22 reads no more and tells nobody: it would not
+   * notice that the caller goes either. So a quiet connection that has nothing to write reads on: bytes count for nothing then, the end does.
+   */
+  #look(): void {
+    const traffic = trafficOf(this.#session);
+    if (traffic === this.#traffic) readOn(this.#session);
+    this.#traffic = traffic;
+  }
+
   /** Calls may last long, but whoever waits for them answers a ping. */
   #idle(): void {
     if (this.openStreams === 0) this.leave();
@@ -161,6 +177,7 @@ export class SessionGuard {
   }
 
   #closed(): void {
+    clearInterval(this.#lookTimer);
     this.#idleWatch?.close();
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
@@ -174,4 +191,11 @@ export class SessionGuard {
 /** A session that is over has no socket, and throws when it is asked for it. */
 function trafficOf(session: ServerHttp2Session): number {
   return session.destroyed ? 0 : session.socket.bytesRead + session.socket.bytesWritten;
+}
+
+/** Through the socket's handle, a field of Node's own: where it is another, nothing happens. What waits to be written may well stop reading. */
+function readOn(session: ServerHttp2Session): void {
+  if (session.destroyed) return;
+  const handle = (session.socket as { _handle?: { writeQueueSize?: number; readStart?: () => void } | null })._handle;
+  if (handle?.writeQueueSize === 0) handle.readStart?.();
 }

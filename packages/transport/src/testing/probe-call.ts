@@ -74,10 +74,10 @@ export async function sleep(ms: number): Promise<void> {
 }
 
 /** Waits until something holds. */
-export async function until(holds: () => boolean, what = 'condition'): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
+export async function until(holds: () => boolean, what = 'condition', withinMs = 5000): Promise<void> {
+  for (let i = 0; i < withinMs / 5; i++) {
     if (holds()) return;
     await sleep(5);
   }
-  throw new Error(`${what} did not come true within 5 s`);
+  throw new Error(`${what} did not come true within ${withinMs} ms`);
 }
