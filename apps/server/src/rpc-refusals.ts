@@ -2,7 +2,7 @@ import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus, trailerParse, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
 import { EngineError, type Violation } from '@inferflow/engine';
-import { badTimeout, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from '@inferflow/transport';
+import { badTimeout, encodeGrpcMessage, RequestFrameScan, RequestProblem, tooLargeRequest, unnamedCompression } from '@inferflow/transport';
 import type { Compression } from './bounded-compressions.js';
 import { holdRequestBytes } from './held-bytes.js';
 import { jsonProblems } from './json-problems.js';
@@ -266,10 +266,14 @@ async function* correctingStatus(
 /** True when there was something to correct. */
 function correctStatus(trailer: Headers, handler: Handler, options: RefusalOptions): boolean {
   const said = trailer.get('grpc-message');
-  const error = said === null ? null : explained(decodeURIComponent(said), handler, options);
-  if (error === null) return false;
-  setTrailerStatus(trailer, error);
-  return true;
+  if (said === null) return false;
+  const message = decodeURIComponent(said);
+  const error = explained(message, handler, options);
+  if (error !== null) setTrailerStatus(trailer, error);
+  // The library escapes what gRPC leaves as it is, and some clients then show the escapes.
+  const text = encodeGrpcMessage(error?.rawMessage ?? message);
+  trailer.set('grpc-message', text);
+  return error !== null || text !== said;
 }
 
 async function readAll(body: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {

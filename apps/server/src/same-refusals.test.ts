@@ -19,7 +19,12 @@ const limits = {
   INFERFLOW_MAX_MESSAGE_BYTES: '2000',
   INFERFLOW_MAX_SLATE_TARGETS: '10',
 };
-const models = { sum: sumModel(), typed: sumModel({ request_values: 'typed' }), broken: cyclicModel };
+const models = {
+  sum: sumModel(),
+  lenient: { ...sumModel(), compat: 'go-1.0' },
+  typed: sumModel({ request_values: 'typed' }),
+  broken: cyclicModel,
+};
 let stock: StockServer;
 let lean: StockServer;
 beforeAll(async () => {
@@ -166,6 +171,23 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
     'two ids of a target, the first not UTF-8',
     3,
     [['/Predict/InferPointWise', Uint8Array.of(...good, 0x2a, 6, 0x0a, 1, 0xff, 0x0a, 1, 0x61)]],
+  ],
+  [
+    'a text that is not UTF-8 behind those that are asked for',
+    3,
+    [score({ modelConfigId: 'lenient', entities: [{ entity: 'item', ids: ['1', '2'] }] })].flatMap(([path, message]) =>
+      [
+        [0x0a, 3, 0x12, 1, 0xff],
+        [0x0a, 12, 0x0a, 1, 0x62, 0x12, 1, 0x31, 0x12, 1, 0x32, 0x12, 1, 0xff],
+        [0x0a, 13, 0x0a, 1, 0x62, 0x12, 1, 0x31, 0x1a, 6, 0x0a, 1, 0x66, 0x12, 1, 0xff],
+      ].map((entity) => [path, Uint8Array.of(...message, ...entity)] as const),
+    ),
+  ],
+  ['a tag of six bytes', 3, answered.map(([path, message]) => [path, Uint8Array.of(...message, 0xf8, 0x86, 0x80, 0x80, 0x80, 0, 1)])],
+  [
+    'groups nested deeper than messages may be',
+    3,
+    answered.map(([path, message]) => [path, Buffer.concat([message, Buffer.alloc(200, 0xa3).fill(0xa4, 100)])]),
   ],
   ['damaged options', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0xa2, 6, 1, 8)]]],
   ['an unknown model', 3, [point(sumRequest('nobody')), score({ modelConfigId: 'nobody', entities: [{ entity: 'item', ids: ['1'] }] })]],

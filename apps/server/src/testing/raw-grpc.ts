@@ -46,7 +46,8 @@ export function callRaw(
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', reject);
     stream.on('close', () =>
-      resolve({ head, grpcMessage: decodeURIComponent(String(head['grpc-message'] ?? '')), body: Buffer.concat(chunks) }),
+      // As grpc-js does: the escapes of what gRPC does not escape are shown.
+      resolve({ head, grpcMessage: decodeURI(String(head['grpc-message'] ?? '')), body: Buffer.concat(chunks) }),
     );
     stream.end(body);
   });

@@ -11,6 +11,7 @@ describe('predator component when the answer is not what was asked for', () => {
     ['another width', [{ ...good, shape: [5, 2], raw: floats([...price, ...price]) }], 'shape'],
     ['no shape', [{ ...good, shape: [] }], 'shape'],
     ['a negative shape', [{ ...good, shape: [-5, 1] }], 'shape'],
+    ['a shape whose negative dimensions make up for each other', [{ ...good, shape: [5, -1, -1] }], 'shape'],
     ['a shape without rows', [{ ...good, shape: [0, 1], raw: new Uint8Array(0) }], 'shape'],
     ['fewer bytes than its shape', [{ ...good, raw: floats(price).subarray(1) }], 'shape'],
     ['no contents', [{ name: 'o', datatype: 'FP32', shape: [5, 1] }], 'shape'],

@@ -56,6 +56,7 @@ export function adaptEntities(
       const slot = table.featureSlots[at] as number;
       if (!named.read(message, features.start(at), features.end(at), null)) return false;
       const count = named.textCount;
+      if (count !== rows.rowCount && placeTexts(message, features.start(at), features.end(at), oneText, 0, 0, 0) < 0) return false;
       const field = `entities[${index}].features[${at}].ids_feature_value`;
       if (count !== rows.rowCount && isLenient) markColumn(rows, slot, 0);
       else if (count !== rows.rowCount) violations.add(field, `${field} has ${count} values; it needs one per row, ${rows.rowCount}`);

@@ -189,6 +189,8 @@ function walkRow(
   while (at < end && message[at] === KEY_TAG) {
     const length = readLength(message, at + 1, end);
     if (length < 0) return false;
+    // Keys are compared as bytes: one whose length is spelt with more of them than it takes has to be spelt anew.
+    if (readEnd > at + 2 && message[readEnd - 1] === 0) scratch.hasLateKeys = true;
     at = readEnd + length;
   }
   scratch.keys[row * 2] = start;

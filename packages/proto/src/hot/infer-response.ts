@@ -105,10 +105,14 @@ export class InferAnswer {
     return (this.#shapes[output] as Float64Array)[index] as number;
   }
 
-  /** Elements of an output by its shape. */
+  /** Elements of an output by its shape; −1 if a dimension is negative. */
   elementCount(output: number): number {
     let count = 1;
-    for (let index = 0; index < this.rank(output); index++) count *= this.dim(output, index);
+    for (let index = 0; index < this.rank(output); index++) {
+      const dim = this.dim(output, index);
+      if (dim < 0) return -1;
+      count *= dim;
+    }
     return count;
   }
 

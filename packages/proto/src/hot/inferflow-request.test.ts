@@ -81,4 +81,12 @@ describe('InferflowRequestScan', () => {
   it('refuses texts that are not UTF-8', () => {
     expect(placeTexts(Uint8Array.of(18, 1, 0xff), 0, 3, new Int32Array(2), 0, 2, 1)).toBe(-1);
   });
+
+  it('looks at texts behind the last row, and puts none of them', () => {
+    const words = new Int32Array(4);
+    expect(placeTexts(Uint8Array.of(18, 1, 97, 18, 1, 98), 0, 6, words, 0, 2, 1)).toBe(1);
+    expect([...words]).toEqual([2, 1, 0, 0]);
+    expect(placeTexts(Uint8Array.of(18, 1, 97, 18, 1, 0xff), 0, 6, words, 0, 2, 1)).toBe(-1);
+    expect(placeTexts(Uint8Array.of(18, 1, 97, 18, 9), 0, 5, words, 0, 2, 1)).toBe(-1);
+  });
 });

@@ -109,7 +109,7 @@ export class NamedTextsScan {
 
 /**
  * Puts the texts of an `Entity` or `Feature` into a column: for text r the pair (start, length) at word `at + r × strideWords`, for
- * r below `rowCount`. Returns the number of texts put, −1 if one is not UTF-8 or the message is malformed.
+ * r below `rowCount`. Returns the number of texts put, −1 if any text is not UTF-8, put or not, or the message is malformed.
  */
 export function placeTexts(
   message: Uint8Array,
@@ -123,7 +123,7 @@ export function placeTexts(
   let row = 0;
   let placed = 0;
   let word = at;
-  for (let position = start; position < end && row < rowCount; ) {
+  for (let position = start; position < end; ) {
     const tag = readTag(message, position, end);
     if (tag < 0) return -1;
     position = readEnd;
@@ -136,8 +136,9 @@ export function placeTexts(
     if (length < 0) return -1;
     const from = readEnd;
     position = from + length;
+    if (length > 0 && !isValidUtf8(message, from, position)) return -1;
+    if (row === rowCount) continue;
     if (length > 0) {
-      if (!isValidUtf8(message, from, position)) return -1;
       words[word] = from;
       words[word + 1] = length;
       placed++;

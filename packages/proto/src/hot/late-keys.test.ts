@@ -12,6 +12,14 @@ const text = (value: string) => [...new TextEncoder().encode(value)];
 const length = (bytes: number) => (bytes < 128 ? [bytes] : [(bytes & 127) | 128, bytes >> 7]);
 const field = (tag: readonly number[], content: readonly number[]) => [...tag, ...length(content.length), ...content];
 const key = (part: string) => field([0x0a], text(part));
+/** A key whose length takes more bytes than it needs. */
+const padded = (part: string, zeros = 1) => [
+  0x0a,
+  ...length(text(part).length).map((byte) => byte | 128),
+  ...Array<number>(zeros - 1).fill(128),
+  0,
+  ...text(part),
+];
 const column = (value: number) => field([0x12], [value, 0, 0, 0]);
 const unknown = [0x78, 1];
 const message = (rows: readonly (readonly number[])[]) => Uint8Array.from(rows.flatMap((row) => field([0x22], row)));
@@ -40,6 +48,8 @@ describe('keys that do not begin their row', () => {
     ['behind all columns', [...column(7), ...column(8), ...key('a'), ...key('b')]],
     ['behind a field that nobody knows', [...unknown, ...key('a'), ...column(7), ...column(8)]],
     ['in two places', [...key('a'), ...column(7), ...key('b'), ...column(8)]],
+    ['with a length of two bytes where one is enough', [...padded('a'), ...column(7), ...column(8)]],
+    ['with a length of ten bytes, behind another', [...key('b'), ...padded('', 9), ...column(7), ...column(8)]],
     ['with a tag of two bytes', [...field([0x8a, 0], text('a')), ...column(7), ...column(8)]],
   ])('are found %s', (_where, row) => {
     const { walked, decoded, firstCell } = keysOf([row]);
@@ -51,6 +61,7 @@ describe('keys that do not begin their row', () => {
   it('are found whatever the other rows look like', () => {
     const part = fc.oneof(
       fc.string({ unit: 'grapheme', maxLength: 9 }).map((value) => key(value.toWellFormed())),
+      fc.tuple(fc.string({ maxLength: 3 }), fc.integer({ min: 1, max: 8 })).map(([value, zeros]) => padded(value, zeros)),
       fc.nat(200).map(column),
       fc.constant(unknown),
     );

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ModelInferRequestSchema, ModelInferResponseSchema, NumerixRequestProtoSchema, NumerixResponseProtoSchema } from '../index.js';
@@ -115,6 +116,21 @@ describe('model calls', () => {
     expect(readTypedContents(contents, 0, contents.length, 'FP32', 10, scratch)).toBe(0);
     expect(readTypedContents(contents, 0, contents.length, 'FP16', 10, scratch)).toBe(-1);
     expect(readTypedContents(Uint8Array.of(0x32, 3, 0, 0, 0), 0, 5, 'FP32', 10, scratch)).toBe(-1);
+  });
+
+  it.each([
+    ['UINT8', 0x20, [255, 0], [256, 300]],
+    ['UINT16', 0x20, [65_535], [65_536]],
+    ['INT8', 0x10, [127, -128], [128, -129]],
+    ['INT16', 0x10, [32_767, -32_768], [32_768, -32_769]],
+  ] as const)('typed contents beyond %s are malformed', (datatype, tag, within, beyond) => {
+    const scratch = new RawScratch();
+    const read = (value: number) => {
+      const bytes = Uint8Array.of(tag, ...new BinaryWriter().int32(value).finish());
+      return readTypedContents(bytes, 0, bytes.length, datatype, 1, scratch);
+    };
+    expect(within.map(read)).toEqual(within.map(() => 1));
+    expect(beyond.map(read)).toEqual(beyond.map(() => -1));
   });
 
   it('typed contents in several pieces are one after the other, as the generated code reads them', () => {

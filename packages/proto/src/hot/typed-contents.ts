@@ -67,8 +67,8 @@ export class RawScratch {
 
 /**
  * Turns `InferTensorContents` (`message[start, end)`) into what raw contents of this datatype would be. Returns the number of elements;
- * −1 if malformed, if there are more than `maxElements` (nothing beyond them is expanded), or the datatype has no typed form. Fields of
- * other datatypes are skipped.
+ * −1 if malformed, if a value is beyond its datatype, if there are more than `maxElements` (nothing beyond them is expanded), or the
+ * datatype has no typed form. Fields of other datatypes are skipped.
  */
 export function readTypedContents(
   message: Uint8Array,
@@ -172,9 +172,16 @@ function putOne(message: Uint8Array, at: number, end: number, form: ContentsForm
   if (form.wire !== 'varint' || wireType !== 0) return -1;
   if (form.width === 8) return putLong(message, at, end, scratch);
   const value = form.field === 1 ? (readVarint(message, at, end) > 0 ? 1 : 0) : readSigned32(message, at, end);
-  if (readEnd < 0) return -1;
+  if (readEnd < 0 || !fits(value, form)) return -1;
   for (let byte = 0; byte < form.width; byte++) scratch.bytes[scratch.length++] = value >> (8 * byte);
   return readEnd;
+}
+
+/** Whether a value has the width of its datatype: narrow ones travel as 32 bits. */
+function fits(value: number, { field, width }: ContentsForm): boolean {
+  if (width === 4 || field === 1) return true;
+  const bits = 8 * width;
+  return field === 4 ? value >>> bits === 0 : (value << (32 - bits)) >> (32 - bits) === value;
 }
 
 /** A 64-bit varint, all bits kept: seven bits of the wire at a time. */

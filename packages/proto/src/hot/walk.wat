@@ -1,5 +1,5 @@
 ;; The walk of feature-answer.ts over the rows of a retrieve.Result, for answers as every encoder writes them. Whatever else it meets
-;; (another field, a key behind a column, a length of more than 28 bits, a message cut short) makes it return -1, and the walk in
+;; (another field, a key behind a column, a length of more than 28 bits or bytes, a message cut short) makes it return -1, and the walk in
 ;; TypeScript, which knows all of it, begins anew.
 ;;
 ;; Words of the parameters at address 0:
@@ -18,7 +18,7 @@
   ;; Behind the length that was read last.
   (global $at (mut i32) (i32.const 0))
 
-  ;; A length whose first byte is at $p, at most 4 bytes; -1 if it is longer or cut short.
+  ;; A length whose first byte is at $p, at most 4 bytes; -1 if it is longer, cut short or spelt with more bytes than it takes.
   (func $length (param $p i32) (param $end i32) (result i32)
     (local $byte i32) (local $value i32) (local $shift i32)
     (loop $next
@@ -29,6 +29,8 @@
       (local.set $value (i32.or (local.get $value) (i32.shl (i32.and (local.get $byte) (i32.const 127)) (local.get $shift))))
       (local.set $shift (i32.add (local.get $shift) (i32.const 7)))
       (br_if $next (i32.and (local.get $byte) (i32.const 128))))
+    ;; More bytes than the length takes: a key would not be found by its bytes.
+    (if (i32.and (i32.eqz (local.get $byte)) (i32.gt_u (local.get $shift) (i32.const 7))) (then (return (i32.const -1))))
     (global.set $at (local.get $p))
     (local.get $value))
 

@@ -1,6 +1,8 @@
+import { fromBinary } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { RpcStatusSchema } from '../index.js';
 import { readEnd, readFixed32, readLength, readSigned32, readSigned64, readTag, readVarint, SATURATED, skipField } from './read.js';
 
 const MAX_U64 = (1n << 64n) - 1n;
@@ -206,6 +208,18 @@ describe('skipField', () => {
     expect(skipField(wrong, 1, wrong.length, 7)).toBe(-1);
     const deep = new Uint8Array(100_000).fill(0x0b);
     expect(skipField(deep, 0, deep.length, 3)).toBe(-1);
+  });
+
+  it.each([99, 100])('nests groups as deep as protobuf-es does: %i', (depth) => {
+    const bytes = Uint8Array.of(...Array<number>(depth).fill(0x7b), ...Array<number>(depth).fill(0x7c));
+    let end = bytes.length;
+    try {
+      fromBinary(RpcStatusSchema, bytes);
+    } catch {
+      end = -1;
+    }
+    expect(end).toBe(depth < 100 ? bytes.length : -1);
+    expect(skipField(bytes, 1, bytes.length, 3, 15)).toBe(end);
   });
 
   it('never leaves the bytes on garbage', () => {

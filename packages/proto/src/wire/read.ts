@@ -17,8 +17,10 @@
 /** What {@link readVarint} answers for every value it cannot hold exactly: 2^53. */
 export const SATURATED = 2 ** 53;
 
-const MAX_GROUP_DEPTH = 100;
+/** A message may nest 100 deep, groups included. */
+const MAX_GROUP_DEPTH = 99;
 const MAX_TAG = 0xffff_ffff;
+const MAX_TAG_BYTES = 5;
 
 /**
  * Position after the last successful read, −1 after a failed one. A register,
@@ -116,11 +118,11 @@ export function readSigned64(bytes: Uint8Array, at: number, end: number): number
 
 /**
  * A field's tag (`field * 8 + wireType`). −1 if it is malformed, does not fit 32
- * bits, names field 0 or an unknown wire type.
+ * bits, takes more than five bytes, names field 0 or an unknown wire type.
  */
 export function readTag(bytes: Uint8Array, at: number, end: number): number {
   const tag = readVarint(bytes, at, end);
-  if (tag < 8 || tag > MAX_TAG || tag % 8 > 5) {
+  if (tag < 8 || tag > MAX_TAG || tag % 8 > 5 || readEnd - at > MAX_TAG_BYTES) {
     readEnd = -1;
     return -1;
   }
