@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { formatGrpcTimeout, parseGrpcTimeout } from '../grpc-head.js';
 import { grpcType } from '../is-grpc-content-type.js';
 import { busyRetryMs } from './admission.js';
@@ -70,7 +70,12 @@ function boundTimeouts(headers: Record<string, string | string[] | undefined>): 
 }
 
 /** Answers that are not over, by connection of HTTP/1.1. */
-const openOn = new WeakMap<Socket, Set<Response>>();
+const openOn = new WeakMap<Duplex, Set<Response>>();
+
+/** Whether an answer of HTTP/1.1 has begun, but is not over: nothing else may be written then. */
+export function isAnswering(socket: Duplex): boolean {
+  return [...(openOn.get(socket) ?? [])].some(({ headersSent }) => headersSent);
+}
 
 /**
  * Of several requests that a caller of HTTP/1.1 sends without waiting for answers, Node gives the connection to the first, and Node 20 and 22 tell the

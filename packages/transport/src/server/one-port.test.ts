@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -11,8 +10,7 @@ import { Bytes, hotPath, PortWorld, raw } from '../testing/port-world.js';
 import { ProbeCall, run, sleep, until } from '../testing/probe-call.js';
 import type { ServerLoad } from './server-load.js';
 
-const pem = (name: string) => readFileSync(new URL(`../testdata/${name}`, import.meta.url));
-const { calls, client, handle, last, overBoth, refusals, serve, servers, sessions } = new PortWorld();
+const { calls, client, handle, last, overBoth, refusals, serve, sessions } = new PortWorld();
 
 overBoth('protocols on one port', (isLean) => {
   it('answers HTTP/1.1, HTTP/2 and hot gRPC', async () => {
@@ -100,36 +98,6 @@ overBoth('protocols on one port', (isLean) => {
     expect([headers[':status'], head.rstCode]).toEqual([isLean ? 415 : 200, 0]);
     session.close();
     expect((await raw(port, [Buffer.alloc(300_000)], { ':path': '/x', 'content-type': 'text/plain' }, true)).headers[':status']).toBe(415);
-  });
-
-  it('lets calls over TLS end while it drains', async () => {
-    const port = await serve({ tls: { cert: pem('server.pem'), key: pem('server.key') } });
-    const call = run(client(port, { tls: { ca: pem('ca.pem') } }), new ProbeCall('slow 300'));
-    await until(() => calls.length === 1);
-    await servers.at(-1)!.drain(5000);
-    expect((await call).text).toBe('slow 300');
-  });
-
-  it('serves TLS by ALPN', async () => {
-    const port = await serve({ tls: { cert: pem('server.pem'), key: pem('server.key') } });
-    const ca = pem('ca.pem');
-    expect((await run(client(port, { tls: { ca } }), new ProbeCall('secret'))).text).toBe('secret');
-    const { request } = await import('node:https');
-    const text = await new Promise<string>((resolve, reject) => {
-      request({ host: '127.0.0.1', port, path: '/tls', ca }, (response) => response.on('data', (chunk) => resolve(String(chunk))))
-        .on('error', reject)
-        .end();
-    });
-    expect(text).toBe('1.1 GET /tls 0');
-    expect((await run(client(port), new ProbeCall('plain'))).failure?.reason).toBe('unavailable');
-  });
-
-  it('asks callers for a certificate when told to', async () => {
-    const ca = pem('ca.pem');
-    const port = await serve({ tls: { cert: pem('server.pem'), key: pem('server.key'), ca, requestCert: true } });
-    const mutual = client(port, { host: 'localhost', tls: { ca, cert: pem('client.pem'), key: pem('client.key') } });
-    expect((await run(mutual, new ProbeCall('me'))).text).toBe('me');
-    expect((await run(client(port, { tls: { ca } }), new ProbeCall('anonymous', 2000))).failure?.reason).toBe('unavailable');
   });
 });
 

@@ -9,6 +9,7 @@ import type { HotCallHost } from './hot-call.js';
 import { acceptHot, hotMethodOf } from './hot-methods.js';
 import type { OnePort, OnePortListener, OnePortOptions } from './one-port-options.js';
 import { keepStreamsYoung } from './open-streams.js';
+import { refuseHttp1 } from './refuse-http1.js';
 import { refuseMismatch } from './refuse-mismatch.js';
 import { type ResolvedOnePortOptions, resolveOnePortOptions } from './resolve-one-port-options.js';
 import { ServerLoad } from './server-load.js';
@@ -38,6 +39,7 @@ class OnePortServer implements OnePort, HotCallHost {
   /** Never listens: turns streams into requests for the listener. */
   readonly #compat: http2.Http2Server;
   readonly #sockets = new Set<net.Socket>();
+  /** Connections that have asked for nothing yet. */
   readonly #silent = new Set<net.Socket>();
   readonly #elsewhere: Elsewhere;
   /** What has to be told to leave. */
@@ -48,6 +50,7 @@ class OnePortServer implements OnePort, HotCallHost {
     this.options = options;
     const listener = guardListener(options, this.load, () => this.#isDraining);
     this.#h1 = createHttp1(options, listener);
+    this.#h1.on('request', ({ socket }) => this.#silent.delete(socket));
     this.#compat = http2.createServer(listener as Parameters<typeof http2.createServer>[1]);
     this.#h2 = createHttp2(options);
     this.#elsewhere = createElsewhere(options.elsewhere);
@@ -94,11 +97,11 @@ class OnePortServer implements OnePort, HotCallHost {
     if (!this.#isDraining) {
       this.#isDraining = true;
       this.#server.close();
-      for (const socket of this.#silent) socket.destroy();
       for (const guard of this.#guards) guard.leave();
     }
     const until = performance.now() + graceMs;
     while (this.#sockets.size > 0 && performance.now() < until) {
+      for (const socket of this.#silent) socket.destroy();
       this.#h1.closeIdleConnections();
       await new Promise((resolve) => setTimeout(resolve, Math.min(drainPollMs, graceMs)));
     }
@@ -154,7 +157,12 @@ class OnePortServer implements OnePort, HotCallHost {
       socket.on('error', () => socket.destroy());
       this.#hand(socket, socket.alpnProtocol === 'h2' ? 'h2' : 'h1');
     });
-    server.on('tlsClientError', (error) => this.options.onSession?.({ kind: 'error', message: error.message }));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') this.options.onRefused?.('handshake-timeout', '');
+      this.options.onSession?.({ kind: 'error', message: error.message });
+      // Node does so after an error, but not when the time is up.
+      socket.destroy();
+    });
     return server;
   }
 
@@ -178,6 +186,11 @@ class OnePortServer implements OnePort, HotCallHost {
     if (onSession !== null) {
       onSession({ kind: 'opened', protocol: 'h1' });
       socket.once('close', () => onSession({ kind: 'closed', protocol: 'h1' }));
+    }
+    // Over plaintext bytes of a request have come already. Node counts a connection as idle only after its first request.
+    if (this.options.tls !== null) {
+      this.#silent.add(socket);
+      socket.once('close', () => this.#silent.delete(socket));
     }
     this.#h1.emit('connection', socket);
   }
@@ -233,6 +246,7 @@ function createHttp1(options: ResolvedOnePortOptions, listener: OnePortListener)
   );
   // Node starts the watch over slow headers when a server begins to listen; this one is handed its sockets instead.
   server.emit('listening');
+  server.on('clientError', refuseHttp1);
   return server;
 }
 

@@ -1,7 +1,5 @@
 import type net from 'node:net';
-
-/** How long a client may take to read why it was refused. */
-const lingerMs = 1000;
+import { sayLastWords } from './last-words.js';
 
 const text = {
   tls: 'this port speaks plaintext, not TLS: use http:// (plaintext credentials), or configure a certificate at the server',
@@ -27,9 +25,5 @@ function badRequest(reason: string): string {
  * A TLS client takes any text for a "wrong version number", which is the word for this mistake.
  */
 export function refuseMismatch(socket: net.Socket, spoken: 'h1' | 'h2' | 'tls'): void {
-  socket.resume();
-  socket.end(spoken === 'h2' ? goAway(text.plaintext) : badRequest(spoken === 'tls' ? text.tls : text.plaintext));
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
-  timer.unref();
-  socket.once('close', () => clearTimeout(timer));
+  sayLastWords(socket, spoken === 'h2' ? goAway(text.plaintext) : badRequest(spoken === 'tls' ? text.tls : text.plaintext));
 }
