@@ -10,6 +10,7 @@ const kinds = {
   boolean: 'true/false',
   duration: 'duration',
   list: 'comma list',
+  brokers: 'comma list',
   origins: 'comma list of origins',
   level: 'level',
   hostPort: 'host:port',
@@ -23,7 +24,8 @@ const lines = [
   '',
   'The server reads the environment once, at start. An empty value counts as unset. Every invalid variable is listed before it gives up;',
   'two names of one setting with different values are an error; unknown `INFERFLOW_` names and slips in others are pointed out. Durations are',
-  'milliseconds (`200`) or have a unit (`200ms`, `5s`, `1m`). The second name of a variable is the one of the product documents, in any case.',
+  'milliseconds (`200`) or have a unit (`200ms`, `5s`, `1m`), at most 20 days. The second name of a variable is the one of the product documents,',
+  'in any case.',
 ];
 let section = '';
 for (const variable of envTable) {

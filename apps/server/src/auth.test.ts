@@ -68,7 +68,7 @@ describe('createFileCallerCheck', () => {
     };
     const failNext = () =>
       vi.mocked(readFileSync).mockImplementationOnce(() => {
-        throw new Error('EMFILE: too many open files');
+        throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
       });
     writeFileSync(file, `a ${sha('1')}\n`);
     failNext();
@@ -82,6 +82,10 @@ describe('createFileCallerCheck', () => {
     expect(allowsRevoked()).toBe(false);
     expect(reports).toHaveLength(2);
     expect(allowsRevoked()).toBe(true);
+  });
+
+  it('refuses to start on what is no file', () => {
+    expect(() => createFileCallerCheck(tmpdir(), () => {})).toThrow(/INFERFLOW_AUTH_FILE: the file cannot be read \(EISDIR\)/);
   });
 
   it('refuses to start on a file that is missing or malformed, naming every bad line and no token', () => {

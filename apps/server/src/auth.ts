@@ -46,22 +46,23 @@ export function createFileCallerCheck(path: string, report: (problem: string) =>
 }
 
 function fileSignature(path: string): string {
+  const { mtimeMs, size, ino } = reading(() => statSync(path));
+  return `${mtimeMs}:${size}:${ino}`;
+}
+
+function reading<T>(read: () => T): T {
   try {
-    const { mtimeMs, size, ino } = statSync(path);
-    return `${mtimeMs}:${size}:${ino}`;
+    return read();
   } catch (error) {
-    throw new ServerStartError(
-      'AUTH_FILE_INVALID',
-      [`INFERFLOW_AUTH_FILE: the file cannot be read (${(error as NodeJS.ErrnoException).code})`],
-      { cause: error },
-    );
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ServerStartError('AUTH_FILE_INVALID', [`INFERFLOW_AUTH_FILE: the file cannot be read (${code})`], { cause: error });
   }
 }
 
 function readCallers(path: string): ReadonlyMap<string, Buffer> {
   const callers = new Map<string, Buffer>();
   const problems: string[] = [];
-  readFileSync(path, 'utf8')
+  reading(() => readFileSync(path, 'utf8'))
     .split('\n')
     .forEach((line, index) => {
       const text = line.replace(/#.*/, '').trim();

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Backends, ExpressionEngine } from '@inferflow/components';
 import type { ConfigSnapshot } from '@inferflow/config';
 import type { Telemetry } from '@inferflow/telemetry';
-import { createUpstream, type TlsOptions, type Upstream } from '@inferflow/transport';
+import { createUpstream, type Upstream } from '@inferflow/transport';
 import { authorityOf, type Endpoint, localEndpoint, parseEndpoint } from './endpoint.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
@@ -10,6 +9,7 @@ import type { ServerLogger } from './logger.js';
 import { ModelBackends } from './model-backends.js';
 import { type ServiceSettings, serviceBackend } from './service-backend.js';
 import { UpstreamMonitor, type UpstreamWatch } from './upstream-monitor.js';
+import { type UpstreamPrefix, upstreamTls } from './upstream-tls.js';
 
 /** Services in this process, where a setting or an endpoint says `local`. */
 export interface LocalServices {
@@ -27,11 +27,9 @@ export interface ServerBackends extends Backends {
   readonly descriptions: readonly string[];
 }
 
-type UpstreamPrefix = 'EXTERNAL_SERVICE_ONFS_FS' | 'EXTERNAL_SERVICE_PREDATOR' | 'NUMERIX_CLIENT_V1';
-
 /**
  * Wires the three services. An unset host is no backend: a model that needs it is refused with that reason.
- * @throws ServerStartError when a host is malformed, a TLS file cannot be read, or `local` has nothing behind it
+ * @throws ServerStartError when a host is malformed, a TLS file is not usable, or `local` has nothing behind it
  */
 export function createBackends(
   environment: Environment,
@@ -51,7 +49,7 @@ export function createBackends(
       name: service,
       host: endpoint.host,
       port: endpoint.port,
-      tls: tlsOf(environment, prefix, problems),
+      tls: upstreamTls(environment, prefix, problems),
       protocol: environment.text('INFERFLOW_UPSTREAM_CLIENT') === 'node' ? 'node' : 'lean',
       onEvent: watch.onEvent,
     });
@@ -138,7 +136,7 @@ export function createBackends(
   );
 
   // Certificates are looked at now, so that a wrong file is a start-up problem and not one of the first model's.
-  tlsOf(environment, 'EXTERNAL_SERVICE_PREDATOR', problems);
+  upstreamTls(environment, 'EXTERNAL_SERVICE_PREDATOR', problems);
   if (problems.length > 0) throw new ServerStartError('BACKEND_MISSING', problems);
 
   return {
@@ -154,26 +152,4 @@ export function createBackends(
       monitor.close();
     },
   };
-}
-
-const plainTextNames = {
-  EXTERNAL_SERVICE_ONFS_FS: 'EXTERNAL_SERVICE_ONFS_FS_GRPC_PLAIN_TEXT',
-  EXTERNAL_SERVICE_PREDATOR: 'EXTERNAL_SERVICE_PREDATOR_GRPC_PLAIN_TEXT',
-  NUMERIX_CLIENT_V1: 'NUMERIX_CLIENT_V1_PLAINTEXT',
-} as const;
-
-function tlsOf(environment: Environment, prefix: UpstreamPrefix, problems: string[]): TlsOptions | null {
-  if (environment.boolean(plainTextNames[prefix])) return null;
-  const file = (part: 'CA' | 'CERT' | 'KEY'): Buffer | undefined => {
-    const path = environment.text(`${prefix}_TLS_${part}`);
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      problems.push(`${prefix}_TLS_${part}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
-      return undefined;
-    }
-  };
-  const [ca, cert, key] = [file('CA'), file('CERT'), file('KEY')];
-  return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
 }

@@ -5,6 +5,7 @@ export type EnvKind =
   | 'number'
   | 'boolean'
   | 'duration'
+  | 'brokers'
   | 'list'
   | 'origins'
   | 'level'
@@ -345,7 +346,7 @@ export const envTable = [
     kind: 'boolean',
     default: 'true',
     section: 'Feature store',
-    meaning: 'false means TLS with verified certificates.',
+    meaning: 'false means TLS with verified certificates; so does naming any `EXTERNAL_SERVICE_ONFS_FS_TLS_…` file.',
   },
   {
     name: 'EXTERNAL_SERVICE_ONFS_FS_CALLER_ID',
@@ -408,7 +409,7 @@ export const envTable = [
     kind: 'boolean',
     default: 'true',
     section: 'Model server',
-    meaning: 'false means TLS with verified certificates.',
+    meaning: 'false means TLS with verified certificates; so does naming any `EXTERNAL_SERVICE_PREDATOR_TLS_…` file.',
   },
   {
     name: 'EXTERNAL_SERVICE_PREDATOR_CALLER_ID',
@@ -466,7 +467,7 @@ export const envTable = [
     kind: 'boolean',
     default: 'true',
     section: 'Compute service',
-    meaning: 'false means TLS with verified certificates.',
+    meaning: 'false means TLS with verified certificates; so does naming any `NUMERIX_CLIENT_V1_TLS_…` file.',
   },
   {
     name: 'NUMERIX_CLIENT_V1_DEADLINE_MS',
@@ -596,10 +597,10 @@ export const envTable = [
   {
     name: 'KAFKA_BOOTSTRAP_SERVERS',
     aliases: [alias('KafkaBootstrapServers')],
-    kind: 'list',
+    kind: 'brokers',
     default: '',
     section: 'Inference log',
-    meaning: 'Brokers (`host:port`) for inference logs; needs `KAFKA_LOGGING_TOPIC`.',
+    meaning: 'Brokers (`host:port`; without a port 9092) for inference logs; needs `KAFKA_LOGGING_TOPIC`.',
   },
   {
     name: 'KAFKA_LOGGING_TOPIC',

@@ -106,6 +106,34 @@ describe('readEnvironment', () => {
     expect(readEnvironment(others).notices).toEqual([]);
   });
 
+  it.each([
+    [{ INFERFLOW_TLS_CLIENT_CA: 'ca.pem' }, 'INFERFLOW_TLS_CLIENT_CA is set and INFERFLOW_TLS_CERT is not'],
+    [{ INFERFLOW_TLS_KEY: 'key.pem' }, 'INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together'],
+    [{ EXTERNAL_SERVICE_ONFS_FS_TLS_CERT: 'c.pem' }, 'EXTERNAL_SERVICE_ONFS_FS_TLS_CERT and EXTERNAL_SERVICE_ONFS_FS_TLS_KEY go together'],
+    [{ ETCD_TLS_KEY: 'k.pem' }, 'ETCD_TLS_CERT and ETCD_TLS_KEY go together'],
+    [{ NUMERIX_CLIENT_V1_TLS_CA: 'ca.pem', NUMERIX_CLIENT_V1_PLAINTEXT: 'true' }, 'NUMERIX_CLIENT_V1_PLAINTEXT says plaintext'],
+    [{ KAFKA_SASL_USERNAME: 'me' }, 'KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together'],
+    [{ KAFKA_SASL_PASSWORD: 'hush' }, 'KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together'],
+  ])('refuses what would be passed over in silence: %j', (source, problem) => {
+    const problems = problemsOf(source as Record<string, string>);
+    expect(problems).toEqual([expect.stringContaining(problem)]);
+    expect(problems.join()).not.toContain('hush');
+  });
+
+  it('takes brokers with and without a port', () => {
+    const brokers = (text: string) => readEnvironment({ KAFKA_BOOTSTRAP_SERVERS: text }).list('KAFKA_BOOTSTRAP_SERVERS');
+    expect(brokers('a:1, b ,[::1]:3,[::2]')).toEqual(['a:1', 'b:9092', '[::1]:3', '[::2]:9092']);
+    expect(brokers('')).toEqual([]);
+    for (const text of ['not a host', ',', 'a:x', 'a:1:2', 'kafka://a:1'])
+      expect(() => brokers(text), text).toThrow(/KAFKA_BOOTSTRAP_SERVERS: expected host:port/);
+  });
+
+  it('refuses times that no timer can wait for', () => {
+    expect(readEnvironment({ INFERFLOW_SHUTDOWN_GRACE_MS: '28800m' }).number('INFERFLOW_SHUTDOWN_GRACE_MS')).toBe(20 * 24 * 3600 * 1000);
+    for (const name of (envTable as readonly EnvVariable[]).filter(({ kind }) => kind === 'duration').map((variable) => variable.name))
+      expect(problemsOf({ [name]: '99999999999' }), name).toEqual([expect.stringMatching(/^\w+: expected at most /)]);
+  });
+
   it('says what is accepted without effect', () => {
     expect(readEnvironment({ CACHE_TYPE: 'freecache' }).notices[0]).toContain('CACHE_TYPE');
   });

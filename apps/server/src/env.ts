@@ -1,4 +1,5 @@
 import { closestName, editDistance } from '@inferflow/dag';
+import { relationProblems } from './env-relations.js';
 import { type EnvKind, type EnvName, type EnvVariable, envTable } from './env-table.js';
 import { ServerStartError } from './errors.js';
 import { parseOrigins } from './parse-origins.js';
@@ -62,22 +63,9 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
     });
   }
   nameUnknown(source, notices);
-  if (set.has('ETCD_SERVER') && set.has('INFERFLOW_CONFIG_DIR')) {
-    problems.push('ETCD_SERVER and INFERFLOW_CONFIG_DIR are both set: model configurations come from one place; unset one of them');
-  }
-  if (set.has('INFERFLOW_TLS_CERT') !== set.has('INFERFLOW_TLS_KEY'))
-    problems.push('INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together: set both or none');
+  problems.push(...relationProblems({ isSet: (name) => set.has(name), value: (name) => values.get(name) }));
   if ((values.get('INFERFLOW_CORS_ORIGINS') as readonly string[] | undefined)?.[0] === '*')
     notices.push('INFERFLOW_CORS_ORIGINS is "*": pages of every origin may call');
-  const compat = values.get('INFERFLOW_COMPAT');
-  if (compat !== undefined && compat !== 'go-1.0') problems.push('INFERFLOW_COMPAT: expected "go-1.0" or nothing');
-  const client = values.get('INFERFLOW_UPSTREAM_CLIENT');
-  if (client !== 'lean' && client !== 'node') problems.push('INFERFLOW_UPSTREAM_CLIENT: expected "lean" or "node"');
-  if (set.has('INFERFLOW_FULL_PORT') && values.get('INFERFLOW_LEAN_LISTENER') !== true)
-    problems.push('INFERFLOW_FULL_PORT is set and INFERFLOW_LEAN_LISTENER is not: without it APP_PORT serves everything; set both or none');
-  const fullPort = values.get('INFERFLOW_FULL_PORT');
-  if (fullPort !== undefined && fullPort !== 0 && fullPort === values.get('APP_PORT'))
-    problems.push('INFERFLOW_FULL_PORT and APP_PORT are the same port');
   if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
   return {
     text: (name) => values.get(name) as string | undefined,
@@ -126,7 +114,13 @@ function findSpelling(
   return chosen;
 }
 
+const hostPort = /^[^\s:]+(:\d+)?$|^\[[0-9a-fA-F:]+\](:\d+)?$/;
+/** Where clients of Kafka look for a broker that is named without a port. */
+const kafkaPort = 9092;
 const levels = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL', 'PANIC', 'DISABLED'];
+/** A timer of the runtime that is asked for much more is over at once. */
+const longestDays = 20;
+const longestMs = longestDays * 24 * 3600 * 1000;
 const trueTexts = ['1', 't', 'true'];
 const falseTexts = ['0', 'f', 'false'];
 
@@ -140,11 +134,16 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
     case 'text':
       return { value: text };
     case 'hostPort':
-      return /^[^\s:]+(:\d+)?$|^\[[0-9a-fA-F:]+\](:\d+)?$/.test(text)
-        ? { value: text }
-        : { problem: `expected host or host:port, found ${shown(variable, text)}` };
+      return hostPort.test(text) ? { value: text } : { problem: `expected host or host:port, found ${shown(variable, text)}` };
     case 'list':
       return { value: listOf(text) };
+    case 'brokers': {
+      const brokers = listOf(text);
+      const wrong = text !== '' && brokers.length === 0 ? text : brokers.find((broker) => !hostPort.test(broker));
+      if (wrong !== undefined)
+        return { problem: `expected host:port, or several with commas between them, found ${shown(variable, wrong)}` };
+      return { value: brokers.map((broker) => (/:\d+$/.test(broker) ? broker : `${broker}:${kafkaPort}`)) };
+    }
     case 'origins':
       return parseOrigins(listOf(text));
     case 'boolean': {
@@ -161,7 +160,8 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
     case 'duration': {
       const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
       if (match === null) return { problem: `expected milliseconds or a duration such as 200ms or 5s, found ${shown(variable, text)}` };
-      return inRange(variable, Number(match[1]) * ({ ms: 1, s: 1000, m: 60_000 } as Record<string, number>)[match[2] ?? 'ms']!);
+      const ms = Number(match[1]) * ({ ms: 1, s: 1000, m: 60_000 } as Record<string, number>)[match[2] ?? 'ms']!;
+      return ms > longestMs ? { problem: `expected at most ${longestDays} days, found ${text}` } : inRange(variable, ms);
     }
     case 'megabytes':
       return /^\d+$/.test(text)

@@ -1,26 +1,18 @@
-import { readFileSync } from 'node:fs';
 import type { ServerTls } from '@inferflow/transport';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
+import { PemFiles } from './pem-files.js';
 
 /**
  * Certificates of the listener, or undefined for plaintext.
- * @throws ServerStartError naming the variable whose file cannot be read
+ * @throws ServerStartError naming every variable whose file is not usable
  */
 export function listenerTls(environment: Environment): ServerTls | undefined {
   if (!environment.isSet('INFERFLOW_TLS_CERT')) return undefined;
-  const read = (name: 'INFERFLOW_TLS_CERT' | 'INFERFLOW_TLS_KEY' | 'INFERFLOW_TLS_CLIENT_CA'): Buffer => {
-    try {
-      return readFileSync(environment.text(name)!);
-    } catch (error) {
-      throw new ServerStartError('LISTEN_FAILED', [`${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`], {
-        cause: error,
-      });
-    }
-  };
-  return {
-    cert: read('INFERFLOW_TLS_CERT'),
-    key: read('INFERFLOW_TLS_KEY'),
-    ...(environment.isSet('INFERFLOW_TLS_CLIENT_CA') && { ca: read('INFERFLOW_TLS_CLIENT_CA'), requestCert: true }),
-  };
+  const files = new PemFiles([]);
+  const path = (name: 'INFERFLOW_TLS_CERT' | 'INFERFLOW_TLS_KEY') => environment.text(name);
+  const pair = files.pair('INFERFLOW_TLS_CERT', path('INFERFLOW_TLS_CERT'), 'INFERFLOW_TLS_KEY', path('INFERFLOW_TLS_KEY'));
+  const ca = files.certificates('INFERFLOW_TLS_CLIENT_CA', environment.text('INFERFLOW_TLS_CLIENT_CA'));
+  if (pair === undefined || files.problems.length > 0) throw new ServerStartError('LISTEN_FAILED', files.problems);
+  return { ...pair, ...(ca !== undefined && { ca, requestCert: true }) };
 }

@@ -24,6 +24,7 @@ import type { Telemetry } from '@inferflow/telemetry';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { ServerLogger } from './logger.js';
+import { PemFiles } from './pem-files.js';
 import { createScoringPipeline, scoringHeaders } from './scoring-logging.js';
 
 /** Inference logging of a server. */
@@ -234,6 +235,10 @@ function kafkaSink(environment: Environment, brokers: readonly string[], logger:
   const caFile = environment.text('KAFKA_TLS_CA');
   const certFile = environment.text('KAFKA_TLS_CERT');
   const keyFile = environment.text('KAFKA_TLS_KEY');
+  const pem = new PemFiles(problems);
+  pem.certificates('KAFKA_TLS_CA', caFile);
+  pem.pair('KAFKA_TLS_CERT', certFile, 'KAFKA_TLS_KEY', keyFile);
+  if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
   const files = {
     ...(caFile !== undefined && { caFile }),
     ...(certFile !== undefined && { certFile }),

@@ -1,0 +1,54 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { EnvName } from './env-table.js';
+
+/** Reads PEM files that variables name, and notes what is wrong with one: a wrong file is a problem of the start, not of the first caller. */
+export class PemFiles {
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    this.problems = problems;
+  }
+
+  /** Certificates, at least one; undefined without a path, or when the file is not usable. */
+  certificates(name: EnvName, path: string | undefined): Buffer | undefined {
+    return this.#read(name, path, 'certificate', (bytes) => new X509Certificate(bytes));
+  }
+
+  /** A certificate chain and its key. Undefined without paths, or when the files are not usable. */
+  pair(certName: EnvName, certPath: string | undefined, keyName: EnvName, keyPath: string | undefined): PemPair | undefined {
+    let key: KeyObject | undefined;
+    const cert = this.certificates(certName, certPath);
+    const keyBytes = this.#read(keyName, keyPath, 'private key', (bytes) => {
+      key = createPrivateKey(bytes);
+    });
+    if (cert === undefined || keyBytes === undefined || key === undefined) return undefined;
+    if (new X509Certificate(cert).checkPrivateKey(key)) return { cert, key: keyBytes };
+    this.problems.push(`${keyName}: the file is not the key of the certificate in ${certName}`);
+    return undefined;
+  }
+
+  #read(name: EnvName, path: string | undefined, what: string, parse: (bytes: Buffer) => unknown): Buffer | undefined {
+    if (path === undefined) return undefined;
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(path);
+    } catch (error) {
+      this.problems.push(`${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+      return undefined;
+    }
+    try {
+      parse(bytes);
+      return bytes;
+    } catch (error) {
+      this.problems.push(`${name}: the file holds no ${what} in PEM that can be used (${(error as Error).message})`);
+      return undefined;
+    }
+  }
+}
+
+/** What shows who one is. */
+export interface PemPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
