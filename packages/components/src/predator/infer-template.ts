@@ -1,4 +1,5 @@
 import type { PredatorComponentConfig } from '@inferflow/config';
+import { v2ElementBytes } from '@inferflow/matrix';
 import { compileInferRequest, type InferRequestTemplate } from '@inferflow/proto/hot';
 import type { Chunk, ChunkMode } from '../chunks.js';
 import type { TensorInput } from '../tensor-input.js';
@@ -7,10 +8,22 @@ import type { TensorInput } from '../tensor-input.js';
 export class InferTemplate {
   readonly template: InferRequestTemplate;
   readonly #shapes: readonly (readonly number[])[];
+  /** Elements of a row per input, as far as its shape says: the product of what is not −1. */
+  readonly #knownElements: readonly number[];
+  readonly #isOpen: readonly boolean[];
+  /** Per input; 0 = open, or of text: rows may have any length. */
+  readonly #rowBytes: readonly number[];
   readonly #mode: ChunkMode;
 
   constructor(config: PredatorComponentConfig, modelName: string, mode: ChunkMode) {
     this.#shapes = config.inputs.map((input) => input.shape);
+    this.#knownElements = this.#shapes.map((shape) =>
+      shape.reduce((product, dimension) => (dimension < 0 ? product : product * dimension), 1),
+    );
+    this.#isOpen = this.#shapes.map((shape) => shape.includes(-1));
+    this.#rowBytes = config.inputs.map(({ dataType }, input) =>
+      this.#isOpen[input] ? 0 : (this.#knownElements[input] as number) * v2ElementBytes(dataType),
+    );
     this.#mode = mode;
     const leading = mode === 'dimension' ? 2 : 1;
     this.template = compileInferRequest({
@@ -45,5 +58,26 @@ export class InferTemplate {
       if (this.#mode === 'rows' && shape.length > 0) dims[at] = (dims[at] as number) * perRow;
     }
     return dims;
+  }
+
+  /** Whether each row of a prepared input has as many elements as its dimensions will say. */
+  isFilled(input: number, tensor: TensorInput): boolean {
+    const elements = tensor.elementsPerRow();
+    const known = this.#knownElements[input] as number;
+    return this.#isOpen[input] ? elements >= 0 && elements % known === 0 : elements === known;
+  }
+
+  /**
+   * The first input of a chunk whose rows are together as long as its dimensions say, but not each: nobody who is sent it can see that
+   * values of one row stand in another; −1 without one. Only for inputs that are not filled.
+   */
+  findShifted({ from, to }: Chunk, tensors: readonly TensorInput[]): number {
+    for (let input = 0; input < tensors.length; input++) {
+      const tensor = tensors[input] as TensorInput;
+      const rowBytes = this.#rowBytes[input] as number;
+      if (rowBytes === 0 || tensor.byteLength(from, to) !== (to - from) * rowBytes) continue;
+      for (let row = from; row < to; row++) if (tensor.byteLength(row, row + 1) !== rowBytes) return input;
+    }
+    return -1;
   }
 }

@@ -55,6 +55,8 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   #run: ModelRun | null = null;
   #route: ModelRoute | null = null;
   #startedAt = 0;
+  /** Every row of every input is as long as its shape says. With compat, vectors may be longer or shorter. */
+  #isFilled = true;
   #next: Chunk | null = null;
   /** Chunks that wait in common calls. */
   #shared = 0;
@@ -81,18 +83,21 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     let defaulted = 0;
     let conversions = 0;
     let misfit = -1;
+    this.#isFilled = true;
     for (let input = 0; input < this.#tensors.length; input++) {
       const tensor = this.#tensors[input] as TensorInput;
       defaulted += tensor.prepare();
       conversions += tensor.conversions;
       if (tensor.misfits) misfit = input;
+      if (!route.template.isFilled(input, tensor)) this.#isFilled = false;
     }
     metrics.conversions.add(conversions);
     if (defaulted > 0) metrics.defaultedInputs.add(defaulted);
     const now = performance.now();
     metrics.assemblyLatency.observeMs(now - this.#startedAt);
     if (misfit >= 0) {
-      this.#misfit(run, misfit);
+      this.#close();
+      run.failed(this.#misfit(misfit));
       return;
     }
     this.#chunks.start(run.rows.count, run.slate);
@@ -176,7 +181,8 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
     while (this.#next !== null && this.#calls.count + this.#shared < callsAtOnce(backend.upstream, maxParallelCalls)) {
       const chunk = this.#next;
       this.#next = this.#chunks.next();
-      if (source === null) this.#call(chunk, this.#deadline(now), now);
+      // Beside rows of others, lengths could make up for each other: nobody would see whose values are whose.
+      if (source === null || !this.#isFilled) this.#call(chunk, this.#deadline(now), now);
       else this.#share(chunk, source, now);
     }
     if (this.#calls.count + this.#shared === 0 && this.#next === null) this.#finish();
@@ -195,6 +201,11 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
       return;
     }
     const tensors = this.#tensors;
+    const shifted = this.#isFilled ? -1 : template.findShifted(chunk, tensors);
+    if (shifted >= 0) {
+      this.#failChunk(chunk, this.#misfit(shifted));
+      return;
+    }
     const head = backend.head(MODEL_INFER_PATH);
     const dims = template.dims(chunk, tensors);
     const call = new InferCall(head, deadline, deps.limits.maxAnswerBytes, this, chunk, template.template, tensors, dims);
@@ -243,11 +254,10 @@ export class PredatorRun implements InferCallOwner, SharedRowsOwner {
   }
 
   /** A model that is sent too much or too little takes values for others, or refuses them all. */
-  #misfit(run: ModelRun, input: number): void {
+  #misfit(input: number): Failure {
     const { name, shape } = this.#plan.inputs[input] as PredatorPlan['inputs'][number];
     const text = `input "${name}" is not sent: its vectors do not have as many elements as its shape [${shape.join(', ')}]`;
-    this.#close();
-    run.failed(createFailure('shape', text, this.#plan.deps.componentName));
+    return createFailure('shape', text, this.#plan.deps.componentName);
   }
 
   #finish(): void {
