@@ -21,7 +21,8 @@ export const LONGEST_WARM_MS = 300;
 /** Where model configs come from. */
 export interface ConfigSource {
   /**
-   * Reads everything once and then follows changes. Every later snapshot goes to the listener; the first one is returned.
+   * Reads everything once and then follows changes. Every later snapshot goes to the listener, perhaps before the first one, which is
+   * returned, has arrived.
    * Rejects with `ConfigError` if the source cannot be read at all. A bad model never makes it reject.
    * @param warm asked about every accepted new version before it serves; a source may leave it out
    */

@@ -13,7 +13,7 @@ import {
   SlateWiseResponseSchema,
 } from '@inferflow/proto';
 import { createNoTelemetry, Metric } from '@inferflow/telemetry';
-import { LoopLoad } from '@inferflow/transport';
+import { LoopLoad, warnOfThrow } from '@inferflow/transport';
 import { ProcessLoad } from './admission/process-load.js';
 import { createCacheReport } from './cache-report.js';
 import { checkRankRequest } from './check-rank-request.js';
@@ -47,6 +47,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const evicted = telemetry.counter(Metric.featureCacheEvictions);
   const cache = resolved.featureCacheBytes === 0 ? null : createFeatureCache({ maxBytes: resolved.featureCacheBytes, evicted });
   const load = new ProcessLoad(new LoopLoad());
+  const logger = options.logger ? guardLogger(options.logger) : null;
   const table = new ModelTable({
     registry: registryOf(options.registry),
     backendsFor,
@@ -71,7 +72,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     memory,
     load,
     logTap: options.logTap ?? null,
-    logger: options.logger ? guardLogger(options.logger) : null,
+    logger,
     now: resolved.now,
   });
   const reportCache = cache === null ? null : createCacheReport(telemetry, cache);
@@ -92,7 +93,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const listeners = new Set<(snapshot: ConfigSnapshot) => void>();
   const publish = (snapshot: ConfigSnapshot): void => {
     table.publish(snapshot);
-    for (const listener of listeners) listener(snapshot);
+    // It serves, whatever those throw who are told.
+    for (const listener of listeners) {
+      try {
+        listener(snapshot);
+      } catch (err) {
+        if (logger === null) warnOfThrow('a listener of onSnapshot', err);
+        else logger.error({ err }, 'a listener of onSnapshot threw');
+      }
+    }
   };
   // Functions of the program are ready when it is.
   const warmer = options.backends === undefined ? null : new ModelWarmer();
@@ -101,7 +110,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     (config) => table.accept(config),
     warmer === null ? undefined : (config) => table.warm(config, warmer, memory),
   );
-  table.publish(first);
+  // While this waited, the source may have told of a later one.
+  if (table.snapshot === null) table.publish(first);
   const removeHook = telemetry.onCollect(collect);
   const stopCollecting = (): void => {
     // What happened since the last flush belongs into the next.

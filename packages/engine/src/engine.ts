@@ -77,7 +77,7 @@ export interface Engine {
   readonly ready: boolean;
   /** Why not, or ''. */
   readonly readyReason: string;
-  /** Calls the listener after every swap of the snapshot; returns how to stop. */
+  /** Calls the listener after every swap of the snapshot; returns how to stop. What it throws is logged; without a logger, a process warning. */
   onSnapshot(listener: (snapshot: ConfigSnapshot) => void): () => void;
   /** Requests that have not been answered yet. */
   readonly inFlight: number;
