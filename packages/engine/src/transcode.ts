@@ -1,7 +1,7 @@
 import { type BodyWriter, CallScope } from '@inferflow/transport';
 import type { Caller } from './caller.js';
 import type { CallInfo, CallOptions, EngineMethod } from './engine.js';
-import { createRequestError, type EngineError } from './errors.js';
+import { createRequestError, EngineError } from './errors.js';
 import type { RequestDoor } from './request-door.js';
 
 /** A caller that waits for a promise. */
@@ -49,6 +49,10 @@ class TranscodedCaller implements Caller {
 
 /** Runs one request given as bytes; the answer's bytes belong to the caller. Rejects with EngineError. */
 export function transcode(door: RequestDoor, method: EngineMethod, message: Uint8Array, call: CallInfo): Promise<Uint8Array> {
+  // Compared with any time it would never be over, for this call and for those that share theirs with it.
+  if (typeof call.deadline !== 'number' || Number.isNaN(call.deadline)) {
+    return Promise.reject(new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', 'the deadline of a call must be a number of milliseconds'));
+  }
   if (call.signal?.aborted === true) {
     if (isLate(call)) {
       const text = 'the deadline of the request had passed when it arrived';
