@@ -84,4 +84,16 @@ describe('Engine.close', () => {
     expect(engine.inFlight).toBe(0);
     await telemetry.close();
   });
+
+  it.each([Number.POSITIVE_INFINITY, 2 ** 31])('lets open requests end in a grace longer than any timer: %s ms', async (graceMs) => {
+    const { engine, telemetry, finish } = await start(() => Promise.resolve());
+    const open = engine.inferPointWise(request);
+    await new Promise((resolve) => setImmediate(resolve));
+    const closing = engine.close(graceMs);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    finish();
+    expect((await open).targetScores).toHaveLength(1);
+    await closing;
+    await telemetry.close();
+  });
 });

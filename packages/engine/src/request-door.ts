@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Failure } from '@inferflow/components';
+import { longestTimerMs } from '@inferflow/transport';
 import { Admission } from './admission/admission-gate.js';
 import type { ProcessLoad } from './admission/process-load.js';
 import type { Caller } from './caller.js';
@@ -348,7 +349,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
     this.#refusal ??= createRequestError('INFERFLOW_ENGINE_NOT_READY', 'the engine is closed');
     if (this.inFlight > 0 && graceMs > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs);
+        const timer = setTimeout(resolve, Math.min(graceMs, longestTimerMs));
         this.#whenIdle.push(() => {
           clearTimeout(timer);
           resolve();

@@ -6,7 +6,7 @@ export { createLocalUpstream, type LocalHandler, type LocalUpstream, type LocalU
 export { type BodyWriter, defaultMaxAnswerBytes, UnaryCall, type Upstream } from './client/unary-call.js';
 export { createUpstream, type GrpcUpstream } from './client/upstream.js';
 export type { LookupAll, UpstreamEvent, UpstreamOptions } from './client/upstream-options.js';
-export type { DeadlineClock, DeadlineTimer } from './deadline-clock.js';
+export { type DeadlineClock, type DeadlineTimer, longestTimerMs } from './deadline-clock.js';
 export { type DeadlineEntry, DeadlineQueue, deadlines } from './deadline-queue.js';
 export { GrpcError, TransportError, type TransportErrorCode } from './errors.js';
 export { type CallFailure, createFailure, type FailureReason, failureReasonOf } from './failure.js';
