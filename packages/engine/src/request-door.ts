@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Failure } from '@inferflow/components';
-import { longestTimerMs } from '@inferflow/transport';
+import { longestTimerMs, warnOfThrow } from '@inferflow/transport';
 import { Admission } from './admission/admission-gate.js';
 import type { ProcessLoad } from './admission/process-load.js';
 import type { Caller } from './caller.js';
@@ -24,8 +24,9 @@ import { InferflowOpener } from './request/open-inferflow.js';
 import { PredictOpener } from './request/open-predict.js';
 import type { OpenRequest } from './request/open-services.js';
 import { AnswerWriter } from './respond/answer-writer.js';
-import { RequestRun, type RunObserver } from './run/request-run.js';
+import { RequestRun } from './run/request-run.js';
 import { cancelled, internalError } from './run/run-errors.js';
+import type { RunObserver } from './run/run-observer.js';
 import { isSampled } from './sampling.js';
 import { type WaitingHost, WaitingRequest } from './waiting-request.js';
 
@@ -172,9 +173,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
   /** Ends a request that has no run. */
   #refuse(method: EngineMethod, error: EngineError, caller: Caller, startedAt: number, logPercent?: number): void {
     const durationMs = performance.now() - startedAt;
-    this.#failureLog?.requestFailed(method, error, null, caller, logPercent);
-    if (requestEnd.hasSubscribers)
-      requestEnd.publish({ method, modelConfigId: error.modelConfigId, rowCount: 0, faultyRows: 0, durationMs, code: error.code });
+    this.#noteRefusal(method, error, null, caller, durationMs, logPercent);
     this.#ended(method, error, durationMs, caller);
   }
 
@@ -225,7 +224,7 @@ export class RequestDoor implements RunObserver, WaitingHost {
   // RunObserver
 
   answer(run: RequestRun): void {
-    const { caller, method, bound } = run;
+    const { caller, method } = run;
     if (caller === null) return;
     let error: EngineError | null = null;
     let faultyRows = 0;
@@ -234,28 +233,11 @@ export class RequestDoor implements RunObserver, WaitingHost {
       faultyRows = this.#writer.faultyRows;
     } catch (cause) {
       error = internalError(cause);
-      this.#failureLog?.requestFailed(method, error, run, caller);
     }
     this.#writer.close();
     const durationMs = performance.now() - run.startedAt;
-    const { metrics } = bound.plan;
-    if (error === null) {
-      metrics.answered(method, run.slate === null ? run.rowCount : run.slate.matrix.rowCount, durationMs);
-      metrics.self.observeMs(run.work.totalMs(run.startedAt + durationMs));
-      metrics.runEnded(run);
-      this.#failureLog?.answered(run);
-      this.#log(run, { durationMs, faultyRows });
-    }
-    if (requestEnd.hasSubscribers) {
-      requestEnd.publish({
-        method,
-        modelConfigId: run.modelConfigId,
-        rowCount: run.rowCount,
-        faultyRows,
-        durationMs,
-        code: error?.code ?? '',
-      });
-    }
+    if (error === null) this.#noteAnswer(run, durationMs, faultyRows);
+    else this.#noteRefusal(method, error, run, caller, durationMs);
     this.#closeRun(run);
     this.#ended(method, error, durationMs, caller);
   }
@@ -263,23 +245,16 @@ export class RequestDoor implements RunObserver, WaitingHost {
   refused(run: RequestRun, error: EngineError | null): void {
     const { caller, method, bound } = run;
     const durationMs = performance.now() - run.startedAt;
-    const { metrics } = this.#services;
-    if (error === null) metrics.cancelled.add(1);
+    if (error === null) this.#services.metrics.cancelled.add(1);
     else if (error.kind === 'deadline_exceeded') bound.plan.metrics.budgetExceeded.add(1);
     const reason = error ?? cancelled(run.modelConfigId);
-    this.#failureLog?.requestFailed(method, reason, run, caller);
-    if (requestEnd.hasSubscribers) {
-      requestEnd.publish({
-        method,
-        modelConfigId: run.modelConfigId,
-        rowCount: run.rowCount,
-        faultyRows: 0,
-        durationMs,
-        code: reason.code,
-      });
-    }
+    this.#noteRefusal(method, reason, run, caller, durationMs);
     this.#closeRun(run);
     this.#ended(method, reason, durationMs, caller);
+  }
+
+  threw({ modelConfigId }: RequestRun, error: unknown): void {
+    this.#threw(modelConfigId, error);
   }
 
   componentEnded(run: RequestRun, index: number, failure: Failure | null, durationMs: number): void {
@@ -289,7 +264,53 @@ export class RequestDoor implements RunObserver, WaitingHost {
     if (componentEnd.hasSubscribers) {
       componentEnd.publish({ modelConfigId: run.modelConfigId, componentName: component.name, reason: failure?.reason ?? '', durationMs });
     }
-    if (failure !== null) this.#failureLog?.componentFailed(run, failure);
+    if (failure === null) return;
+    try {
+      this.#failureLog?.componentFailed(run, failure);
+    } catch (error) {
+      this.threw(run, error);
+    }
+  }
+
+  // What is thrown while others are told of the end of a request keeps neither it from ending nor the next from its turn.
+
+  #noteAnswer(run: RequestRun, durationMs: number, faultyRows: number): void {
+    const { method, modelConfigId, rowCount, slate } = run;
+    const { metrics } = run.bound.plan;
+    try {
+      metrics.answered(method, slate === null ? rowCount : slate.matrix.rowCount, durationMs);
+      metrics.self.observeMs(run.work.totalMs(run.startedAt + durationMs));
+      metrics.runEnded(run);
+      if (requestEnd.hasSubscribers) requestEnd.publish({ method, modelConfigId, rowCount, faultyRows, durationMs, code: '' });
+      this.#failureLog?.answered(run);
+      this.#log(run, { durationMs, faultyRows });
+    } catch (error) {
+      this.threw(run, error);
+    }
+  }
+
+  #noteRefusal(
+    method: EngineMethod,
+    error: EngineError,
+    run: RequestRun | null,
+    caller: Caller | null,
+    durationMs: number,
+    logPercent?: number,
+  ): void {
+    const modelConfigId = run?.modelConfigId ?? error.modelConfigId;
+    const rowCount = run?.rowCount ?? 0;
+    try {
+      if (requestEnd.hasSubscribers) requestEnd.publish({ method, modelConfigId, rowCount, faultyRows: 0, durationMs, code: error.code });
+      this.#failureLog?.requestFailed(method, error, run, caller, logPercent);
+    } catch (cause) {
+      this.#threw(modelConfigId, cause);
+    }
+  }
+
+  #threw(modelConfigId: string, err: unknown): void {
+    const { logger } = this.#services;
+    if (logger === null) warnOfThrow('what was told of the end of a request', err);
+    else logger.error({ modelConfigId, err }, 'what was told of the end of a request threw');
   }
 
   #isExtended(run: RequestRun): boolean {
@@ -323,9 +344,16 @@ export class RequestDoor implements RunObserver, WaitingHost {
 
   #closeRun(run: RequestRun): void {
     this.#runs.remove(run);
-    const { metrics } = run.bound.plan;
-    if (!run.close()) metrics.discarded.add(1);
-    run.bound.plan.gate.leave(run, performance.now());
+    const { plan } = run.bound;
+    let isPooled = false;
+    try {
+      isPooled = run.close();
+    } catch (error) {
+      run.discard();
+      this.threw(run, error);
+    }
+    if (!isPooled) plan.metrics.discarded.add(1);
+    plan.gate.leave(run, performance.now());
   }
 
   #ended(method: EngineMethod, error: EngineError | null, durationMs: number, caller: Caller | null): void {

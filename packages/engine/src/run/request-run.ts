@@ -1,8 +1,8 @@
-import { ComponentRunState, createFailure, type Failure, type RequestInfo, type RunHost } from '@inferflow/components';
+import { ComponentRunState, type Failure, type RequestInfo, type RunHost } from '@inferflow/components';
 import { Execution, type ExecutionHost, OutcomeStatus, Outcomes } from '@inferflow/dag';
 import { CellStatus, type Matrix, type Slate } from '@inferflow/matrix';
 import { readUtf8 } from '@inferflow/proto/hot';
-import { CallScope, type DeadlineEntry, deadlines, GrpcCode, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
+import { CallScope, type DeadlineEntry, deadlines, type ScopeEnd, type ScopeLink } from '@inferflow/transport';
 import { type GateGuest, outsideGate } from '../admission/admission-gate.js';
 import type { Caller } from '../caller.js';
 import type { BoundPlan } from '../compile/bind-plan.js';
@@ -14,17 +14,9 @@ import { entityHeaders } from '../request/request-schema.js';
 import { requestIdOf } from '../request-id.js';
 import { routeHashOf } from './route-hash.js';
 import { RunBlocks } from './run-blocks.js';
-import { componentFailed, internalError, outOfBudget } from './run-errors.js';
+import { componentFailed, internalError, notBegun, outOfBudget } from './run-errors.js';
+import type { RunObserver } from './run-observer.js';
 import { WorkClock } from './work-clock.js';
-
-/** What a run reports to its engine. */
-export interface RunObserver {
-  /** All components have ended, or the time is up: send the answer. Must not throw; the matrices are valid until it returns. */
-  answer(run: RequestRun): void;
-  /** There will be no answer; `error` null = the caller is gone and wants none. */
-  refused(run: RequestRun, error: EngineError | null): void;
-  componentEnded(run: RequestRun, index: number, failure: Failure | null, durationMs: number): void;
-}
 
 /** When and for whom a run runs. */
 export interface RunStart {
@@ -78,6 +70,8 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   #isOpen = false;
   /** There was no memory for what a component leaves: nothing of the run is used again. */
   #isBroken = false;
+  /** What threw when it was told of the end may not have let go: then nothing is used again either. */
+  #mayBeHeld = false;
 
   constructor(bound: BoundPlan, observer: RunObserver) {
     this.bound = bound;
@@ -243,13 +237,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   }
 
   #endUnstarted(index: number, now: number): void {
-    const componentName = this.bound.plan.components[index]?.name ?? '';
-    const failure = createFailure(
-      'deadline',
-      'the request ran out of time before the component began',
-      componentName,
-      GrpcCode.DEADLINE_EXCEEDED,
-    );
+    const failure = notBegun(this.bound.plan.components[index]?.name ?? '');
     this.failures[index] = failure;
     this.outcomes.ended(index, OutcomeStatus.failed, 0, now);
     try {
@@ -263,8 +251,17 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
 
   /** First the calls, silently; then the components, which end as failed before `cancel` returns. */
   #cancelComponents(reason: ScopeEnd): void {
-    this.scope.end(reason);
+    this.#endScope(reason);
     for (let index = 0; index < this.states.length; index++) this.states[index]?.cancel(reason);
+  }
+
+  #endScope(reason: ScopeEnd): void {
+    try {
+      this.scope.end(reason);
+    } catch (error) {
+      this.#mayBeHeld = true;
+      this.#observer.threw(this, error);
+    }
   }
 
   #answer(): void {
@@ -310,11 +307,11 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
     this.#isOpen = false;
     this.work.end();
     deadlines.remove(this);
-    if (this.scope.ended === null) this.scope.end('done');
+    this.#endScope('done');
     const { runs } = this.bound;
-    let isBusy = this.execution.running > 0;
-    for (let index = 0; index < this.states.length; index++) if (this.states[index]?.busy === true) isBusy = true;
-    if (isBusy || this.#isBroken) {
+    let isHeld = this.#mayBeHeld || this.execution.running > 0;
+    for (let index = 0; index < this.states.length; index++) if (this.states[index]?.busy === true) isHeld = true;
+    if (isHeld || this.#isBroken) {
       this.discard();
       return false;
     }

@@ -1,4 +1,5 @@
-import type { Failure } from '@inferflow/components';
+import { createFailure, type Failure } from '@inferflow/components';
+import { GrpcCode } from '@inferflow/transport';
 import { createRequestError, EngineError } from '../errors.js';
 import { boundedMessage, failureText } from '../failure-text.js';
 
@@ -14,6 +15,12 @@ export function componentFailed(modelConfigId: string, componentName: string, fa
   }
   const text = failure === null ? 'it did not say why' : failureText(failure);
   return createRequestError('INFERFLOW_ENGINE_COMPONENT_FAILED', `component "${componentName}" failed: ${text}`, details);
+}
+
+/** A component that waited for others until the time was up. */
+export function notBegun(componentName: string): Failure {
+  const text = 'the request ran out of time before the component began';
+  return createFailure('deadline', text, componentName, GrpcCode.DEADLINE_EXCEEDED);
 }
 
 /** So many requests of a model wait that another one's turn would come too late. Made once per hint: a refusal must cost next to nothing. */
