@@ -22,7 +22,7 @@ const emptyRows: RowSet = Object.freeze({ count: 0, rows: null, slateOf: null })
 
 /**
  * One component of one request: the `run` that its author sees, and what the engine drives it with. Pooled: `begin` … `end`, again and
- * again, but never while it is `busy` — then somebody may still write through it, and it goes to the garbage collector.
+ * again, but never while it is `busy` — then somebody may still write through it, and it goes to the garbage collector — nor when it is spent.
  */
 export class ComponentRunState implements ComponentRun {
   readonly binding: ComponentBinding;
@@ -49,6 +49,7 @@ export class ComponentRunState implements ComponentRun {
   #isOut = false;
   /** A promise that it returned has not settled. */
   #hasPromise = false;
+  #isSpent = false;
 
   constructor(binding: ComponentBinding, index: number) {
     this.binding = binding;
@@ -68,6 +69,11 @@ export class ComponentRunState implements ComponentRun {
   /** Something outside still holds the run: a promise that has not settled, or a pending component that has not ended. */
   get busy(): boolean {
     return this.#isOut || this.#hasPromise;
+  }
+
+  /** Code of the component may have kept it, and speak late: the next request gets a new one. */
+  get isSpent(): boolean {
+    return this.#isSpent;
   }
 
   /** What the component wrote, null when there is none. */
@@ -121,6 +127,7 @@ export class ComponentRunState implements ComponentRun {
     }
     let failure: Failure | null = null;
     let isWaiting = false;
+    this.#isSpent = !component.reusesRun;
     try {
       this.#columns.bind(matrix, this.slate, rows);
       if (component.rows === 'rows' && this.binding.write.shape !== null) this.#openBlock((this.#matrix as Matrix).rowCount, undefined);
@@ -131,7 +138,7 @@ export class ComponentRunState implements ComponentRun {
       } else if (isThenable(result)) {
         this.#await(result);
         isWaiting = true;
-      }
+      } else this.#isSpent = false;
     } catch (error) {
       failure = this.#thrown(error);
       this.#letGo('cancelled');

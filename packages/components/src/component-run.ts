@@ -41,7 +41,7 @@ export interface ComponentRun<R extends Reads = Reads, W extends Writes = Writes
   readonly rows: RowSet;
   /** The slates, for a slate component: slate s is the positions `offsets[s] … offsets[s + 1] − 1`. Its writes take slate indices. */
   readonly slate: Slate | null;
-  /** Private memory of this pooled run; holds what an earlier request left. */
+  /** Private memory of this run; where that is used again, it holds what an earlier request left. */
   readonly state: S;
   readonly request: RequestInfo;
   /** Cancellation and deadline of the request; attach calls to it. */

@@ -74,6 +74,8 @@ export interface Component<R extends Reads = Reads, W extends Writes = Writes, S
   readonly rows: WriteRows;
   createState(): S;
   execute(run: ComponentRun<R, W, S>): void | Promise<void> | typeof PENDING;
+  /** Whether it is sure to leave a run alone once it has ended, however it did. */
+  readonly reusesRun: boolean;
   /** Whether `cancelled` lets go of the run, so that it may be used again. */
   readonly letsGo: boolean;
   cancelled(run: ComponentRun<R, W, S>, reason: ScopeEnd): void;
@@ -85,8 +87,13 @@ export interface ComponentSpec<R extends Reads, W extends Writes, S> {
   readonly writes: W;
   /** `slate`: works on slates of targets. @default `target` */
   readonly scope?: 'target' | 'slate';
-  /** Makes the private memory of a pooled run, `run.state`; it is used again by later requests. @default undefined */
+  /** Makes the private memory of a run, `run.state`; where the run is used again, by later requests. @default undefined */
   createState?(): S;
+  /**
+   * A run is used again by later requests when `execute` returned without a promise or {@link PENDING}. `true`: after those, too. Only for
+   * code that is sure to end once and then to leave the run alone: what comes late would reach another request. @default false
+   */
+  readonly reusesRun?: boolean;
   /**
    * Does the work for one request. Returns when done; or a promise; or {@link PENDING}, and later exactly one of `run.done()` and
    * `run.failed()`. A throw fails the component for this request only. A loop that never returns cannot be interrupted.
@@ -120,6 +127,7 @@ export function component<const R extends Reads, const W extends Writes, S = und
     // Without the function, S is undefined: nothing else infers it.
     createState: () => spec.createState?.() as S,
     execute: (run: ComponentRun<R, W, S>) => spec.execute(run),
+    reusesRun: spec.reusesRun ?? false,
     letsGo: spec.cancelled !== undefined,
     cancelled: (run: ComponentRun<R, W, S>, reason: ScopeEnd) => spec.cancelled?.(run, reason),
   });

@@ -107,8 +107,8 @@ describe('RequestDoor', () => {
     };
     for (const caller of callers) door.begin('InferPointWise', caller, request(1));
     expect(plan.gate.waiting).toBeGreaterThan(0);
-    // The place and the run of the first are those of the next at once.
-    waiting[0]?.fail();
+    // The place of the first is that of the next at once.
+    waiting.shift()?.fail();
     await new Promise((resolve) => setImmediate(resolve));
     while (door.inFlight > 0) {
       for (const one of waiting.splice(0)) one.end();

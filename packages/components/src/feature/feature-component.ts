@@ -45,6 +45,7 @@ function createFeatureComponent(config: FeatureComponentConfig, deps: ComponentD
       if (config.compositeId) putCompositeKeys(block, run.writes.features.slots[columns.length - 1] as number, table);
       return undefined;
     },
+    reusesRun: true,
     cancelled(run) {
       run.state?.leave();
     },

@@ -54,6 +54,7 @@ function createNumerixComponent(config: NumerixComponentConfig, deps: ComponentD
       run.state.execute(run);
       return undefined;
     },
+    reusesRun: true,
   });
 }
 
@@ -83,6 +84,7 @@ function createRemote(
       if (prepare(run, deps, names.length)) run.state.start(run);
       return PENDING;
     },
+    reusesRun: true,
     cancelled(run) {
       run.state.leave();
     },

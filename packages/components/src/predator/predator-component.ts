@@ -60,6 +60,7 @@ function createPredatorComponent(config: PredatorComponentConfig, deps: Componen
       run.state.start(run, route);
       return PENDING;
     },
+    reusesRun: true,
     cancelled(run) {
       run.state.leave();
     },

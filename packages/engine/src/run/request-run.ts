@@ -40,7 +40,7 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
   readonly execution: Execution;
   readonly outcomes: Outcomes;
   /** Per component; null = a slate component of a request without slates. */
-  readonly states: readonly (ComponentRunState | null)[];
+  readonly states: (ComponentRunState | null)[];
   readonly failures: (Failure | null)[];
   /** Per component: the one whose failure kept it from running; −1 = none. */
   readonly skippedBecause: Int32Array;
@@ -315,7 +315,11 @@ export class RequestRun implements ExecutionHost, RunHost, ScopeLink, DeadlineEn
       this.discard();
       return false;
     }
-    for (let index = 0; index < this.states.length; index++) this.states[index]?.end();
+    for (let index = 0; index < this.states.length; index++) {
+      const state = this.states[index];
+      state?.end();
+      if (state?.isSpent === true) this.states[index] = new ComponentRunState(state.binding, index);
+    }
     this.blocks.close();
     this.execution.reset();
     this.outcomes.reset();
