@@ -88,9 +88,20 @@ describe('execute', () => {
         },
       }),
     ],
+    [
+      'returns what throws when asked whether it is a thenable',
+      () => ({
+        // biome-ignore lint/suspicious/noThenProperty: a hostile thenable is the point
+        get then(): never {
+          throw new Error('broken');
+        },
+      }),
+    ],
   ] as [string, () => void | PromiseLike<void>][])('treats one that %s as failed, by its policy', async (_, run) => {
     const components = { ...noting('left', 'right', 'z'), a: { run } };
     expect(await statuses(diamond, components)).toEqual({ a: 'failed', left: 'ok', right: 'ok', z: 'ok' });
+    const later = topologyOf({ b: [], a: ['b'] });
+    expect(await statuses(later, { b: { run: async () => {} }, a: { run } })).toEqual({ b: 'ok', a: 'failed' });
     const skipping = topologyOf({ a: [], b: [], z: ['a'] }, { a: 'skip_dependents' });
     const result = await execute(skipping, { ...noting('b', 'z'), a: { run } }, []);
     expect(result.outcomes.get('z')).toMatchObject({ status: OutcomeStatus.skipped, skippedBecause: 'a', startedAt: 0 });

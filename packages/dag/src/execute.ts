@@ -167,14 +167,16 @@ class PromiseHost<Context> implements ExecutionHost {
       giveUp: undefined,
     };
     this.#active.set(index, active);
-    let pending: void | PromiseLike<void>;
+    let pending: PromiseLike<void> | null;
     try {
-      pending = component.run(this.#context, active.controller.signal);
+      const returned = component.run(this.#context, active.controller.signal);
+      // A getter may throw, too.
+      pending = isPromiseLike(returned) ? returned : null;
     } catch (error) {
       this.#settle(index, OutcomeStatus.failed, error);
       return;
     }
-    if (!isPromiseLike(pending)) {
+    if (pending === null) {
       this.#settle(index, OutcomeStatus.ok, undefined);
       return;
     }
