@@ -73,7 +73,8 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
       if (problem !== null) this.#breakOff(problem);
       else if (!this.#socket.destroyed) this.#session.greet();
     });
-    this.#socket.on('error', (error) => this.#lose(error.message));
+    // An error of TLS after the handshake leaves the socket open.
+    this.#socket.on('error', (error) => this.#breakOff(error.message));
     this.#socket.once('end', () => this.#breakOff(this.#closedText()));
     this.#socket.once('close', () => this.#closed());
     this.#timer = new PatientTimer(target.connectTimeoutMs, () => this.#breakOff(`no connection within ${target.connectTimeoutMs} ms`));

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { expect, it } from 'vitest';
 import { answer, echo, frame, rawServer, refuse } from '../testing/fault-server.js';
@@ -7,7 +6,6 @@ import { answerFrames, RawPeer } from '../testing/raw-peer.js';
 import { lookupOf, UpstreamWorld } from '../testing/upstream-world.js';
 import type { LookupAll } from './upstream-options.js';
 
-const pem = (name: string) => readFileSync(new URL(`../testdata/${name}`, import.meta.url));
 const { connect, describeBoth, events, kinds, listenOn, serve } = new UpstreamWorld();
 
 describeBoth('createUpstream: addresses', () => {
@@ -334,36 +332,5 @@ describeBoth('createUpstream: connections', () => {
     upstream.cancel(call);
     await until(() => server.resets.length === 1);
     expect(server.resets).toEqual([8]);
-  });
-});
-
-describeBoth('createUpstream: TLS', () => {
-  const settings = { cert: pem('server.pem'), key: pem('server.key') };
-
-  it('verifies the certificate and the name', async () => {
-    const server = await serve({}, settings);
-    const good = connect(server.port, { host: 'localhost', lookup: lookupOf('127.0.0.1'), tls: { ca: pem('ca.pem') } });
-    expect((await run(good, new ProbeCall('x'))).text).toBe('x');
-    expect((await run(connect(server.port, { tls: { ca: pem('ca.pem') } }), new ProbeCall('x'))).text).toBe('x');
-    const untrusted = await run(connect(server.port, { tls: {} }), new ProbeCall('x'));
-    expect(untrusted.failure).toMatchObject({ reason: 'unavailable', message: expect.stringContaining('certificate') });
-    const wrongName = await run(connect(server.port, { tls: { ca: pem('ca.pem'), servername: 'other.test' } }), new ProbeCall('x'));
-    expect(wrongName.failure?.message).toMatch(/Host: other\.test\. is not in the cert/);
-    const careless = connect(server.port, { tls: { rejectUnauthorized: false } });
-    expect((await run(careless, new ProbeCall('x'))).text).toBe('x');
-  });
-
-  it('shows a client certificate', async () => {
-    const server = await serve({}, { ...settings, ca: pem('ca.pem'), requestCert: true, rejectUnauthorized: true });
-    const tls = { ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') };
-    expect((await run(connect(server.port, { tls }), new ProbeCall('x'))).text).toBe('x');
-    expect((await run(connect(server.port, { tls: { ca: pem('ca.pem') } }), new ProbeCall('x'))).failure?.reason).toBe('unavailable');
-  });
-
-  it('refuses plaintext where TLS is asked for, and a peer without h2', async () => {
-    const plain = await serve();
-    expect((await run(connect(plain.port, { tls: { ca: pem('ca.pem') } }), new ProbeCall('x'))).failure?.reason).toBe('unavailable');
-    const http1 = await serve({}, { ...settings, ALPNProtocols: ['http/1.1'] });
-    expect((await run(connect(http1.port, { tls: { ca: pem('ca.pem') } }), new ProbeCall('x'))).failure?.reason).toBe('unavailable');
   });
 });
