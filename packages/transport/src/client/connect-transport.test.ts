@@ -8,7 +8,7 @@ import {
   createConnectTransport as createHttpTransport,
 } from '@connectrpc/connect-node';
 import { Client, compressionAlgorithms, credentials, Metadata } from '@grpc/grpc-js';
-import { Health, HealthCheckRequestSchema, HealthCheckResponse_ServingStatus } from '@inferflow/proto';
+import { type DataType, Health, HealthCheckRequestSchema, HealthCheckResponse_ServingStatus, Predict } from '@inferflow/proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOnePort } from '../server/one-port.js';
 import type { OnePort } from '../server/one-port-options.js';
@@ -136,6 +136,28 @@ describe('createConnectTransport', () => {
       for await (const _ of client.watch({})) throw new Error('not reached');
     };
     await expect(read()).rejects.toMatchObject({ code: Code.Unimplemented });
+    await local.close(0);
+  });
+});
+
+describe('createConnectTransport: messages', () => {
+  it('fails as Internal where an answer cannot be read or a request cannot be written', async () => {
+    const local = createLocalUpstream('health', () => Uint8Array.of(8));
+    const transport = createConnectTransport(local, { authority: 'health' });
+    const unread = await createClient(Health, transport)
+      .check({})
+      .catch((thrown: unknown) => thrown);
+    expect(unread).toBeInstanceOf(ConnectError);
+    expect(unread).toMatchObject({ code: Code.Internal, rawMessage: expect.stringMatching(/^parse binary: /), cause: expect.any(Error) });
+    for (const dataType of [1.5, 'text'] as unknown[] as DataType[]) {
+      const contextFeatures = [{ name: 'a', value: new Uint8Array(1), dataType }];
+      const unwritten = await createClient(Predict, transport)
+        .inferPointWise({ contextFeatures })
+        .catch((thrown: unknown) => thrown);
+      expect(unwritten).toBeInstanceOf(ConnectError);
+      expect(unwritten).toMatchObject({ code: Code.Internal, rawMessage: expect.stringMatching(/^serialize binary: /) });
+    }
+    expect(local.inFlight).toBe(0);
     await local.close(0);
   });
 });

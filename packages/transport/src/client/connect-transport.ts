@@ -1,4 +1,4 @@
-import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from '@bufbuild/protobuf';
+import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from '@connectrpc/connect';
 import type { CallFailure } from '../failure.js';
@@ -52,7 +52,7 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
       input: MessageInitShape<I>,
     ): Promise<UnaryResponse<I, O>> {
       if (signal?.aborted === true) throw ConnectError.from(signal.reason, Code.Canceled);
-      const body = toBinary(method.input, create(method.input, input));
+      const body = toBytes(method.input, input);
       const timeout = timeoutMs ?? defaultTimeoutMs;
       const deadline = timeout === undefined || timeout <= 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout;
       const head = headOf(method, header);
@@ -67,7 +67,7 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
         method,
         header: toHeaders(call.answerHeaders),
         trailer: toHeaders(call.answerTrailers),
-        message: fromBinary(method.output, message),
+        message: fromBytes(method.output, message),
       };
     },
     async stream<I extends DescMessage, O extends DescMessage>(
@@ -113,6 +113,28 @@ function checkOptions(upstream: Upstream, options: ConnectTransportOptions): voi
 
 function isField(field: unknown): field is readonly [string, string] {
   return Array.isArray(field) && field.length === 2 && typeof field[0] === 'string' && typeof field[1] === 'string';
+}
+
+function toBytes<I extends DescMessage>(desc: I, input: MessageInitShape<I>): Uint8Array {
+  try {
+    return toBinary(desc, create(desc, input));
+  } catch (error) {
+    throw codecError('serialize', error);
+  }
+}
+
+function fromBytes<O extends DescMessage>(desc: O, message: Uint8Array): MessageShape<O> {
+  try {
+    return fromBinary(desc, message);
+  } catch (error) {
+    throw codecError('parse', error);
+  }
+}
+
+/** In the words of connect-node. */
+function codecError(verb: 'serialize' | 'parse', error: unknown): ConnectError {
+  const text = error instanceof Error ? error.message : String(error);
+  return new ConnectError(`${verb} binary: ${text}`, Code.Internal, undefined, undefined, error);
 }
 
 interface Answer {
