@@ -22,6 +22,7 @@ export class Resolver {
   readonly #lookup: LookupAll;
   readonly #owner: ResolverOwner;
   readonly #isFixed: boolean;
+  #chosen: readonly string[] = [];
   #isBusy = false;
   #nextAt = 0;
 
@@ -65,11 +66,22 @@ export class Resolver {
 
   #answered(error: Error | null, found: readonly LookupAddress[]): void {
     this.#isBusy = false;
-    const addresses = [...new Set(found.map((address) => address.address))].slice(0, mostAddresses);
+    const addresses = [...new Set(found.map((address) => address.address))];
     const hasFailed = (error ?? null) !== null || addresses.length === 0;
     this.#nextAt = performance.now() + (hasFailed ? Math.min(failedRefreshMs, this.#refreshMs) : this.#refreshMs);
     if (hasFailed) this.#owner.resolveFailed(error?.message ?? `no address for ${this.#host}`);
-    else this.#owner.resolved(addresses);
+    else this.#owner.resolved(this.#choose(addresses));
+  }
+
+  /** Of more than are used, those in use stay as long as they are listed, whatever the order; others are drawn, so that processes share the load. */
+  #choose(listed: readonly string[]): readonly string[] {
+    if (listed.length > mostAddresses) {
+      const kept = this.#chosen.filter((ip) => listed.includes(ip));
+      const others = listed.filter((ip) => !kept.includes(ip)).map((ip) => ({ ip, lot: Math.random() }));
+      others.sort((a, b) => a.lot - b.lot);
+      this.#chosen = [...kept, ...others.map(({ ip }) => ip)].slice(0, mostAddresses);
+    } else this.#chosen = listed;
+    return this.#chosen;
   }
 
   /** An address failed: the next {@link Resolver.refresh} asks again, at most once per half second. */

@@ -27,7 +27,7 @@ export type LookupAll = (host: string, callback: (error: Error | null, addresses
 export interface UpstreamOptions {
   /** For failures, logs and metrics. */
   name: string;
-  /** Host name or IP address. A name is resolved to all its addresses, which are used in turn. */
+  /** Host name or IP address. A name is resolved to its addresses, used in turn: all, or 64 that are kept while they are listed. */
   host: string;
   port: number;
   /** TLS settings; `{}` verifies against the system's authorities. `null` or absent is plaintext. */
