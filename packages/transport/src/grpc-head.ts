@@ -62,6 +62,14 @@ export function createCallHead(options: CallHeadOptions): CallHead {
   return Object.freeze({ path, headers: Object.freeze(headers) });
 }
 
+/** With the `grpc-timeout` of any call, and one byte for `https`. */
+const varyingBytes = 'grpc-timeout'.length + '99999999m'.length + 32 + 1;
+
+/** What a head takes of a peer's SETTINGS_MAX_HEADER_LIST_SIZE: names, values and 32 bytes a field, whatever the call's deadline. */
+export function headListBytes(head: CallHead): number {
+  return Object.entries(head.headers).reduce((sum, [name, value]) => sum + name.length + value.length + 32, varyingBytes);
+}
+
 /** Why a header cannot be sent, without its value; `null` when it can. `of` follows its name. */
 export function metadataProblem(name: string, value: string, of = ''): string | null {
   if (!namePattern.test(name) || reserved.has(name) || name.startsWith('grpc-'))

@@ -14,9 +14,10 @@ export interface Connection {
   readonly maxStreams: number;
   /**
    * Starts a call; allowed while `isReady` and `openStreams < maxStreams`. The end is reported to the owner, never inside `start`.
-   * False when the connection turned out to be closing: nothing was sent. Throws only what `call.write` throws, before anything is sent.
+   * False when the connection turned out to be closing, a failure when the peer does not take such a call: nothing was sent. Throws only
+   * what `call.write` throws, before anything is sent.
    */
-  start(call: UnaryCall): boolean;
+  start(call: UnaryCall): boolean | CallFailure;
   /** Resets the call's stream with CANCEL and forgets the call. */
   cancel(call: UnaryCall, isDeadline: boolean): void;
   /** Takes no new calls, lets open ones end, then closes. */

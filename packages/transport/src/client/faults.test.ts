@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { expect, it } from 'vitest';
 import { messageBuffers } from '../buffer-pool.js';
+import { createCallHead } from '../grpc-head.js';
 import { mostBacklogBytes } from '../http2/client-session.js';
 import { rawServer } from '../testing/fault-server.js';
 import { normal, PeerWorld } from '../testing/peer-world.js';
@@ -44,6 +45,21 @@ world.describeLean('a peer that breaks HTTP/2', () => {
 });
 
 world.describeBoth('a peer that is difficult', () => {
+  it('is not sent headers that are longer than it takes, and the connection stands', async () => {
+    world.peer.greeting = settingsFrame([6, 1000]);
+    const upstream = world.connect({ setAsideAfter: 1 });
+    const headOf = (length: number) => createCallHead({ path: '/a.B/C', authority: 'x', metadata: [['x-long', 'y'.repeat(length)]] });
+    for (const long of [1000, 70_000, 1000]) {
+      const call = await run(upstream, new ProbeCall('x', 5000, 1000, headOf(long)));
+      const text = 'the headers of the call are longer than 1000 bytes, the most that can be sent to this peer';
+      expect(call).toMatchObject({ ends: 1, endedInsideStart: false, failure: { reason: 'rejected', code: 8, message: text } });
+      expect((await run(upstream, new ProbeCall('y', 5000, 1000, headOf(500)))).text).toBe('y');
+    }
+    expect(world.peer.requests).toBe(3);
+    expect(world.peer.connections).toHaveLength(1);
+    expect(world.events.map(({ kind }) => kind)).toEqual(['resolved', 'connected']);
+  });
+
   it('resets every stream, in a storm', async () => {
     const upstream = world.connect();
     world.peer.onRequest = (socket, streamId) => socket.write(resetFrame(streamId, 2));

@@ -23,6 +23,7 @@ import { incompleteFailure, resetFailure } from './answer.js';
 import { CallFate, type Connection, type ConnectionOwner, type ConnectionTarget } from './connection.js';
 import { readBegins, readEnds } from './deliver.js';
 import { alpnProblem, dial } from './dial.js';
+import { headTooLong } from './head-too-long.js';
 import { foreignGreeting, lostBeforeGreeting } from './lost-before-greeting.js';
 import { PatientTimer } from './patient-timer.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
@@ -96,13 +97,14 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
     return this.#session.heard;
   }
 
-  start(call: UnaryCall): boolean {
+  start(call: UnaryCall): boolean | CallFailure {
     if (!this.isReady) return false;
     if (this.#out.backlog > mostBacklogBytes) {
       this.#refuse(call);
       return true;
     }
     const stream = this.#session.start(call);
+    if (stream === null) return headTooLong(this.#session.settings.maxHeaderListBytes);
     call.connection = this;
     call.attempt = stream;
     this.#silence.callStarted();

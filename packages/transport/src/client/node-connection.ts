@@ -2,10 +2,11 @@ import http2 from 'node:http2';
 import type net from 'node:net';
 import { type CallFailure, createFailure } from '../failure.js';
 import { GrpcCode } from '../grpc-code.js';
-import { type CallHead, formatGrpcTimeout } from '../grpc-head.js';
+import { type CallHead, formatGrpcTimeout, headListBytes } from '../grpc-head.js';
 import type { CallFate, Connection, ConnectionOwner, ConnectionTarget } from './connection.js';
 import { alpnProblem, dial } from './dial.js';
 import { Exchange, type ExchangeHost } from './exchange.js';
+import { headTooLong } from './head-too-long.js';
 import { lostBeforeGreeting } from './lost-before-greeting.js';
 import { PatientTimer } from './patient-timer.js';
 import { type SilenceOwner, SilenceWatch } from './silence-watch.js';
@@ -13,10 +14,17 @@ import type { UnaryCall } from './unary-call.js';
 
 const streamWindow = 8 * 1024 * 1024;
 const connectionWindow = 32 * 1024 * 1024;
+/** Node sends no longer blocks, and gives the connection up with the first; a block is never longer than its list. */
+const longestBlock = 65_536;
 /** Stream ids run out at 2³¹; a connection is replaced before. */
 const lastUsableStream = 0x7000_0000;
 
 const requestOptions = { endStream: false } as const;
+
+interface NodeHead {
+  readonly headers: Record<string, string>;
+  readonly listBytes: number;
+}
 
 /** A connection on `node:http2`. */
 export function openNodeConnection(target: ConnectionTarget, owner: ConnectionOwner): Connection {
@@ -35,7 +43,8 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
   readonly #session: http2.ClientHttp2Session;
   readonly #silence: SilenceWatch;
   readonly #scheme: string;
-  #heads = new WeakMap<CallHead, Record<string, string>>();
+  #heads = new WeakMap<CallHead, NodeHead>();
+  #maxHeaderListBytes = longestBlock;
   #connectTimer: PatientTimer | null;
   #wasReady = false;
   #isDraining = false;
@@ -67,7 +76,7 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
     session.once('connect', () => {
       if (!session.destroyed) session.setLocalWindowSize(connectionWindow);
     });
-    session.on('remoteSettings', (settings) => this.#settingsArrived(settings.maxConcurrentStreams ?? 0x7fff_ffff));
+    session.on('remoteSettings', (settings) => this.#settingsArrived(settings));
     session.on('goaway', (_code, lastStream) => {
       this.lastStream = lastStream;
       this.#startDraining();
@@ -84,10 +93,11 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
     return this.#wasReady && !this.#isDraining && this.lost === null && !this.#session.closed && !this.#session.destroyed;
   }
 
-  start(call: UnaryCall): boolean {
+  start(call: UnaryCall): boolean | CallFailure {
     if (!this.isReady) return false;
+    const { headers, listBytes } = this.#headOf(call.head);
+    if (listBytes > this.#maxHeaderListBytes) return headTooLong(this.#maxHeaderListBytes);
     const frame = Exchange.frame(call);
-    const headers = this.#headersOf(call.head);
     if (call.deadline === Number.POSITIVE_INFINITY) delete headers['grpc-timeout'];
     else headers['grpc-timeout'] = formatGrpcTimeout(call.deadline - performance.now());
     let stream: http2.ClientHttp2Stream;
@@ -157,17 +167,18 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
   }
 
   /** `request` copies the headers it is given, so one mutable copy per head serves all its calls. */
-  #headersOf(head: CallHead): Record<string, string> {
-    let headers = this.#heads.get(head);
-    if (headers === undefined) {
-      headers = { ...head.headers, ':scheme': this.#scheme };
-      this.#heads.set(head, headers);
+  #headOf(head: CallHead): NodeHead {
+    let known = this.#heads.get(head);
+    if (known === undefined) {
+      known = { headers: { ...head.headers, ':scheme': this.#scheme }, listBytes: headListBytes(head) };
+      this.#heads.set(head, known);
     }
-    return headers;
+    return known;
   }
 
-  #settingsArrived(maxStreams: number): void {
-    this.maxStreams = maxStreams;
+  #settingsArrived({ maxConcurrentStreams, maxHeaderListSize }: http2.Settings): void {
+    this.maxStreams = maxConcurrentStreams ?? 0x7fff_ffff;
+    this.#maxHeaderListBytes = Math.min(maxHeaderListSize ?? longestBlock, longestBlock);
     if (this.#wasReady || this.lost !== null) {
       this.#owner.connectionFreed(this);
       return;

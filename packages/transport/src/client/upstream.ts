@@ -242,10 +242,15 @@ class RemoteUpstream implements GrpcUpstream, LedgerOwner, AddressOwner, Resolve
     this.#ledger.failLater(call, createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.name}: ${detail}`));
   }
 
-  /** False when the connection turned out to be closing. A body that throws fails its call at the end of the turn. */
+  /** False when the connection turned out to be closing. What cannot be sent, as a body that throws, fails its call at the end of the turn. */
   #startOn(connection: Connection, call: UnaryCall): boolean {
     try {
-      if (!connection.start(call)) return false;
+      const started = connection.start(call);
+      if (started === false) return false;
+      if (started !== true) {
+        this.#ledger.failLater(call, started);
+        return true;
+      }
     } catch (error) {
       const detail = error instanceof Error ? error.message : 'a value that is no error';
       this.#ledger.failLater(call, createFailure('exception', GrpcCode.INTERNAL, `the body of the call could not be written: ${detail}`));

@@ -104,9 +104,10 @@ export class ClientSession implements FrameSink {
     putGreeting(this.#out, own);
   }
 
-  /** Puts a request. Throws what `call.write` throws, and then nothing was put. */
-  start(call: UnaryCall): Stream {
+  /** Puts a request; null when its headers are longer than the peer takes. Throws what `call.write` throws, and then nothing was put. */
+  start(call: UnaryCall): Stream | null {
     const block = requestBlockOf(call.head, this.#isTls);
+    if (block.listBytes > this.settings.maxHeaderListBytes) return null;
     const bodyBytes = call.byteLength + grpcHeadBytes;
     const { windows } = this;
     const stream = new Stream(this.#nextId, call, this.heard, windows.initial, own.streamWindow);

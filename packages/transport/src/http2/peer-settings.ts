@@ -8,6 +8,8 @@ export class PeerSettings {
   maxStreams: number = largestUint31;
   initialWindow = 65_535;
   maxFrame: number = defaultMaxFrame;
+  /** Names, values and 32 bytes a field; a peer need not say. */
+  maxHeaderListBytes: number = Number.POSITIVE_INFINITY;
   /**
    * The smallest it ever allowed. Even one that it took back at once, in the same frame, has to be answered with a table size update
    * (RFC 7541 §4.2); larger ones are of no interest, because nothing here adds to its table.
@@ -46,6 +48,9 @@ export class PeerSettings {
           if (value < defaultMaxFrame || value > largestMaxFrame)
             return this.#refuse(Http2Code.PROTOCOL_ERROR, `SETTINGS with a frame size of ${value}`);
           this.maxFrame = value;
+          break;
+        case SettingId.MAX_HEADER_LIST_SIZE:
+          this.maxHeaderListBytes = value;
           break;
       }
     }

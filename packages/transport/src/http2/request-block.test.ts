@@ -52,6 +52,15 @@ describe('putRequestBlock', () => {
       expect(fieldsOf(edge, false)?.[9]).toBe(formatGrpcTimeout(edge));
   });
 
+  it('knows what the peer counts, with any timeout', () => {
+    const { listBytes } = requestBlockOf(head, true);
+    const sizes = [Number.POSITIVE_INFINITY, 250, 99_999_999].map((remainingMs) =>
+      (fieldsOf(remainingMs, true) ?? []).reduce((sum, text) => sum + text.length + 16, 0),
+    );
+    expect(Math.max(...sizes)).toBe(listBytes);
+    expect(listBytes - Math.min(...sizes)).toBeLessThan(64);
+  });
+
   it('makes a block once per head', () => {
     expect(requestBlockOf(head, false)).toBe(requestBlockOf(head, false));
     expect(requestBlockOf(head, true)).not.toBe(requestBlockOf(head, false));

@@ -6,7 +6,7 @@
 //   10 … …         te, content-type and metadata: literals, never indexed, so no proxy keeps a token in a table of its own
 //
 // No field is ever added to the peer's dynamic table: its state can neither grow nor get out of step.
-import type { CallHead } from '../grpc-head.js';
+import { type CallHead, headListBytes } from '../grpc-head.js';
 import { literal } from './literal-field.js';
 import { StaticIndex } from './static-table.js';
 
@@ -18,6 +18,8 @@ export interface RequestBlock {
   readonly rest: Uint8Array;
   /** Room for the block with any timeout. */
   readonly mostBytes: number;
+  /** What it takes of the header list that the peer allows. */
+  readonly listBytes: number;
 }
 
 const timeoutField = literal(0, 'grpc-timeout', '').subarray(0, -1);
@@ -48,7 +50,7 @@ function makeBlock(head: CallHead, isTls: boolean): RequestBlock {
     .filter(([name]) => !name.startsWith(':'))
     .map(([name, value]) => literal(name === 'content-type' ? StaticIndex.CONTENT_TYPE : 0, name, value));
   const block = { pseudo: new Uint8Array(pseudo), rest: new Uint8Array(Buffer.concat(rest)) };
-  return { ...block, mostBytes: block.pseudo.length + longestTimeoutField + block.rest.length };
+  return { ...block, mostBytes: block.pseudo.length + longestTimeoutField + block.rest.length, listBytes: headListBytes(head) };
 }
 
 /**

@@ -59,7 +59,9 @@ export class Bench implements SessionHost {
   }
 
   start(body: Uint8Array | string = 'question', maxAnswerBytes = 100_000): Stream {
-    return this.session.start(new ProbeCall(body, Number.POSITIVE_INFINITY, maxAnswerBytes));
+    const stream = this.session.start(new ProbeCall(body, Number.POSITIVE_INFINITY, maxAnswerBytes));
+    if (stream === null) throw new Error('the peer does not take such headers');
+    return stream;
   }
 
   /** Feeds reads through one buffer, as a socket does. */
