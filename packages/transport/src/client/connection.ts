@@ -80,7 +80,7 @@ export interface TlsOptions {
   cert?: string | Buffer;
   /** Key of the client certificate, PEM. */
   key?: string | Buffer;
-  /** Name to check the certificate against. @default the upstream's host */
+  /** Name to check the certificate against. @default the upstream's host, without a dot at its end */
   servername?: string;
   /** @default true */
   rejectUnauthorized?: boolean;

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import type { ConnectionTarget } from './connection.js';
+import type { ConnectionTarget, TlsOptions } from './connection.js';
 
 /**
  * Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`, whose outcome {@link alpnProblem} tells. Errors are the
@@ -18,7 +18,7 @@ export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Soc
       keepAliveInitialDelay: 30_000,
       ...reading,
     });
-  const name = settings.servername ?? target.host;
+  const name = serverNameOf(settings, target.host);
   const isAddress = net.isIP(name) !== 0;
   const socket = tls.connect({
     host: target.ip,
@@ -38,6 +38,11 @@ export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Soc
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
   return socket;
+}
+
+/** Whom the certificate must name. The dot at the end of a full domain name is no part of it, and must not be sent either (RFC 6066 §3). */
+export function serverNameOf(settings: TlsOptions, host: string): string {
+  return (settings.servername ?? host).replace(/\.$/, '');
 }
 
 /** Why HTTP/2 must not begin on a socket that has just connected; `null` when it may. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import type tls from 'node:tls';
 import { expect, it } from 'vitest';
 import { echo, rawServer } from '../testing/fault-server.js';
 import { ProbeCall, run } from '../testing/probe-call.js';
@@ -22,6 +23,18 @@ describeBoth('createUpstream: TLS', () => {
     expect(wrongName.failure?.message).toMatch(/Host: other\.test\. is not in the cert/);
     const careless = connect(server.port, { tls: { rejectUnauthorized: false } });
     expect((await run(careless, new ProbeCall('x'))).text).toBe('x');
+  });
+
+  it('asks for a name without the dot at its end, and finds it in the certificate', async () => {
+    const asked: string[] = [];
+    const SNICallback: tls.TlsOptions['SNICallback'] = (name, callback) => {
+      asked.push(name);
+      callback(null);
+    };
+    const server = await serve({}, { ...settings, SNICallback });
+    const upstream = connect(server.port, { host: 'localhost.', lookup: lookupOf('127.0.0.1'), tls: { ca: pem('ca.pem') } });
+    expect((await run(upstream, new ProbeCall('x'))).text).toBe('x');
+    expect(asked).toEqual(['localhost']);
   });
 
   it('shows a client certificate', async () => {
