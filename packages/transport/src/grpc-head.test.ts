@@ -61,7 +61,7 @@ describe('grpc-timeout', () => {
         if (ms > 0.1 && ms < 1e8) expect(parseGrpcTimeout(text)).toBeGreaterThan(ms * 0.9 - 0.01);
       }),
     );
-    expect(formatGrpcTimeout(-1)).toBe('1u');
+    for (const none of [-1, Number.NaN]) expect(formatGrpcTimeout(none)).toBe('1u');
   });
 
   it('knows every unit and refuses everything else', () => {

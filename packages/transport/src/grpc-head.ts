@@ -83,7 +83,7 @@ export function metadataProblem(name: string, value: string, of = ''): string | 
 export function formatGrpcTimeout(remainingMs: number): string {
   if (remainingMs >= 1e8) return `${Math.min(Math.floor(remainingMs / 1000), 99_999_999)}S`;
   if (remainingMs >= 10) return `${Math.floor(remainingMs)}m`;
-  return `${Math.max(Math.floor(remainingMs * 1000), 1)}u`;
+  return `${remainingMs > 1e-3 ? Math.floor(remainingMs * 1000) : 1}u`;
 }
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };

@@ -104,6 +104,18 @@ describe('createConnectTransport', () => {
     await own.close(0);
   });
 
+  it('refuses a timeout that is no number, which would be none', async () => {
+    const client = createClient(Health, createConnectTransport(upstream, { authority: 'health' }));
+    const before = seen.length;
+    const read = async () => {
+      for await (const _ of client.watch({}, { timeoutMs: Number.NaN })) throw new Error('not reached');
+    };
+    const refusal = { code: Code.InvalidArgument, rawMessage: 'timeoutMs is NaN, expected a number of milliseconds' };
+    await expect(client.check({}, { timeoutMs: Number.NaN })).rejects.toMatchObject(refusal);
+    await expect(read()).rejects.toMatchObject(refusal);
+    expect(seen.length).toBe(before);
+  });
+
   it('hands streaming methods to connect-node, or to the transport it is given for them', async () => {
     const own = createUpstream({ name: 'health', host: '127.0.0.1', port });
     const read = async (transport: Transport) => {

@@ -53,7 +53,7 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
     ): Promise<UnaryResponse<I, O>> {
       if (signal?.aborted === true) throw ConnectError.from(signal.reason, Code.Canceled);
       const body = toBytes(method.input, input);
-      const timeout = timeoutMs ?? defaultTimeoutMs;
+      const timeout = checkedTimeout(timeoutMs) ?? defaultTimeoutMs;
       const deadline = timeout === undefined || timeout <= 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout;
       const head = headOf(method, header);
       const { message, call } = await new Promise<Answer>((resolve, reject) => {
@@ -78,6 +78,7 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
       input: AsyncIterable<MessageInitShape<I>>,
       contextValues?: Parameters<Transport['stream']>[5],
     ): Promise<StreamResponse<I, O>> {
+      checkedTimeout(timeoutMs);
       const carrier = streams ?? (await upstream.streams?.());
       if (carrier === undefined)
         throw new ConnectError('this service is in the same process and carries unary calls only', Code.Unimplemented);
@@ -113,6 +114,13 @@ function checkOptions(upstream: Upstream, options: ConnectTransportOptions): voi
 
 function isField(field: unknown): field is readonly [string, string] {
   return Array.isArray(field) && field.length === 2 && typeof field[0] === 'string' && typeof field[1] === 'string';
+}
+
+/** What is no number at all would mean that there is no deadline. */
+function checkedTimeout(timeoutMs: number | undefined): number | undefined {
+  if (timeoutMs !== undefined && Number.isNaN(Number(timeoutMs)))
+    throw new ConnectError(`timeoutMs is ${timeoutMs}, expected a number of milliseconds`, Code.InvalidArgument);
+  return timeoutMs;
 }
 
 function toBytes<I extends DescMessage>(desc: I, input: MessageInitShape<I>): Uint8Array {

@@ -98,8 +98,8 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
     const { headers, listBytes } = this.#headOf(call.head);
     if (listBytes > this.#maxHeaderListBytes) return headTooLong(this.#maxHeaderListBytes);
     const frame = Exchange.frame(call);
-    if (call.deadline === Number.POSITIVE_INFINITY) delete headers['grpc-timeout'];
-    else headers['grpc-timeout'] = formatGrpcTimeout(call.deadline - performance.now());
+    if (call.deadline < Number.POSITIVE_INFINITY) headers['grpc-timeout'] = formatGrpcTimeout(call.deadline - performance.now());
+    else delete headers['grpc-timeout'];
     let stream: http2.ClientHttp2Stream;
     try {
       stream = this.#session.request(headers, requestOptions);

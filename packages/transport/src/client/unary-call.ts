@@ -55,7 +55,10 @@ export const defaultMaxAnswerBytes = 32 * 1024 * 1024;
  */
 export abstract class UnaryCall implements BodyWriter, ScopeLink, DeadlineEntry {
   readonly head: CallHead;
-  /** On the `performance.now()` clock; `Infinity` means none. Set by its maker; only the upstream of a patient call moves it, see {@link UnaryCall.isPatient}. */
+  /**
+   * On the `performance.now()` clock; `Infinity` means none, and so does NaN. Set by its maker; only the upstream of a patient call moves
+   * it, see {@link UnaryCall.isPatient}.
+   */
   deadline: number;
   /** A longer answer is cut off and fails as `malformed` with RESOURCE_EXHAUSTED. */
   readonly maxAnswerBytes: number;

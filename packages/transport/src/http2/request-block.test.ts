@@ -48,6 +48,7 @@ describe('putRequestBlock', () => {
       }),
       { numRuns: 500 },
     );
+    expect(fieldsOf(Number.NaN, false)).toEqual(fieldsOf(Number.POSITIVE_INFINITY, false));
     for (const edge of [0, 9.999, 10, 10.5, 99_999_999, 1e8 - 0.5, 1e8, 1e11, 1e12])
       expect(fieldsOf(edge, false)?.[9]).toBe(formatGrpcTimeout(edge));
   });

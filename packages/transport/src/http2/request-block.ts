@@ -54,14 +54,14 @@ function makeBlock(head: CallHead, isTls: boolean): RequestBlock {
 }
 
 /**
- * Writes a block with the time that is left; returns where it ends. `remainingMs` is `Infinity` without a deadline. Rounded down, so
- * that the peer never waits longer than the caller, and at least one microsecond.
+ * Writes a block with the time that is left; returns where it ends. `remainingMs` is `Infinity` without a deadline, and NaN is
+ * none either, as for the deadline queue. Rounded down, so that the peer never waits longer than the caller, and at least one microsecond.
  */
 export function putRequestBlock(target: Uint8Array, at: number, block: RequestBlock, remainingMs: number): number {
   const { pseudo, rest } = block;
   target.set(pseudo, at);
   let end = at + pseudo.length;
-  if (remainingMs !== Number.POSITIVE_INFINITY) end = putTimeoutField(target, end, remainingMs);
+  if (remainingMs < Number.POSITIVE_INFINITY) end = putTimeoutField(target, end, remainingMs);
   target.set(rest, end);
   return end + rest.length;
 }
