@@ -21,6 +21,7 @@ import { createUpstream, type GrpcUpstream } from './upstream.js';
 
 const { SERVING } = HealthCheckResponse_ServingStatus;
 const seen: (string | null)[] = [];
+const agents: (string | null)[] = [];
 let server: OnePort;
 let port: number;
 let upstream: GrpcUpstream;
@@ -31,6 +32,7 @@ beforeAll(async () => {
       router.service(Health, {
         async check(request, context) {
           seen.push(context.requestHeader.get('x-caller'));
+          agents.push(context.requestHeader.get('user-agent'));
           context.responseHeader.set('x-before', 'head');
           context.responseTrailer.set('x-after', 'tail');
           if (request.service === 'detailed')
@@ -69,6 +71,8 @@ describe('createConnectTransport', () => {
     expect(seen.at(-1)).toBe('me');
     await client.check({}, { headers: { 'x-caller': 'you' } });
     expect(seen.at(-1)).toMatch(/^me, ?you$/);
+    await client.check({}, { headers: { 'user-agent': 'shop/1.2' } });
+    expect(agents.slice(-2)).toEqual([null, 'shop/1.2']);
     await expect(client.check({ service: 'none' })).rejects.toMatchObject({ code: Code.NotFound, rawMessage: 'no such service' });
     await expect(client.check({ service: 'slow' }, { timeoutMs: 30 })).rejects.toMatchObject({ code: Code.DeadlineExceeded });
     const abort = new AbortController();

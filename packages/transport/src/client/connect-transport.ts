@@ -36,7 +36,7 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
   const heads = new WeakMap<DescMethodUnary, CallHead>();
   const { authority, metadata = [], defaultTimeoutMs, maxAnswerBytes, streams } = options;
   const headOf = (method: DescMethodUnary, header: HeaderInit): CallHead => {
-    const own = header === undefined ? [] : [...new Headers(header)].filter(([name]) => name !== 'user-agent');
+    const own = header === undefined ? [] : [...new Headers(header)];
     const known = own.length === 0 ? heads.get(method) : undefined;
     if (known !== undefined) return known;
     const head = createCallHead({ path: `/${method.parent.typeName}/${method.name}`, authority, metadata: [...metadata, ...own] });
