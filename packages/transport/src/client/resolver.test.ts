@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Resolver, type ResolverOwner } from './resolver.js';
+import { lookUp, Resolver, type ResolverOwner } from './resolver.js';
+import type { LookupAll } from './upstream-options.js';
 
 /** Looks up again and again, and hands out what was found. */
 class Bench implements ResolverOwner {
@@ -46,5 +47,34 @@ describe('Resolver', () => {
   it('does not choose as every other process does', async () => {
     const chosen = await Promise.all([new Bench(), new Bench()].map((bench) => bench.lookUp(pods(200))));
     expect(chosen[0]).not.toEqual(chosen[1]);
+  });
+});
+
+describe('lookUp', () => {
+  const noList = 'the resolver gave no list of { address } with IP addresses for store.test';
+
+  it.each([
+    ['10.0.0.1', noList],
+    [['10.0.0.1'], noList],
+    [[{ family: 4 }], noList],
+    [[addressOf('10.0.0.1'), { address: 'store-1.test' }], noList],
+    [[addressOf('10.0.0.1'), { address: 4 }, null], noList],
+    [[], 'no address for store.test'],
+    [undefined, 'no address for store.test'],
+    [
+      [addressOf('10.0.0.1'), { address: '::1' }, addressOf('10.0.0.1')],
+      ['10.0.0.1', '::1'],
+    ],
+  ])('takes %j of a resolver for %j', async (found, expected) => {
+    const lookup = ((_host, callback: (...given: unknown[]) => void) => callback(null, found, 4)) as LookupAll;
+    expect(await new Promise((resolve) => lookUp(lookup, 'store.test', resolve))).toEqual(expected);
+  });
+
+  it.each([
+    [new Error('no such name'), 'no such name'],
+    ['no such name', 'the resolver failed with a value that is no error'],
+  ])('tells of an error: %s', async (error, expected) => {
+    const lookup = ((_host, callback: (...given: unknown[]) => void) => setImmediate(callback, error)) as LookupAll;
+    expect(await new Promise((resolve) => lookUp(lookup, 'store.test', resolve))).toBe(expected);
   });
 });

@@ -1,5 +1,6 @@
-import { type LookupAddress, lookup } from 'node:dns';
+import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
+import { isObject } from '../option-problems.js';
 import type { LookupAll } from './upstream-options.js';
 
 const mostAddresses = 64;
@@ -47,30 +48,13 @@ export class Resolver {
       return;
     }
     this.#isBusy = true;
-    let isInside = true;
-    let isAnswered = false;
-    const answered = (error: Error | null, found: readonly LookupAddress[] | undefined): void => {
-      if (isAnswered) return;
-      isAnswered = true;
-      // Whoever asked has just started a call, which must not end inside of that.
-      if (isInside) setImmediate(() => this.#answered(error, found ?? []));
-      else this.#answered(error, found ?? []);
-    };
-    try {
-      this.#lookup(this.#host, answered);
-    } catch (error) {
-      answered(error instanceof Error ? error : new Error('the resolver threw a value that is no error'), []);
-    }
-    isInside = false;
-  }
-
-  #answered(error: Error | null, found: readonly LookupAddress[]): void {
-    this.#isBusy = false;
-    const addresses = [...new Set(found.map((address) => address.address))];
-    const hasFailed = (error ?? null) !== null || addresses.length === 0;
-    this.#nextAt = performance.now() + (hasFailed ? Math.min(failedRefreshMs, this.#refreshMs) : this.#refreshMs);
-    if (hasFailed) this.#owner.resolveFailed(error?.message ?? `no address for ${this.#host}`);
-    else this.#owner.resolved(this.#choose(addresses));
+    lookUp(this.#lookup, this.#host, (addresses) => {
+      this.#isBusy = false;
+      const hasFailed = typeof addresses === 'string';
+      this.#nextAt = performance.now() + (hasFailed ? Math.min(failedRefreshMs, this.#refreshMs) : this.#refreshMs);
+      if (hasFailed) this.#owner.resolveFailed(addresses);
+      else this.#owner.resolved(this.#choose(addresses));
+    });
   }
 
   /** Of more than are used, those in use stay as long as they are listed, whatever the order; others are drawn, so that processes share the load. */
@@ -88,4 +72,41 @@ export class Resolver {
   suspect(now: number): void {
     if (!this.#isFixed) this.#nextAt = Math.min(this.#nextAt, now + failedRefreshMs);
   }
+}
+
+/** Asks a resolver once, whatever it is: `answered` is called once and never inside, with addresses or with what went wrong. */
+export function lookUp(lookup: LookupAll, host: string, answered: (addresses: readonly string[] | string) => void): void {
+  let isInside = true;
+  let isAnswered = false;
+  const answer = (error: unknown, found: unknown): void => {
+    if (isAnswered) return;
+    isAnswered = true;
+    const addresses = error === undefined || error === null ? addressesOf(host, found) : textOf(error);
+    // Whoever asked has just started a call, which must not end inside of that.
+    if (isInside) setImmediate(() => answered(addresses));
+    else answered(addresses);
+  };
+  try {
+    lookup(host, answer);
+  } catch (error) {
+    answer(error ?? 'undefined', null);
+  }
+  isInside = false;
+}
+
+/** Types do not hold in JavaScript: `dns.lookup` as it is gives one text, other resolvers a list of texts. */
+function addressesOf(host: string, found: unknown): readonly string[] | string {
+  const entries: readonly unknown[] = Array.isArray(found) ? found : [found];
+  if (entries.length === 0 || (found ?? null) === null) return `no address for ${host}`;
+  const addresses = new Set<string>();
+  for (const entry of entries) {
+    const address: unknown = isObject(entry) && 'address' in entry ? entry.address : null;
+    if (typeof address !== 'string' || isIP(address) === 0) return `the resolver gave no list of { address } with IP addresses for ${host}`;
+    addresses.add(address);
+  }
+  return [...addresses];
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'the resolver failed with a value that is no error';
 }

@@ -122,6 +122,17 @@ describeBoth('createUpstream: addresses', () => {
     expect(kinds('resolve-failed')).toBe(1);
   });
 
+  it('takes what is no list of addresses for a failed look-up', async () => {
+    for (const found of ['127.0.0.1', ['127.0.0.1']]) {
+      const lookup = ((_host, callback: (...given: unknown[]) => void) => setImmediate(callback, null, found, 4)) as LookupAll;
+      const { failure } = await run(connect(1, { host: 'store.test', lookup }), new ProbeCall('x'));
+      expect(failure).toMatchObject({
+        reason: 'unavailable',
+        message: expect.stringContaining('the resolver gave no list of { address }'),
+      });
+    }
+  });
+
   it('fails when a name does not resolve, and recovers', async () => {
     const server = await serve();
     let works = false;

@@ -62,6 +62,7 @@ describe('resolveUpstreamOptions', () => {
     [{ ...options, port: '80' }, 'upstream "store": port is "80", expected an integer from 1 to 65535'],
     [{ ...options, protocol: 'leann' }, 'upstream "store": protocol is "leann", expected "lean" or "node"'],
     [{ ...options, tls: true }, 'upstream "store": tls is true, expected TLS settings, or null for plaintext'],
+    [{ ...options, tls: { servername: 123 } }, 'upstream "store": tls.servername is 123, expected a host name'],
     [{ ...options, lookup: {} }, 'upstream "store": lookup is an object, expected a function'],
     [{ ...options, onEvent: [] }, 'upstream "store": onEvent is a list, expected a function'],
     [

@@ -139,6 +139,8 @@ function checkPeer({ host, port, tls }: UpstreamOptions, problems: OptionProblem
   problems.expect(Number.isInteger(port) && port >= 1 && port <= 65_535, 'port', port, 'an integer from 1 to 65535');
   if (tls === undefined || tls === null) return;
   problems.expect(isObject(tls), 'tls', tls, 'TLS settings, or null for plaintext');
+  const { servername } = tls;
+  problems.expect((servername ?? null) === null || typeof servername === 'string', 'tls.servername', servername, 'a host name');
   if ((tls.cert === undefined) !== (tls.key === undefined)) problems.add('tls.cert and tls.key belong together, one is missing');
   try {
     createSecureContext({ ...(tls.ca && { ca: tls.ca }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) });
