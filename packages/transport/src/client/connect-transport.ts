@@ -20,8 +20,8 @@ export interface ConnectTransportOptions {
   /** Longer answers fail with RESOURCE_EXHAUSTED. @default 33554432 (32 MiB) */
   maxAnswerBytes?: number;
   /**
-   * Carries the streaming methods instead of what the upstream has for them: connect-node, on a connection of its own to the same host and
-   * port. An upstream in this process has nothing, and refuses them with UNIMPLEMENTED.
+   * Carries the streaming methods instead of what the upstream has for them: connect-node, on a connection of its own to the same host, port
+   * and authority. An upstream in this process has nothing, and refuses them with UNIMPLEMENTED.
    */
   streams?: Transport;
 }
@@ -78,13 +78,13 @@ export function createConnectTransport(upstream: Upstream, options: ConnectTrans
       input: AsyncIterable<MessageInitShape<I>>,
       contextValues?: Parameters<Transport['stream']>[5],
     ): Promise<StreamResponse<I, O>> {
-      checkedTimeout(timeoutMs);
-      const carrier = streams ?? (await upstream.streams?.());
+      const timeout = streamTimeout(timeoutMs);
+      const carrier = streams ?? (await upstream.streams?.(authority));
       if (carrier === undefined)
         throw new ConnectError('this service is in the same process and carries unary calls only', Code.Unimplemented);
       const headers = new Headers(header);
       for (const [name, value] of metadata) headers.append(name, value);
-      return await carrier.stream(method, signal, timeoutMs, headers, input, contextValues);
+      return await carrier.stream(method, signal, timeout, headers, input, contextValues);
     },
   };
 }
@@ -121,6 +121,13 @@ function checkedTimeout(timeoutMs: number | undefined): number | undefined {
   if (timeoutMs !== undefined && Number.isNaN(Number(timeoutMs)))
     throw new ConnectError(`timeoutMs is ${timeoutMs}, expected a number of milliseconds`, Code.InvalidArgument);
   return timeoutMs;
+}
+
+/** As connect-node can write it: it takes milliseconds as they are, of which gRPC has eight digits (27 hours). 0 is none. */
+function streamTimeout(timeoutMs: number | undefined): number | undefined {
+  const timeout = checkedTimeout(timeoutMs);
+  if (timeout === undefined || timeout <= 0) return timeout;
+  return timeout === Number.POSITIVE_INFINITY ? 0 : Math.min(Math.max(Math.floor(timeout), 1), 99_999_999);
 }
 
 function toBytes<I extends DescMessage>(desc: I, input: MessageInitShape<I>): Uint8Array {

@@ -2,13 +2,19 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { ConnectionTarget, TlsOptions } from './connection.js';
 
+type DialTarget = Pick<ConnectionTarget, 'ip' | 'port' | 'tls' | 'host'>;
+
+interface SocketSettings {
+  readonly onread?: net.OnReadOpts;
+  readonly lookup?: net.LookupFunction;
+}
+
 /**
  * Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`, whose outcome {@link alpnProblem} tells. Errors are the
- * socket's. With `onread`, reads go into that buffer and to that callback instead of `data` events.
+ * socket's. With `onread`, reads go into that buffer and to that callback instead of `data` events; with `lookup`, `ip` may be a name.
  */
-export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Socket | tls.TLSSocket {
+export function dial(target: DialTarget, own: SocketSettings = {}): net.Socket | tls.TLSSocket {
   const settings = target.tls;
-  const reading = onread === undefined ? {} : { onread };
   if (settings === null)
     return net.connect({
       host: target.ip,
@@ -16,7 +22,7 @@ export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Soc
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
-      ...reading,
+      ...own,
     });
   const name = serverNameOf(settings, target.host);
   const isAddress = net.isIP(name) !== 0;
@@ -33,7 +39,7 @@ export function dial(target: ConnectionTarget, onread?: net.OnReadOpts): net.Soc
     ...(settings.ca !== undefined && { ca: settings.ca }),
     ...(settings.cert !== undefined && { cert: settings.cert }),
     ...(settings.key !== undefined && { key: settings.key }),
-    ...reading,
+    ...own,
   });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);

@@ -65,7 +65,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
       readEnds();
       return true;
     };
-    this.#socket = dial(target, { buffer, callback });
+    this.#socket = dial(target, { onread: { buffer, callback } });
     this.#out = new OutSlab(this.#socket, this);
     this.#session = new ClientSession(this, this.#out, messageBuffers, target.tls !== null);
     this.#silence = new SilenceWatch(this, target.keepaliveMs, target.keepaliveTimeoutMs);

@@ -1,6 +1,10 @@
+import { isIP, type LookupFunction } from 'node:net';
 import { Code, ConnectError, type Transport } from '@connectrpc/connect';
 import type { Http2SessionManager } from '@connectrpc/connect-node';
 import type { TlsOptions } from './connection.js';
+import { dial } from './dial.js';
+import { lookUp } from './resolver.js';
+import type { LookupAll } from './upstream-options.js';
 
 /** Where streams are opened to. */
 export interface StreamPeer {
@@ -8,25 +12,34 @@ export interface StreamPeer {
   readonly port: number;
   /** `null` is plaintext. */
   readonly tls: TlsOptions | null;
+  /** `null` is the system's. */
+  readonly lookup: LookupAll | null;
 }
+
+type Sessions = Pick<Http2SessionManager, 'authority' | 'request' | 'notifyResponseByteRead'>;
+type ConnectNode = typeof import('@connectrpc/connect-node');
 
 /** Carries the streaming methods of a remote service: connect-node, which is loaded with the first of them, on a connection of its own. */
 export class StreamTransport {
   readonly #peer: StreamPeer;
-  #transport: Promise<Transport> | null = null;
+  readonly #baseUrl: string;
+  #connectNode: Promise<ConnectNode> | null = null;
   #sessions: Http2SessionManager | null = null;
   #isClosed = false;
 
   constructor(peer: StreamPeer) {
+    const { host, port, tls } = peer;
     this.#peer = peer;
+    this.#baseUrl = `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   }
 
-  /** Rejects with UNAVAILABLE after `close`. */
-  async open(): Promise<Transport> {
-    this.#transport ??= this.#make();
-    const transport = await this.#transport;
+  /** The service sees `authority`. Rejects with UNAVAILABLE after `close`. */
+  async open(authority: string): Promise<Transport> {
+    this.#connectNode ??= import('@connectrpc/connect-node');
+    const connectNode = await this.#connectNode;
     if (this.#isClosed) throw new ConnectError('the upstream is closed', Code.Unavailable);
-    return transport;
+    this.#sessions ??= this.#connect(connectNode);
+    return connectNode.createGrpcTransport({ baseUrl: this.#baseUrl, sessionManager: seenAs(authority, this.#sessions) });
   }
 
   /** Ends its streams and its connection. */
@@ -35,11 +48,30 @@ export class StreamTransport {
     this.#sessions?.abort();
   }
 
-  async #make(): Promise<Transport> {
-    const { createGrpcTransport, Http2SessionManager } = await import('@connectrpc/connect-node');
-    const { host, port, tls } = this.#peer;
-    const baseUrl = `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-    this.#sessions = new Http2SessionManager(baseUrl, {}, tls ?? {});
-    return createGrpcTransport({ baseUrl, sessionManager: this.#sessions });
+  #connect({ Http2SessionManager }: ConnectNode): Http2SessionManager {
+    const { host, port, tls, lookup } = this.#peer;
+    const own = lookup === null ? {} : { lookup: lookupOf(lookup) };
+    return new Http2SessionManager(this.#baseUrl, {}, { createConnection: () => dial({ ip: host, port, tls, host }, own) });
   }
+}
+
+/** By itself connect-node names where it is connected to. */
+function seenAs(authority: string, sessions: Http2SessionManager): Sessions {
+  return {
+    authority: sessions.authority,
+    request: (method, path, headers, options) => sessions.request(method, path, { ...headers, ':authority': authority }, options),
+    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
+  };
+}
+
+/** A look-up as sockets want it. */
+function lookupOf(lookup: LookupAll): LookupFunction {
+  return (host, { all }, callback) =>
+    lookUp(lookup, host, (addresses) => {
+      if (typeof addresses === 'string') return callback(new Error(addresses), []);
+      const found = addresses.map((address) => ({ address, family: isIP(address) }));
+      const [first] = found;
+      if (all === true || first === undefined) callback(null, found);
+      else callback(null, first.address, first.family);
+    });
 }

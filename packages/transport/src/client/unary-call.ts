@@ -31,8 +31,8 @@ export interface Upstream {
   cancel(call: UnaryCall, why?: ScopeEnd): void;
   /** Refuses new calls, lets open ones end for `graceMs`, fails the rest with `unavailable`. Called again it can only shorten the grace. */
   close(graceMs: number): Promise<void>;
-  /** What carries streaming methods to the same service; absent where there is nothing. Rejects once the upstream is closed. */
-  streams?(): Promise<Transport>;
+  /** Carries streaming methods to the same service, which sees `authority`; absent where there is nothing. Rejects once the upstream is closed. */
+  streams?(authority: string): Promise<Transport>;
   /** So many calls stand in line for room that who has one here does not get on faster with more. Absent where there is no line. */
   readonly isCrowded?: boolean;
   /** Connects and tells whether calls can be answered within the time given. */

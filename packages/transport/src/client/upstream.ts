@@ -27,7 +27,7 @@ export interface GrpcUpstream extends Upstream {
   /** Addresses with a connection that takes calls. */
   readonly addressesUp: number;
   ready(timeoutMs: number): Promise<boolean>;
-  streams(): Promise<Transport>;
+  streams(authority: string): Promise<Transport>;
 }
 
 /** A remote gRPC service: pooled HTTP/2 connections to all its addresses. Connects on the first call or `ready`. Throws `INFERFLOW_TRANSPORT_OPTIONS_INVALID`. */
@@ -122,8 +122,8 @@ class RemoteUpstream implements GrpcUpstream, LedgerOwner, AddressOwner, Resolve
     });
   }
 
-  streams(): Promise<Transport> {
-    return this.#streams.open();
+  streams(authority: string): Promise<Transport> {
+    return this.#streams.open(authority);
   }
 
   close(graceMs: number): Promise<void> {
