@@ -311,7 +311,7 @@ class LeanConnection implements Connection, SessionHost, OutOwner, SilenceOwner 
 
   #lose(problem: string): void {
     if (this.#lost !== null) return;
-    const text = this.#session.isGreeted ? problem : lostBeforeGreeting(problem, this.#target.tls !== null);
+    const text = this.#session.isGreeted ? problem : lostBeforeGreeting(problem, this.#socket);
     this.#lost = createFailure('unavailable', GrpcCode.UNAVAILABLE, `${this.#peer}: ${text}`);
   }
 

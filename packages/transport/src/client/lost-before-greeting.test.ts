@@ -58,6 +58,20 @@ describe.each(['lean', 'node'] as const)('a peer that expects something else, %s
     await upstream.close(0);
   });
 
+  const closing = () => tls.createServer({ ...secret, ALPNProtocols: ['h2'] }, (socket) => socket.on('error', () => {}).end());
+
+  it.each([
+    ['ends the handshake with an alert', () => answering((socket) => socket.write(alert)), /alert number 10/],
+    ['closes when TLS is up', closing, /closed before HTTP\/2 was agreed$/],
+  ])('gives no such hint where the server speaks TLS and %s', async (_what, make, text) => {
+    const port = await portOf(make());
+    const upstream = createUpstream({ name: 'store', host: '127.0.0.1', port, protocol, tls: { ca: pem('ca.pem') } });
+    const { failure } = await run(upstream, new ProbeCall('x', 2000));
+    expect(failure).toMatchObject({ reason: 'unavailable', code: 14, message: expect.stringMatching(text) });
+    expect(failure?.message).not.toMatch(/https?:\/\//);
+    await upstream.close(0);
+  });
+
   it('gives no such hint where nobody listens, or a certificate is not trusted', async () => {
     const port = await portOf(http2.createSecureServer(secret));
     const closed = await portOf(net.createServer());

@@ -1,8 +1,13 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+
 const tlsHint = 'if the server speaks TLS, use TLS (https://) for it';
 const plainHint = 'the server does not speak TLS; use plaintext (http://) for it';
 
 /** Bytes that are no TLS, as OpenSSL names them. */
 const notTls = /wrong version number|packet length too long|http request|unexpected message|unknown protocol/i;
+/** Who ends a handshake with an alert speaks TLS. */
+const tlsAlert = /SSL alert number/;
 /** Ends of a socket that a peer causes which expected something else. */
 const cutOff = /ECONNRESET|EPIPE|disconnected before secure TLS|closed before/;
 
@@ -10,11 +15,12 @@ const cutOff = /ECONNRESET|EPIPE|disconnected before secure TLS|closed before/;
  * Why a connection did not come up, in one line: what the socket or the session said, and a hint where it looks as if one side speaks TLS and
  * the other does not.
  */
-export function lostBeforeGreeting(message: string, isTls: boolean): string {
-  if (isTls && notTls.test(message)) return plainHint;
+export function lostBeforeGreeting(message: string, socket: Socket): string {
   const text = message.trim().replaceAll(/\s+/g, ' ');
-  if (!cutOff.test(text)) return text;
-  return isTls ? `${text}; if the server does not speak TLS, use plaintext (http://) for it` : `${text}; ${tlsHint}`;
+  if (!(socket instanceof TLSSocket)) return cutOff.test(text) ? `${text}; ${tlsHint}` : text;
+  const speaksTls = socket.alpnProtocol !== null || tlsAlert.test(text);
+  if (!speaksTls && notTls.test(text)) return plainHint;
+  return !speaksTls && cutOff.test(text) ? `${text}; if the server does not speak TLS, use plaintext (http://) for it` : text;
 }
 
 /** What the first bytes of a peer say that is not HTTP/2; null when they may be HTTP/2. */

@@ -196,7 +196,7 @@ class NodeConnection implements Connection, ExchangeHost, SilenceOwner {
 
   #lose(message: string): void {
     if (this.lost !== null) return;
-    const text = this.#wasReady ? message : lostBeforeGreeting(message, this.#target.tls !== null);
+    const text = this.#wasReady ? message : lostBeforeGreeting(message, this.#socket);
     this.lost = createFailure('unavailable', GrpcCode.UNAVAILABLE, `connection to ${this.#target.ip}:${this.#target.port}: ${text}`);
   }
 
