@@ -85,7 +85,19 @@ describe('grpc-message and grpc-status', () => {
     expect(encodeGrpcMessage(' not found for id: ')).toBe('%20not found for id:%20');
     expect(decodeGrpcMessage('100% sure %zz')).toBe('100% sure %zz');
     expect(decodeGrpcMessage(undefined)).toBe('');
+    expect(decodeGrpcMessage('50% of %zz: %E2%82%AC, %e2%82%ac%')).toBe('50% of %zz: €, €%');
+    expect(decodeGrpcMessage('%FF%20x %E2%82')).toBe('\ufffd x \ufffd');
     expect(encodeGrpcMessage('x'.repeat(10_000))).toHaveLength(4096);
+  });
+
+  it('decodes what is left of a text that is too long', () => {
+    const text = 'é '.repeat(5000);
+    for (const encoded of [encodeURIComponent(text), encodeURIComponent(text).replaceAll('%20', ' ')])
+      for (const before of ['', 'x', 'xx']) {
+        const decoded = decodeGrpcMessage(before + encoded).slice(before.length);
+        expect(text.startsWith(decoded.replace(/\ufffd$/, ''))).toBe(true);
+        expect(decoded.length).toBeGreaterThan(2700);
+      }
   });
 
   it('reads codes', () => {

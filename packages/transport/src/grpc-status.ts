@@ -13,6 +13,9 @@ export interface GrpcStatus {
 // Blanks at either end are encoded too: HTTP/2 peers that check header values drop a field that begins or ends with one.
 const plain = /^(?:[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?)?$/;
 const longestMessage = 4096;
+const longestEncoded = 3 * longestMessage;
+/** On end, because a character has several. */
+const escapes = /(?:%[0-9a-f]{2})+/gi;
 
 /**
  * Text to a `grpc-message` value: UTF-8, everything but printable ASCII (and `%`, and blanks at either end) percent-encoded, cut at 4096
@@ -30,16 +33,14 @@ export function encodeGrpcMessage(message: string): string {
   return encoded;
 }
 
-/** A `grpc-message` value to text. Never throws: what is not valid is kept as it came. */
+/**
+ * A `grpc-message` value to text, cut at 12288 characters. Never throws: an escape that is none is kept as it came, bytes that are no UTF-8
+ * become U+FFFD.
+ */
 export function decodeGrpcMessage(value: string | undefined): string {
   if (value === undefined || value === '') return '';
-  const cut = value.length > 3 * longestMessage ? value.slice(0, 3 * longestMessage) : value;
-  if (!cut.includes('%')) return cut;
-  try {
-    return decodeURIComponent(cut);
-  } catch {
-    return cut;
-  }
+  const cut = value.length > longestEncoded ? value.slice(0, longestEncoded).replace(/%[0-9a-f]?$/i, '') : value;
+  return cut.replace(escapes, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString());
 }
 
 /** A `grpc-status` value to a code; −1 when it is absent or no number, 2 (UNKNOWN) when it is a number outside gRPC's table. */
