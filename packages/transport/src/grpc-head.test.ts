@@ -101,7 +101,8 @@ describe('grpc-message and grpc-status', () => {
   });
 
   it('reads codes', () => {
-    expect(['0', '5', '16', '17', '', 'x', '-1', undefined, ['1', '2']].map(parseGrpcStatus)).toEqual([0, 5, 16, 2, -1, -1, -1, -1, -1]);
+    expect(['0', '5', '05', '16', '17'].map(parseGrpcStatus)).toEqual([0, 5, 5, 16, 2]);
+    for (const none of ['', 'x', '-1', '00', '000000000', '0x5', undefined, ['1', '2']]) expect(parseGrpcStatus(none)).toBe(-1);
     expect(statusTrailers({ code: 3, message: '', details: new Uint8Array([8, 3]) })).toEqual({
       'grpc-status': '3',
       'grpc-status-details-bin': 'CAM=',

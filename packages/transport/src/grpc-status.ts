@@ -43,11 +43,12 @@ export function decodeGrpcMessage(value: string | undefined): string {
   return cut.replace(escapes, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString());
 }
 
-/** A `grpc-status` value to a code; −1 when it is absent or no number, 2 (UNKNOWN) when it is a number outside gRPC's table. */
+/** A `grpc-status` value to a code; −1 when it is absent, no number, or zero other than as `0`; 2 (UNKNOWN) when it is outside gRPC's table. */
 export function parseGrpcStatus(value: unknown): number {
   if (value === '0') return 0;
   if (typeof value !== 'string' || !/^\d{1,9}$/.test(value)) return -1;
   const code = Number(value);
+  if (code === 0) return -1;
   return code <= 16 ? code : 2;
 }
 

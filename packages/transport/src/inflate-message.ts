@@ -124,7 +124,7 @@ export class Inflation implements Turn, ScopeLink {
 
 /**
  * Inflates an answer, whose growth nobody counts. `done` is called once: with what came of it, or with `null` as soon as it is seen that nobody
- * wants it any more. Never throws.
+ * wants it any more; inside only for no bytes, which are none however they are compressed. Never throws.
  */
 export function inflateAnswer(
   message: Uint8Array,
@@ -137,5 +137,6 @@ export function inflateAnswer(
     done(null);
     return false;
   };
-  new Inflation('answer', message, maxBytes, { grown, inflated: done }).start();
+  if (message.length === 0) done(message);
+  else new Inflation('answer', message, maxBytes, { grown, inflated: done }).start();
 }

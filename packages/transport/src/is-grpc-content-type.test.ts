@@ -5,6 +5,8 @@ it.each([
   ['application/grpc', true],
   ['application/grpc+proto', true],
   ['application/grpc;charset=utf-8', true],
+  ['Application/GRPC', true],
+  ['APPLICATION/GRPC+PROTO', true],
   ['application/grpc-web', false],
   ['application/grpcs', false],
   ['application/json', false],

@@ -4,6 +4,7 @@ import { GrpcCode, grpcCodeOfHttpStatus } from '../grpc-code.js';
 import { decodeGrpcMessage, parseGrpcStatus } from '../grpc-status.js';
 import { isGrpcContentType } from '../is-grpc-content-type.js';
 import { ReadState } from '../message-reader.js';
+import { parseStatusDetails } from './status-details.js';
 
 /** How much of a message has come, whoever reads it. */
 export interface MessageProgress {
@@ -19,8 +20,14 @@ export interface MessageProgress {
 export function statusFailure(headers: IncomingHttpHeaders): CallFailure | null {
   const code = parseGrpcStatus(headers['grpc-status']);
   if (code <= 0) return null;
-  const message = headers['grpc-message'];
-  return createFailure(failureReasonOf(code), code, decodeGrpcMessage(typeof message === 'string' ? message : undefined));
+  const message = textOf(headers['grpc-message']);
+  // Some say it only there.
+  const text = message === '' ? parseStatusDetails(textOf(headers['grpc-status-details-bin'])).message : decodeGrpcMessage(message);
+  return createFailure(failureReasonOf(code), code, text);
+}
+
+function textOf(header: string | string[] | undefined): string {
+  return typeof header === 'string' ? header : '';
 }
 
 /** The failure of an answer that is no gRPC answer; `null` when the headers are those of one. */

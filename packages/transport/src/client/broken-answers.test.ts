@@ -1,4 +1,6 @@
 import { gzipSync } from 'node:zlib';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { RpcStatusSchema } from '@inferflow/proto';
 import { expect, it, vi } from 'vitest';
 import { messageBuffers } from '../buffer-pool.js';
 import { CallScope } from '../call-scope.js';
@@ -129,5 +131,36 @@ world.describeBoth('a compressed answer', () => {
     expect(calls.map(({ answer }) => answer?.length)).toEqual([2_000_000, ...Array(10).fill(undefined), 2_000_000]);
     await until(() => gunzips.live === 0 && messageBuffers.taken === 0, 'all is given back');
     expect(gunzips.made).toBeLessThanOrEqual(5);
+  });
+});
+
+world.describeBoth('an answer in other words', () => {
+  const gzip = ['grpc-encoding', 'gzip'] as const;
+  const details = Buffer.from(toBinary(RpcStatusSchema, create(RpcStatusSchema, { code: 5, message: 'not here' }))).toString('base64');
+
+  it.each([
+    ['with a content type in capitals', 'Application/GRPC', [], frame(Buffer.from('hi')), [['grpc-status', '0']], /^hi$/],
+    ['of no bytes, compressed', 'application/grpc', [gzip], frame(Buffer.alloc(0), 1), [['grpc-status', '0']], /^$/],
+    ['with zeros for a status', 'application/grpc', [], frame(Buffer.from('hi')), [['grpc-status', '00']], /^failed: malformed 13 /],
+    [
+      'whose message is in the details',
+      'application/grpc',
+      [],
+      null,
+      [
+        ['grpc-status', '5'],
+        ['grpc-status-details-bin', details],
+      ],
+      /^failed: rejected 5 not here$/,
+    ],
+  ] as const)('%s', async (_what, type, fields, body, trailers, text) => {
+    const upstream = world.connect();
+    world.peer.onRequest = (socket, id) =>
+      socket.write(
+        headerFrames(id, block([':status', '200'], ['content-type', type], ...fields), false),
+        body === null ? Buffer.alloc(0) : dataFrames(id, body, false),
+        headerFrames(id, block(...trailers), true),
+      );
+    for (let i = 0; i < 2; i++) expect((await run(upstream, new ProbeCall('x', 1000))).text).toMatch(text);
   });
 });

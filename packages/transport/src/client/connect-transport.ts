@@ -219,7 +219,7 @@ class PromiseCall extends UnaryCall {
     const metadata = toHeaders([...(this.answerHeaders ?? []), ...(this.answerTrailers ?? [])]);
     // Connect numbers its codes as gRPC does.
     const error = new ConnectError(failure.message, failure.code as Code, metadata);
-    error.details = parseStatusDetails(metadata.get('grpc-status-details-bin'));
+    error.details = parseStatusDetails(metadata.get('grpc-status-details-bin')).details;
     this.#reject(error);
   }
 }

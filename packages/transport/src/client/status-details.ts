@@ -7,28 +7,39 @@ export interface StatusDetail {
   readonly value: Uint8Array;
 }
 
+/** What is read of a `google.rpc.Status`. */
+export interface StatusDetails {
+  /** '' where there is none; 4096 characters at most. */
+  message: string;
+  readonly details: StatusDetail[];
+}
+
+const messageField = 2;
 const detailsField = 3;
+const longestMessage = 4096;
 /** Two bytes make a detail: a peer must not buy a list of tens of thousands with one header. */
 const mostDetails = 100;
 
 /**
- * Details of a `grpc-status-details-bin` value, base64 of a `google.rpc.Status`: the first hundred, of a value that the limit on header
- * blocks (64 KiB) bounds. Never throws: what cannot be read is left out.
+ * Message and details of a `grpc-status-details-bin` value, base64 of a `google.rpc.Status`: the first hundred, of a value that the limit on
+ * header blocks (64 KiB) bounds. Never throws: what cannot be read is left out.
  */
-export function parseStatusDetails(value: string | null): StatusDetail[] {
-  const details: StatusDetail[] = [];
-  if (value === null || value === '') return details;
+export function parseStatusDetails(value: string | null): StatusDetails {
+  const status: StatusDetails = { message: '', details: [] };
+  const { details } = status;
+  if (value === null || value === '') return status;
   try {
     const reader = new BinaryReader(new Uint8Array(Buffer.from(firstOf(value), 'base64')));
     while (reader.pos < reader.len && details.length < mostDetails) {
       const [field, wireType] = reader.tag();
-      if (field === detailsField && wireType === WireType.LengthDelimited) details.push(parseAny(reader.bytes()));
+      if (field === messageField && wireType === WireType.LengthDelimited) status.message = reader.string().slice(0, longestMessage);
+      else if (field === detailsField && wireType === WireType.LengthDelimited) details.push(parseAny(reader.bytes()));
       else reader.skip(wireType, field);
     }
   } catch {
     // A peer may send anything; the status itself is in the other trailers.
   }
-  return details;
+  return status;
 }
 
 /** Values of a header that came more than once are joined with commas. */
