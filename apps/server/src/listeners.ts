@@ -6,6 +6,7 @@ import { type Counter, Metric, type Telemetry } from '@inferflow/telemetry';
 import { createOnePort, type OnePort, type OnePortOptions } from '@inferflow/transport';
 import type { CallerCheck } from './auth.js';
 import { boundedCompressions } from './bounded-compressions.js';
+import { connectionLimit } from './connection-limit.js';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
 import type { Readiness } from './health.js';
@@ -107,6 +108,18 @@ function schemaOf(environment: Environment): string {
   return environment.isSet('INFERFLOW_FULL_PORT') ? 'gRPC reflection on INFERFLOW_FULL_PORT' : 'proto/ of the source';
 }
 
+function maxConnectionsOf(environment: Environment, logger: ServerLogger): number {
+  const wanted = environment.number('INFERFLOW_MAX_CONNECTIONS');
+  const ports = environment.boolean('INFERFLOW_LEAN_LISTENER') && environment.isSet('INFERFLOW_FULL_PORT') ? 2 : 1;
+  const maxConnections = connectionLimit(wanted, ports);
+  if (maxConnections < wanted)
+    logger.warn(
+      { maxConnections, wanted },
+      'this process may not have as many files open (ulimit -n) as INFERFLOW_MAX_CONNECTIONS needs: a port takes fewer connections',
+    );
+  return maxConnections;
+}
+
 function commonOptions(parts: ListenerParts): OnePortOptions {
   const { environment, engine, readiness, telemetry, callerCheck, logger, limits } = parts;
   const refusals = new Map<string, Counter>();
@@ -155,7 +168,7 @@ function commonOptions(parts: ListenerParts): OnePortOptions {
     maxInFlight: limits.maxInFlight,
     apart: `/${Health.typeName}/`,
     maxHeldBytes: environment.number('INFERFLOW_MAX_HELD_BYTES'),
-    maxConnections: environment.number('INFERFLOW_MAX_CONNECTIONS'),
+    maxConnections: maxConnectionsOf(environment, logger),
     maxConnectionAgeMs: environment.number('INFERFLOW_MAX_CONNECTION_AGE_MS'),
     onRefused: refused,
     malformed: (message) => toGrpcStatus(malformedRequest(message)),
