@@ -31,6 +31,7 @@ export class PoolMetrics {
   readonly #telemetry = createTelemetry({ statsd: null });
   readonly #answering = this.#telemetry.gauge(Metric.workers);
   readonly #restarts = this.#telemetry.counter(Metric.workerRestarts);
+  readonly #refused = this.#telemetry.counter(Metric.requestsRefused, { reason: 'connections' });
   #gathering: Promise<void> | null = null;
 
   /** @param quietMs how long a worker may say nothing before it is left out */
@@ -41,6 +42,10 @@ export class PoolMetrics {
 
   restarted(): void {
     this.#restarts.add(1);
+  }
+
+  connectionRefused(): void {
+    this.#refused.add(1);
   }
 
   /** Takes what a worker says of its metrics. */

@@ -2,6 +2,7 @@ import cluster, { type Worker as ClusterWorker } from 'node:cluster';
 import type { Environment } from '../env.js';
 import type { ServerLogger } from '../logger.js';
 import { adoptSpills, spillDirectoryOf } from './adopt-spills.js';
+import { Handovers } from './handovers.js';
 import { WorkerPool, type WorkerProcess } from './worker-pool.js';
 
 /** The number of a worker in its environment. */
@@ -24,9 +25,14 @@ export function runWorkers(count: number, environment: Environment, logger: Serv
     count,
     logger,
     stopLimitMs,
-    fork: (number) => toWorkerProcess(cluster.fork({ ...ownPlaces(number, environment), [WORKER_NUMBER]: String(number) })),
+    fork: (number) => {
+      const worker = cluster.fork({ ...ownPlaces(number, environment), [WORKER_NUMBER]: String(number) });
+      handovers.watch(worker);
+      return toWorkerProcess(worker);
+    },
     onEnd: (code) => process.exit(code),
   });
+  const handovers = new Handovers(logger, () => pool.connectionRefused());
   // Not `once`: a second signal must not end the process before its workers.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => pool.stop(signal));
   pool.start();

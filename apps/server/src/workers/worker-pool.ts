@@ -100,6 +100,11 @@ export class WorkerPool {
     this.#endIfAllGone();
   }
 
+  /** Counts a connection that was closed since no worker could take it. */
+  connectionRefused(): void {
+    this.#metrics.connectionRefused();
+  }
+
   #fork(place: Place): void {
     place.startedAt = performance.now();
     place.hasListened = place.hasFailed = false;
