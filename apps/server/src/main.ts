@@ -1,7 +1,14 @@
 #!/usr/bin/env node
-import { startProblems } from './errors.js';
-import { createLogger } from './logger.js';
-import { runServer } from './run-server.js';
+// Listened to before anything is loaded: the kernel drops signals that the first process of a container has no listener for.
+const signals = ['SIGTERM', 'SIGINT'] as const;
+const end = (): never => process.exit(0);
+for (const signal of signals) process.on(signal, end);
+const [{ startProblems }, { createLogger }, { runServer }] = await Promise.all([
+  import('./errors.js'),
+  import('./logger.js'),
+  import('./run-server.js'),
+]);
+for (const signal of signals) process.off(signal, end);
 
 try {
   await runServer(process.env);

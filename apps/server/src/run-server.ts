@@ -19,8 +19,12 @@ export async function runServer(source: Readonly<Record<string, string | undefin
   const environment = readEnvironment(settings);
   const baseLogger = createLogger(environment.text('APP_LOG_LEVEL') ?? 'INFO', environment.text('APP_NAME') ?? 'inferflow');
   const isWorker = cluster.isWorker && number !== undefined;
+  // While it starts it ends at once. Not `once`: a second signal (an impatient supervisor, npm passing Ctrl-C on to a child that got it already)
+  // would then end the process at once, with requests in flight, or before its workers. The time to shut down is bounded as it is.
+  let stop: (signal: NodeJS.Signals) => void = () => process.exit(0);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
   if (!isWorker && environment.text('INFERFLOW_WORKERS') !== '1') {
-    runWorkers(workerCount(environment.text('INFERFLOW_WORKERS') as string), environment, baseLogger);
+    stop = runWorkers(workerCount(environment.text('INFERFLOW_WORKERS') as string), environment, baseLogger);
     return;
   }
   const logger = isWorker ? baseLogger.child({ worker: Number(number) }) : baseLogger;
@@ -32,7 +36,7 @@ export async function runServer(source: Readonly<Record<string, string | undefin
     await link.failed(start.code, start.problems);
     process.exit(1);
   });
-  const stop = (): void => {
+  stop = () => {
     server.shutdown().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -41,10 +45,6 @@ export async function runServer(source: Readonly<Record<string, string | undefin
       },
     );
   };
-  // Not `once`: a second signal (an impatient supervisor, npm passing Ctrl-C on to a child that got it already) would then end the process
-  // at once, with requests in flight. The time to shut down is bounded as it is.
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
   // A defect must not end other callers' requests: it is reported, and the process goes on.
   process.on('uncaughtException', (error) => logger.error({ err: error }, 'uncaught exception'));
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'));

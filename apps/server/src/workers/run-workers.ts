@@ -9,10 +9,10 @@ import { WorkerPool, type WorkerProcess } from './worker-pool.js';
 export const WORKER_NUMBER = '_INFERFLOW_WORKER_NUMBER';
 
 /**
- * Runs `count` processes on one port until SIGTERM or SIGINT, and replaces those that end. They share the port, the connections of which
- * are dealt out in turn, and nothing else.
+ * Runs `count` processes on one port, and replaces those that end. They share the port, the connections of which are dealt out in turn, and
+ * nothing else. What is returned stops them as they would stop on that signal, and ends this process; safe to call twice.
  */
-export function runWorkers(count: number, environment: Environment, logger: ServerLogger): void {
+export function runWorkers(count: number, environment: Environment, logger: ServerLogger): (signal: NodeJS.Signals) => void {
   const grace = (['INFERFLOW_DRAIN_DELAY_MS', 'INFERFLOW_SHUTDOWN_GRACE_MS', 'INFERFLOW_LOG_FLUSH_MS'] as const).reduce(
     (sum, name) => sum + environment.number(name),
     0,
@@ -33,10 +33,9 @@ export function runWorkers(count: number, environment: Environment, logger: Serv
     onEnd: (code) => process.exit(code),
   });
   const handovers = new Handovers(logger, () => pool.connectionRefused());
-  // Not `once`: a second signal must not end the process before its workers.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => pool.stop(signal));
   pool.start();
   logger.info({ workers: count }, 'workers start');
+  return (signal) => pool.stop(signal);
 }
 
 /**
