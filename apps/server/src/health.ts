@@ -5,6 +5,7 @@ import { Health, HealthCheckResponse_ServingStatus } from '@inferflow/proto';
 /** Why the server should or should not get traffic; the one source of `/health/ready` and `grpc.health.v1`. */
 export class Readiness {
   #draining = false;
+  #leaving = false;
   readonly #engine: { readonly ready: boolean; readonly readyReason: string };
   readonly #listeners = new Set<() => void>();
   readonly #configStatus: (() => SourceStatus) | null;
@@ -34,6 +35,16 @@ export class Readiness {
   drain(): void {
     this.#draining = true;
     this.changed();
+  }
+
+  /** Connections are about to be closed: who watches has been told, and is let go. Not sooner: who lost a watch asks for the next at once. */
+  leave(): void {
+    this.#leaving = true;
+    this.changed();
+  }
+
+  get leaving(): boolean {
+    return this.#leaving;
   }
 
   /** To be called when the engine's readiness may have changed. */
@@ -68,6 +79,8 @@ export function addHealth(router: ConnectRouter, readiness: Readiness, serviceNa
         if (status !== last) {
           last = status;
           yield { status };
+        } else if (readiness.leaving) {
+          return;
         } else {
           await nextChange(readiness, context.signal);
         }

@@ -30,6 +30,7 @@ export async function shutDown(server: RunningServer): Promise<void> {
   logger.info({ inFlight: server.listeners.inFlight }, 'shutting down');
   const delayMs = environment.number('INFERFLOW_DRAIN_DELAY_MS');
   if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+  server.readiness.leave();
   const graceMs = environment.number('INFERFLOW_SHUTDOWN_GRACE_MS');
   await server.listeners.drain(graceMs);
   await server.engine.close(graceMs);
