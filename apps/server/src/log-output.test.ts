@@ -7,15 +7,22 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LogOutput } from './log-output.js';
 import { createLogger } from './logger.js';
 
-const watch = vi.hoisted(() => ({ onBusy: () => {} }));
-// The real one, which also tells when a reader was behind.
+const watch = vi.hoisted(() => ({ onBusy: () => {}, room: Number.POSITIVE_INFINITY, failed: 0 }));
+// The real one, which also tells when a reader was behind, on a disk that has so much room.
 vi.mock(import('node:fs'), async (importOriginal) => {
   const original = await importOriginal();
-  const write = (fd: number, chunk: Buffer, done: (error: NodeJS.ErrnoException | null, count: number) => void) =>
-    original.write(fd, chunk, (error, count) => {
+  const write = (fd: number, chunk: Buffer, done: (error: NodeJS.ErrnoException | null, count: number) => void) => {
+    if (watch.room === 0) {
+      watch.failed++;
+      return setImmediate(done, Object.assign(new Error('full'), { code: 'ENOSPC' }), 0);
+    }
+    const fitting = chunk.subarray(0, watch.room);
+    watch.room -= fitting.length;
+    return original.write(fd, fitting, (error, count) => {
       done(error, count);
       if (error?.code === 'EAGAIN') watch.onBusy();
     });
+  };
   return { ...original, write: write as typeof original.write };
 });
 
@@ -28,7 +35,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 describe('LogOutput', () => {
   it('writes every line once and in order, later ones before an exit too', async () => {
     const file = join(directory, 'lines');
-    const output = new LogOutput(openSync(file, 'w'));
+    const output = new LogOutput(openSync(file, 'w'), 'test');
     for (let line = 0; line < 500; line++) {
       output.write(`line ${line} ü\n`);
       if (line % 100 === 0) await sleep(2);
@@ -45,7 +52,7 @@ describe('LogOutput', () => {
   it('writes at an exit first what a reader that was behind has not taken yet', async () => {
     const file = join(directory, 'taken');
     const reader = spawn('cat', { stdio: ['pipe', openSync(file, 'w'), 'ignore'] });
-    const output = new LogOutput((reader.stdin as unknown as { readonly _handle: { readonly fd: number } })._handle.fd);
+    const output = new LogOutput((reader.stdin as unknown as { readonly _handle: { readonly fd: number } })._handle.fd, 'test');
     reader.kill('SIGSTOP');
     const long = `${'long '.repeat(400_000)}\n`;
     const busy = new Promise<void>((resolve) => {
@@ -64,12 +71,40 @@ describe('LogOutput', () => {
     expect(taken.endsWith(' \nlast\n')).toBe(true);
   });
 
+  it('goes on when a disk that was full has room again, and says how many lines were lost', async () => {
+    const file = join(directory, 'disk');
+    const output = new LogOutput(openSync(file, 'w'), 'shop', 5);
+    const lines = () => readFileSync(file, 'utf8').split('\n');
+    output.write('first\n');
+    await expect.poll(lines).toEqual(['first', '']);
+    // The first time half a line gets through.
+    for (const { room, later } of [
+      { room: 3, later: 'later' },
+      { room: 0, later: 'last' },
+    ]) {
+      watch.room = room;
+      watch.failed = 0;
+      output.write('second\n');
+      output.write('third\n');
+      await expect.poll(() => watch.failed).toBeGreaterThan(2);
+      watch.room = Number.POSITIVE_INFINITY;
+      output.write(`${later}\n`);
+      await expect.poll(() => lines().at(-2)).toBe(later);
+    }
+    const told = lines().filter((line) => line.startsWith('{'));
+    expect(told.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 'error', service: 'shop', lostLines: 2, msg: 'log lines could not be written and are lost' },
+      { lostLines: 2 },
+    ]);
+    expect(lines()).toEqual(['first', 'sec', told[0], 'later', told[1], 'last', '']);
+  });
+
   it('holds up nothing when its reader is gone, first noticed or not at the exit', async () => {
     for (const isNoticedAtExit of [true, false]) {
       const reader = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
       // The writing end of a pipe whose reader ends: what `… | head` does.
       const fd = (reader.stdin as unknown as { readonly _handle: { readonly fd: number } })._handle.fd;
-      const output = new LogOutput(fd);
+      const output = new LogOutput(fd, 'test');
       const logger = createLogger('INFO', 'test', output);
       logger.info({}, 'read by nobody');
       await sleep(20);

@@ -4,27 +4,46 @@ import type { DestinationStream } from 'pino';
 /** Lines that wait for a slow reader, in characters; beyond it lines are dropped rather than memory taken. */
 const mostPending = 16 * 1024 * 1024;
 const patienceMs = 1000;
+/** How long nothing is written after that failed: a disk that is full has no room again at once. */
+const pauseMs = 5000;
+/** The reader has gone for good; everything else may pass. */
+const gone: ReadonlySet<unknown> = new Set(['EPIPE', 'EBADF', 'ECONNRESET', 'ENOTCONN']);
 const nothing = Buffer.alloc(0);
+const newline = 10;
 
 /**
  * Standard output as log lines need it: written off the event loop, one write at a time, and what waits is written when the process exits.
- * A reader that is gone (`… | head`) loses its lines and holds up nothing; one that does not read gets a second at the exit.
+ * A reader that is gone (`… | head`) loses its lines and holds up nothing; one that does not read gets a second at the exit. Lines that could
+ * not be written (a full disk) are lost, and once others can be, one says how many.
  */
 export class LogOutput implements DestinationStream {
   readonly #fd: number;
+  readonly #service: string;
+  readonly #pauseMs: number;
   #pending = '';
   /** What a reader that is behind has not taken of the last write, until it is tried again. Older than what is pending. */
   #rest: Buffer = nothing;
   #isWriting = false;
   #isGone = false;
+  /** What was written last is half a line. */
+  #isInLine = false;
+  #lost = 0;
+  /** As many of the lost does the line tell that is being written. */
+  #told = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, service: string, pause = pauseMs) {
     this.#fd = fd;
+    this.#service = service;
+    this.#pauseMs = pause;
     process.on('exit', () => this.flushSync());
   }
 
   write(line: string): void {
-    if (this.#isGone || this.#pending.length + line.length > mostPending) return;
+    if (this.#isGone) return;
+    if (this.#pending.length + line.length > mostPending) {
+      this.#lost++;
+      return;
+    }
     this.#pending += line;
     if (this.#isWriting) return;
     this.#isWriting = true;
@@ -35,41 +54,76 @@ export class LogOutput implements DestinationStream {
   /** Writes what waits before it returns. */
   flushSync(): void {
     const until = performance.now() + patienceMs;
-    let rest = Buffer.concat([this.#rest, Buffer.from(this.#pending)]);
-    this.#rest = nothing;
-    this.#pending = '';
-    while (rest.length > 0 && !this.#isGone) {
+    for (let chunk = this.#next(); chunk.length > 0 && !this.#isGone; chunk = this.#next()) {
       try {
-        rest = rest.subarray(writeSync(this.#fd, rest));
+        this.#written(chunk, writeSync(this.#fd, chunk));
       } catch (error) {
-        if (!isBusy(error) || performance.now() > until) this.#isGone = true;
-        else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+        if (!isBusy(error)) return this.#failed(chunk, error as NodeJS.ErrnoException);
+        if (performance.now() > until) this.#isGone = true;
+        this.#rest = chunk;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       }
     }
   }
 
   #writeNext(): void {
-    let chunk = this.#rest;
-    this.#rest = nothing;
-    if (chunk.length === 0) {
-      chunk = Buffer.from(this.#pending);
-      this.#pending = '';
-    }
+    const chunk = this.#next();
     this.#isWriting = chunk.length > 0;
     if (this.#isWriting) this.#writeChunk(chunk);
   }
 
   #writeChunk(chunk: Buffer): void {
     write(this.#fd, chunk, (error, count) => {
-      if (error !== null && !isBusy(error)) {
-        this.#isGone = true;
-        this.#pending = '';
-        return;
+      if (error === null) {
+        this.#written(chunk, count);
+        this.#writeNext();
+      } else if (isBusy(error)) {
+        this.#rest = chunk;
+        setTimeout(() => this.#writeNext(), 50).unref();
+      } else {
+        this.#failed(chunk, error);
+        if (!this.#isGone) setTimeout(() => this.#writeNext(), this.#pauseMs).unref();
       }
-      this.#rest = error === null ? chunk.subarray(count) : chunk;
-      if (error === null) this.#writeNext();
-      else setTimeout(() => this.#writeNext(), 50).unref();
     });
+  }
+
+  /** What is to be written next, empty when all is. */
+  #next(): Buffer {
+    let chunk = this.#rest;
+    this.#rest = nothing;
+    if (chunk.length > 0) return chunk;
+    if (this.#lost > 0) {
+      this.#told = this.#lost;
+      const time = new Date().toISOString();
+      const told = {
+        level: 'error',
+        time,
+        service: this.#service,
+        lostLines: this.#told,
+        msg: 'log lines could not be written and are lost',
+      };
+      return Buffer.from(`${this.#isInLine ? '\n' : ''}${JSON.stringify(told)}\n`);
+    }
+    chunk = Buffer.from(this.#pending);
+    this.#pending = '';
+    return chunk;
+  }
+
+  #written(chunk: Buffer, count: number): void {
+    if (count > 0) this.#isInLine = chunk[count - 1] !== newline;
+    this.#rest = chunk.subarray(count);
+    if (this.#rest.length > 0) return;
+    this.#lost -= this.#told;
+    this.#told = 0;
+  }
+
+  #failed(chunk: Buffer, { code }: NodeJS.ErrnoException): void {
+    // Lines that could not be told of are lost as they were.
+    if (this.#told > 0) this.#told = 0;
+    else for (const byte of chunk) if (byte === newline) this.#lost++;
+    if (!gone.has(code)) return;
+    this.#isGone = true;
+    this.#pending = '';
   }
 }
 

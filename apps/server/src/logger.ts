@@ -24,6 +24,6 @@ export function createLogger(level: string, service: string, destination?: pino.
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   };
-  standardOutput ??= new LogOutput(1);
+  standardOutput ??= new LogOutput(1, service);
   return pino(options, destination ?? standardOutput);
 }
