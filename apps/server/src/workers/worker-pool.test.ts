@@ -1,6 +1,6 @@
 import { createTelemetry, Metric } from '@inferflow/telemetry';
 import pino from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { WorkerLink } from './worker-link.js';
 import type { PrimaryMessage, WorkerMessage } from './worker-messages.js';
 import { WorkerPool, type WorkerPoolOptions, type WorkerProcess } from './worker-pool.js';
@@ -251,5 +251,25 @@ describe('WorkerPool', () => {
     await expect.poll(() => workers[0]?.signals).toEqual(['SIGINT', 'SIGKILL']);
     workers[0]?.ends(null);
     expect(ends).toEqual([1]);
+  });
+
+  it('leaves workers all the time that a grace of weeks gives them', () => {
+    vi.useFakeTimers();
+    try {
+      const { pool: all, workers } = pool(1, { stopLimitMs: 2 ** 31 });
+      workers[0]?.listens(1);
+      all.stop('SIGTERM');
+      vi.advanceTimersByTime(60_000);
+      expect(workers[0]?.signals).toEqual(['SIGTERM']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('counts connections that no worker could take', async () => {
+    const { pool: all, workers } = pool(1);
+    workers[0]?.listens(1);
+    all.connectionRefused();
+    expect(sampleOf(await scraped(workers[0]!), 'inferflow_requests_refused_total{reason="connections"}')).toBe(1);
   });
 });

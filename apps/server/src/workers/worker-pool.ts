@@ -34,6 +34,9 @@ export interface WorkerPoolOptions {
   readonly metricsQuietMs?: number;
 }
 
+/** A timer that is longer ends at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 interface Place {
   readonly number: number;
   process: WorkerProcess | null;
@@ -89,14 +92,17 @@ export class WorkerPool {
       place.timer = null;
       place.process?.kill(signal);
     }
-    setTimeout(() => {
-      for (const { process: worker, number } of this.#places) {
-        if (worker === null) continue;
-        this.#exitCode = 1;
-        this.#options.logger.error({ worker: number }, 'a worker did not stop in time and is killed');
-        worker.kill('SIGKILL');
-      }
-    }, this.#options.stopLimitMs).unref();
+    setTimeout(
+      () => {
+        for (const { process: worker, number } of this.#places) {
+          if (worker === null) continue;
+          this.#exitCode = 1;
+          this.#options.logger.error({ worker: number }, 'a worker did not stop in time and is killed');
+          worker.kill('SIGKILL');
+        }
+      },
+      Math.min(this.#options.stopLimitMs, longestTimerMs),
+    ).unref();
     this.#endIfAllGone();
   }
 
