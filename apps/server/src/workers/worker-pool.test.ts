@@ -172,6 +172,20 @@ describe('WorkerPool', () => {
     expect(lines.map(({ msg }) => msg)).toEqual(['the port is taken', 'no worker has started; the server ends']);
   });
 
+  it('says why none can start with a log that is off, too, and nothing else', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'silent' }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+    const { workers } = pool(2, { logger });
+    void workers[0]?.link.failed('INFERFLOW_SERVER_LISTEN_FAILED', ['the port is taken']);
+    workers[0]?.ends(1);
+    expect(lines).toEqual(['the port is taken', 'no worker has started; the server ends']);
+    const serving = pool(2, { logger });
+    serving.workers[1]?.listens(1);
+    void serving.workers[0]?.link.failed('INFERFLOW_SERVER_LISTEN_FAILED', ['the port is taken']);
+    serving.workers[0]?.ends(1);
+    expect(lines).toHaveLength(2);
+  });
+
   it('ends with a code when one ends by itself before any has served', () => {
     const { workers, ends, lines } = pool(1);
     workers[0]?.ends(7);

@@ -59,6 +59,8 @@ export class WorkerPool {
   readonly #longestWaitMs: number;
   readonly #places: Place[] = [];
   readonly #metrics: PoolMetrics;
+  /** Says why nothing starts whatever the level of the log, as a single process does. */
+  readonly #startLogger: ServerLogger;
   /** What kept workers from starting, as far as it has been logged. */
   readonly #problems = new Set<string>();
   #lookTimer: NodeJS.Timeout | undefined;
@@ -69,6 +71,7 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#startLogger = options.logger.child({}, { level: 'info' });
     this.#metrics = new PoolMetrics(options.count, options.metricsQuietMs ?? 2000);
     [this.#firstWaitMs, this.#longestWaitMs] = options.backOffMs ?? [100, 30_000];
     for (let number = 1; number <= options.count; number++) {
@@ -187,7 +190,7 @@ export class WorkerPool {
     for (const problem of problems) {
       if (!this.#hasServed && this.#problems.has(problem)) continue;
       this.#problems.add(problem);
-      this.#options.logger.fatal({ worker: number, code }, problem);
+      (this.#hasServed ? this.#options.logger : this.#startLogger).fatal({ worker: number, code }, problem);
     }
   }
 
@@ -203,7 +206,7 @@ export class WorkerPool {
     }
     if (!this.#hasServed && (place.hasFailed || (end.code !== null && end.code !== 0))) {
       // None has ever served: what is wrong is wrong for all, and a supervisor should see it.
-      this.#options.logger.fatal({ worker: place.number, ...end }, 'no worker has started; the server ends');
+      this.#startLogger.fatal({ worker: place.number, ...end }, 'no worker has started; the server ends');
       this.#exitCode = 1;
       this.stop('SIGTERM');
       return;
