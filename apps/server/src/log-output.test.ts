@@ -49,6 +49,33 @@ describe('LogOutput', () => {
     expect(lines.slice(500)).toEqual(['last but one', 'last', '']);
   });
 
+  it('tells who asks that a line was written, whole between others, or that it is lost', async () => {
+    const file = join(directory, 'told');
+    const output = new LogOutput(openSync(file, 'w'), 'test', 5);
+    const told: string[] = [];
+    const done = (name: string) => (error: Error | null) => told.push(`${name}: ${error === null ? 'written' : error.message}`);
+    output.write('a\n');
+    output.write(`${'x'.repeat(100_000)}\n`, done('long'));
+    output.write('b\n', done('b'));
+    await expect.poll(() => told).toEqual(['long: written', 'b: written']);
+    expect(
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .map(({ length }) => length),
+    ).toEqual([1, 100_000, 1, 0]);
+    watch.room = 0;
+    output.write('c\n', done('c'));
+    await expect.poll(() => told.at(-1)).toBe('c: full');
+    output.write('y'.repeat(17 * 1024 * 1024), done('huge'));
+    expect(told.at(-1)).toBe('huge: too much waits for the reader of standard output');
+    watch.room = Number.POSITIVE_INFINITY;
+    output.write('d\n', done('d'));
+    await expect.poll(() => told.at(-1)).toBe('d: written');
+    output.write('e\n', done('e'));
+    output.flushSync();
+    expect(told.at(-1)).toBe('e: written');
+  });
+
   it('writes at an exit first what a reader that was behind has not taken yet', async () => {
     const file = join(directory, 'taken');
     const reader = spawn('cat', { stdio: ['pipe', openSync(file, 'w'), 'ignore'] });

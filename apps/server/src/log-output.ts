@@ -11,6 +11,8 @@ const gone: ReadonlySet<unknown> = new Set(['EPIPE', 'EBADF', 'ECONNRESET', 'ENO
 const nothing = Buffer.alloc(0);
 const newline = 10;
 
+type Done = (error: Error | null) => void;
+
 /**
  * Standard output as log lines need it: written off the event loop, one write at a time, and what waits is written when the process exits.
  * A reader that is gone (`… | head`) loses its lines and holds up nothing; one that does not read gets a second at the exit. Lines that could
@@ -21,6 +23,9 @@ export class LogOutput implements DestinationStream {
   readonly #service: string;
   readonly #pauseMs: number;
   #pending = '';
+  /** Told when what is pending, or being written, has been written or is lost. */
+  #waiting: Done[] = [];
+  #underWay: Done[] = [];
   /** What a reader that is behind has not taken of the last write, until it is tried again. Older than what is pending. */
   #rest: Buffer = nothing;
   #isWriting = false;
@@ -38,13 +43,16 @@ export class LogOutput implements DestinationStream {
     process.on('exit', () => this.flushSync());
   }
 
-  write(line: string): void {
-    if (this.#isGone) return;
-    if (this.#pending.length + line.length > mostPending) {
-      this.#lost++;
+  /** @param done told, perhaps inside, whether the line was written */
+  write(line: string, done?: Done): void {
+    const isTooMuch = this.#pending.length + line.length > mostPending;
+    if (this.#isGone || isTooMuch) {
+      if (!this.#isGone) this.#lost++;
+      done?.(new Error(this.#isGone ? 'the reader of standard output has gone' : 'too much waits for the reader of standard output'));
       return;
     }
     this.#pending += line;
+    if (done !== undefined) this.#waiting.push(done);
     if (this.#isWriting) return;
     this.#isWriting = true;
     // Not at once: lines right before an exit then go out together, by `flushSync`.
@@ -106,6 +114,8 @@ export class LogOutput implements DestinationStream {
     }
     chunk = Buffer.from(this.#pending);
     this.#pending = '';
+    this.#underWay = this.#waiting;
+    this.#waiting = [];
     return chunk;
   }
 
@@ -115,15 +125,26 @@ export class LogOutput implements DestinationStream {
     if (this.#rest.length > 0) return;
     this.#lost -= this.#told;
     this.#told = 0;
+    this.#tell(null);
   }
 
-  #failed(chunk: Buffer, { code }: NodeJS.ErrnoException): void {
+  #tell(error: Error | null): void {
+    const told = this.#underWay;
+    this.#underWay = [];
+    for (const done of told) done(error);
+  }
+
+  #failed(chunk: Buffer, error: NodeJS.ErrnoException): void {
+    this.#tell(error);
     // Lines that could not be told of are lost as they were.
     if (this.#told > 0) this.#told = 0;
     else for (const byte of chunk) if (byte === newline) this.#lost++;
-    if (!gone.has(code)) return;
+    if (!gone.has(error.code)) return;
     this.#isGone = true;
     this.#pending = '';
+    this.#underWay = this.#waiting;
+    this.#waiting = [];
+    this.#tell(error);
   }
 }
 

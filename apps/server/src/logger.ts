@@ -1,3 +1,4 @@
+import type { LineStream } from '@inferflow/logging/stdout';
 import pino from 'pino';
 import { LogOutput } from './log-output.js';
 
@@ -26,4 +27,9 @@ export function createLogger(level: string, service: string, destination?: pino.
   };
   standardOutput ??= new LogOutput(1, service);
   return pino(options, destination ?? standardOutput);
+}
+
+/** Standard output for other lines than those of the log, between which they come whole. */
+export function standardLines(): LineStream {
+  return standardOutput ?? process.stdout;
 }

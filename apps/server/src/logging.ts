@@ -23,7 +23,7 @@ import { createStdoutSink } from '@inferflow/logging/stdout';
 import type { Telemetry } from '@inferflow/telemetry';
 import type { Environment } from './env.js';
 import { ServerStartError } from './errors.js';
-import type { ServerLogger } from './logger.js';
+import { type ServerLogger, standardLines } from './logger.js';
 import { PemFiles } from './pem-files.js';
 import { createScoringPipeline, scoringHeaders } from './scoring-logging.js';
 
@@ -221,7 +221,8 @@ async function createStreams(
     });
     streams.push(ownFormat(sink, 'arrow', queueBytes, memoryPolicy));
   }
-  if (environment.boolean('INFERFLOW_LOG_STDOUT')) streams.push(ownFormat(createStdoutSink(), 'proto', queueBytes, memoryPolicy));
+  if (environment.boolean('INFERFLOW_LOG_STDOUT'))
+    streams.push(ownFormat(createStdoutSink({ stream: standardLines() }), 'proto', queueBytes, memoryPolicy));
   return streams;
 }
 

@@ -185,7 +185,7 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
   ],
   ['a tag of six bytes', 3, answered.map(([path, message]) => [path, Uint8Array.of(...message, 0xf8, 0x86, 0x80, 0x80, 0x80, 0, 1)])],
   [
-    'groups nested deeper than messages may be',
+    'groups nested too deep',
     3,
     answered.map(([path, message]) => [path, Buffer.concat([message, Buffer.alloc(200, 0xa3).fill(0xa4, 100)])]),
   ],

@@ -12,7 +12,7 @@ import { createScoringFileSink, ScoringEncoder, UserIdentity, type UserIdForm } 
 import { createStdoutSink } from '@inferflow/logging/stdout';
 import type { Telemetry } from '@inferflow/telemetry';
 import type { Environment } from './env.js';
-import type { ServerLogger } from './logger.js';
+import { type ServerLogger, standardLines } from './logger.js';
 
 /** Where scoring logs are spilled, in the directory of all logs. */
 export const scoringSpillFolder = 'scoring';
@@ -117,6 +117,13 @@ async function scoringStreams(environment: Environment, parts: ScoringLogParts):
     streams.push({ sink, policy: memoryPolicy, queueBytes, settings, topicOf: perModel, maxRecordBytes: 16 << 20 });
   }
   if (environment.boolean('INFERFLOW_SCORING_STDOUT'))
-    streams.push({ sink: createStdoutSink(), policy: memoryPolicy, queueBytes, settings, topicOf: perModel, maxRecordBytes: 16 << 20 });
+    streams.push({
+      sink: createStdoutSink({ stream: standardLines() }),
+      policy: memoryPolicy,
+      queueBytes,
+      settings,
+      topicOf: perModel,
+      maxRecordBytes: 16 << 20,
+    });
   return streams;
 }

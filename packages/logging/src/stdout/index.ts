@@ -1,1 +1,1 @@
-export { createStdoutSink, type StdoutSinkOptions } from './stdout-sink.js';
+export { createStdoutSink, type LineStream, type StdoutSinkOptions } from './stdout-sink.js';

@@ -1,11 +1,16 @@
-import type { Writable } from 'node:stream';
 import type { LogMessage } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
 
+/** Where lines go; a stream is one. */
+export interface LineStream {
+  /** @param done told once they were taken, or that they were not */
+  write(lines: string, done: (error?: Error | null) => void): unknown;
+}
+
 /** Options of {@link createStdoutSink}. */
 export interface StdoutSinkOptions {
-  /** @default process.stdout */
-  readonly stream?: Writable;
+  /** Whatever else writes to the same place should do so through this, too: lines cut each other up otherwise. @default process.stdout */
+  readonly stream?: LineStream;
 }
 
 /** One JSON line a record, the message in base64: `inferflow decode` reads it. "Delivered" means that the stream has taken the line. */

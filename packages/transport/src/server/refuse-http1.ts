@@ -8,7 +8,7 @@ const statusOf: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
-/** Answers what is no request of HTTP/1.1, as Node does, which closes at once: over TLS the answer is lost then. Told once more with all that follows. */
+/** Answers what is no request of HTTP/1.1, as Node does; but that closes at once, and then the answer may be lost. Told again of all that follows. */
 export function refuseHttp1(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (socket.writableEnded) return;
   if (!socket.writable || isAnswering(socket)) socket.destroy();
