@@ -136,6 +136,8 @@ const score = (init: MessageInitShape<typeof InferflowRequestProtoSchema>) =>
 const good = bytesOf(PointWiseRequestSchema, sumRequest('sum'));
 const a = { id: 'a' };
 const paths = ['/Predict/InferPointWise', '/Predict/InferPairWise', '/Predict/InferSlateWise', '/Inferflow/RetrieveModelScore'];
+/** A hundred groups, one in the other. */
+const nested = Buffer.alloc(200, 0xa3).fill(0xa4, 100);
 const garbage = (bytes: Uint8Array | readonly number[]) => paths.map((path) => [path, Uint8Array.from(bytes)] as const);
 
 /** A request of each method that is answered. */
@@ -184,11 +186,7 @@ const table: readonly (readonly [name: string, number, readonly (readonly [strin
     ),
   ],
   ['a tag of six bytes', 3, answered.map(([path, message]) => [path, Uint8Array.of(...message, 0xf8, 0x86, 0x80, 0x80, 0x80, 0, 1)])],
-  [
-    'groups nested too deep',
-    3,
-    answered.map(([path, message]) => [path, Buffer.concat([message, Buffer.alloc(200, 0xa3).fill(0xa4, 100)])]),
-  ],
+  ['groups nested too deep', 3, answered.map(([path, message]) => [path, Buffer.concat([message, nested])])],
   ['damaged options', 3, [['/Predict/InferPointWise', Uint8Array.of(...good, 0xa2, 6, 1, 8)]]],
   ['an unknown model', 3, [point(sumRequest('nobody')), score({ modelConfigId: 'nobody', entities: [{ entity: 'item', ids: ['1'] }] })]],
   ['a model without a good version', 9, [point(sumRequest('broken'))]],
