@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,6 +116,15 @@ describe('createSnapshotStore', () => {
     store.save(snapshot({ a: json('2') }));
     await store.close();
     expect(problems).toHaveLength(1);
+  });
+
+  // Without it the write would never end.
+  it.runIf(existsSync('/proc/self'))('tells of a directory that cannot be made since the one above takes none', async () => {
+    const problems: (string | null)[] = [];
+    const store = open('/proc/none/below', 1, problems);
+    store.save(snapshot({ a: json('{}') }));
+    await store.close();
+    expect(problems).toEqual([expect.stringContaining('/proc/none/below (ENOENT)')]);
   });
 
   it('says when it can write again', async () => {

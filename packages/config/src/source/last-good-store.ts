@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { contentHash } from '../hash.js';
 import { decodeSnapshot, encodeSnapshot, type StoredSnapshot } from './last-good-format.js';
 
@@ -136,7 +136,7 @@ class DirectoryStore implements SnapshotStore {
 
 /** Afterwards the file holds all of the content, or what it held before. */
 async function replaceFile(directory: string, path: string, portions: Iterable<Buffer>): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx', 0o600);
@@ -154,6 +154,15 @@ async function replaceFile(directory: string, path: string, portions: Iterable<B
   // Without this the rename itself may not survive a power cut.
   const folder = await open(directory, 'r');
   await folder.sync().finally(() => folder.close());
+}
+
+/** With those above it. Node's own way never returns where a directory that exists, such as `/proc`, answers ENOENT. */
+async function makeDirectory(path: string): Promise<void> {
+  const parent = dirname(path);
+  await access(parent).catch(() => makeDirectory(parent));
+  await mkdir(path).catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  });
 }
 
 async function removeLeftOvers(directory: string): Promise<void> {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { LoggingError } from '../errors.js';
 import type { LogMessage } from '../log-message.js';
+import { makeDirectory } from '../make-directory.js';
 import type { Delivery, LogSink } from '../sink.js';
 import { openParquetFiles } from './open-parquet-files.js';
 import type { ClosedFile, FileRecord } from './parquet-files.js';
@@ -44,7 +45,7 @@ export async function createParquetSink(options: ParquetSinkOptions): Promise<Lo
     writerId: randomBytes(4).toString('hex'),
   };
   try {
-    mkdirSync(settings.directory, { recursive: true });
+    makeDirectory(settings.directory);
     accessSync(settings.directory, constants.W_OK);
   } catch (error) {
     throw new LoggingError(

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LoggingError } from '../errors.js';
+import { makeDirectory } from '../make-directory.js';
 import { type SpillBudget, SpillStore } from './spill-store.js';
 
 /** Options of {@link SpillDirectory}. */
@@ -25,7 +26,7 @@ export class SpillDirectory {
     this.#options = options;
     this.#budget = { maxBytes: options.maxBytes ?? 1 << 30, usedBytes: 0 };
     try {
-      mkdirSync(options.directory, { recursive: true });
+      makeDirectory(options.directory);
     } catch (error) {
       throw new LoggingError(
         'INFERFLOW_LOGGING_SPILL_FAILED',

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LoggingError } from '../errors.js';
+import { makeDirectory } from '../make-directory.js';
 import { type LogSchema, logFeature } from './log-schema.js';
 import type { SchemaBook } from './schema-book.js';
 
@@ -43,7 +44,7 @@ export class SchemaArchive {
     this.#onError = options.onError ?? (() => {});
     this.#now = options.now ?? Date.now;
     try {
-      mkdirSync(this.#directory, { recursive: true });
+      makeDirectory(this.#directory);
     } catch (error) {
       throw new LoggingError(
         'INFERFLOW_LOGGING_OPTIONS_INVALID',

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { putVarint, varintSize } from '@inferflow/proto/hot';
 import { LoggingError } from '../errors.js';
 import type { LogMessage } from '../log-message.js';
+import { makeDirectory } from '../make-directory.js';
 import type { Delivery, LogSink } from '../sink.js';
 
 /** Options of {@link createScoringFileSink}. */
@@ -36,7 +37,7 @@ const openSuffix = '.open';
  */
 export function createScoringFileSink(options: ScoringFileSinkOptions): LogSink {
   try {
-    mkdirSync(options.directory, { recursive: true });
+    makeDirectory(options.directory);
     accessSync(options.directory, constants.W_OK);
   } catch (error) {
     throw new LoggingError(
