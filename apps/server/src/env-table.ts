@@ -240,7 +240,7 @@ export const envTable = [
     min: 1,
     max: 1000000,
     section: 'Limits',
-    meaning: 'Most open connections.',
+    meaning: 'Most open connections of a port and process; fewer where the process may not have that many files open.',
   },
   {
     name: 'INFERFLOW_DEFAULT_DEADLINE_MS',

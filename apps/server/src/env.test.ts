@@ -111,7 +111,9 @@ describe('readEnvironment', () => {
     [{ INFERFLOW_TLS_KEY: 'key.pem' }, 'INFERFLOW_TLS_CERT and INFERFLOW_TLS_KEY go together'],
     [{ EXTERNAL_SERVICE_ONFS_FS_TLS_CERT: 'c.pem' }, 'EXTERNAL_SERVICE_ONFS_FS_TLS_CERT and EXTERNAL_SERVICE_ONFS_FS_TLS_KEY go together'],
     [{ ETCD_TLS_KEY: 'k.pem' }, 'ETCD_TLS_CERT and ETCD_TLS_KEY go together'],
-    [{ NUMERIX_CLIENT_V1_TLS_CA: 'ca.pem', NUMERIX_CLIENT_V1_PLAINTEXT: 'true' }, 'NUMERIX_CLIENT_V1_PLAINTEXT says plaintext'],
+    [{ NUMERIX_CLIENT_V1_TLS_CA: 'ca.pem', NUMERIX_CLIENT_V1_PLAINTEXT: 'true' }, 'NUMERIX_CLIENT_V1_PLAINTEXT=true says plaintext'],
+    [{ KAFKA_TLS_CA: 'ca.pem', KAFKA_TLS: 'false' }, 'KAFKA_TLS=false says plaintext'],
+    [{ ETCD_USERNAME: 'me' }, 'ETCD_USERNAME and ETCD_PASSWORD go together'],
     [{ KAFKA_SASL_USERNAME: 'me' }, 'KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together'],
     [{ KAFKA_SASL_PASSWORD: 'hush' }, 'KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together'],
   ])('refuses what would be passed over in silence: %j', (source, problem) => {
@@ -124,7 +126,7 @@ describe('readEnvironment', () => {
     const brokers = (text: string) => readEnvironment({ KAFKA_BOOTSTRAP_SERVERS: text }).list('KAFKA_BOOTSTRAP_SERVERS');
     expect(brokers('a:1, b ,[::1]:3,[::2]')).toEqual(['a:1', 'b:9092', '[::1]:3', '[::2]:9092']);
     expect(brokers('')).toEqual([]);
-    for (const text of ['not a host', ',', 'a:x', 'a:1:2', 'kafka://a:1'])
+    for (const text of ['not a host', ',', 'a:x', 'a:1:2', 'a:0', 'a:99999', 'kafka://a:1'])
       expect(() => brokers(text), text).toThrow(/KAFKA_BOOTSTRAP_SERVERS: expected host:port/);
   });
 

@@ -139,7 +139,10 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
       return { value: listOf(text) };
     case 'brokers': {
       const brokers = listOf(text);
-      const wrong = text !== '' && brokers.length === 0 ? text : brokers.find((broker) => !hostPort.test(broker));
+      const wrong =
+        text !== '' && brokers.length === 0
+          ? text
+          : brokers.find((broker) => !hostPort.test(broker) || !isPort(/:(\d+)$/.exec(broker)?.[1]));
       if (wrong !== undefined)
         return { problem: `expected host:port, or several with commas between them, found ${shown(variable, wrong)}` };
       return { value: brokers.map((broker) => (/:\d+$/.test(broker) ? broker : `${broker}:${kafkaPort}`)) };
@@ -180,6 +183,10 @@ function parseValue(variable: EnvVariable, kind: EnvKind, text: string): { value
         ? inRange(variable, Number(text))
         : { problem: `expected a number, found ${shown(variable, text)}` };
   }
+}
+
+function isPort(text: string | undefined): boolean {
+  return text === undefined || (Number(text) >= 1 && Number(text) <= 65_535);
 }
 
 function listOf(text: string): readonly string[] {

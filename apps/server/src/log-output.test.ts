@@ -98,6 +98,32 @@ describe('LogOutput', () => {
     expect(taken.endsWith(' \nlast\n')).toBe(true);
   });
 
+  it('goes on after a line that had to be out at once, whose reader was behind', async () => {
+    const file = join(directory, 'fatal');
+    const reader = spawn('cat', { stdio: ['pipe', openSync(file, 'w'), 'ignore'] });
+    const output = new LogOutput((reader.stdin as unknown as { readonly _handle: { readonly fd: number } })._handle.fd, 'test');
+    reader.kill('SIGSTOP');
+    const told: string[] = [];
+    const busy = new Promise<void>((resolve) => {
+      watch.onBusy = resolve;
+    });
+    output.write(`${'long '.repeat(400_000)}\n`, () => told.push('long'));
+    await busy;
+    output.write('fatal\n', () => told.push('fatal'));
+    output.flushSync();
+    reader.kill('SIGCONT');
+    output.write('later\n', () => told.push('later'));
+    await expect.poll(() => told, { timeout: 5000 }).toEqual(['long', 'fatal', 'later']);
+    const closed = new Promise((resolve) => reader.once('exit', resolve));
+    reader.stdin?.end();
+    await closed;
+    expect(
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .map(({ length }) => length),
+    ).toEqual([2_000_000, 5, 5, 0]);
+  });
+
   it('goes on when a disk that was full has room again, and says how many lines were lost', async () => {
     const file = join(directory, 'disk');
     const output = new LogOutput(openSync(file, 'w'), 'shop', 5);

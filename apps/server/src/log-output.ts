@@ -5,7 +5,7 @@ import type { DestinationStream } from 'pino';
 const mostPending = 16 * 1024 * 1024;
 const patienceMs = 1000;
 /** How long nothing is written after that failed: a disk that is full has no room again at once. */
-const pauseMs = 5000;
+const failedPauseMs = 5000;
 /** The reader has gone for good; everything else may pass. */
 const gone: ReadonlySet<unknown> = new Set(['EPIPE', 'EBADF', 'ECONNRESET', 'ENOTCONN']);
 const nothing = Buffer.alloc(0);
@@ -36,10 +36,10 @@ export class LogOutput implements DestinationStream {
   /** As many of the lost does the line tell that is being written. */
   #told = 0;
 
-  constructor(fd: number, service: string, pause = pauseMs) {
+  constructor(fd: number, service: string, pauseMs = failedPauseMs) {
     this.#fd = fd;
     this.#service = service;
-    this.#pauseMs = pause;
+    this.#pauseMs = pauseMs;
     process.on('exit', () => this.flushSync());
   }
 
@@ -47,7 +47,7 @@ export class LogOutput implements DestinationStream {
   write(line: string, done?: Done): void {
     const isTooMuch = this.#pending.length + line.length > mostPending;
     if (this.#isGone || isTooMuch) {
-      if (!this.#isGone) this.#lost++;
+      if (!this.#isGone) this.#lost += line.split('\n').length - 1;
       done?.(new Error(this.#isGone ? 'the reader of standard output has gone' : 'too much waits for the reader of standard output'));
       return;
     }
@@ -67,8 +67,8 @@ export class LogOutput implements DestinationStream {
         this.#written(chunk, writeSync(this.#fd, chunk));
       } catch (error) {
         if (!isBusy(error)) return this.#failed(chunk, error as NodeJS.ErrnoException);
-        if (performance.now() > until) this.#isGone = true;
         this.#rest = chunk;
+        if (performance.now() > until) return;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       }
     }
@@ -114,7 +114,7 @@ export class LogOutput implements DestinationStream {
     }
     chunk = Buffer.from(this.#pending);
     this.#pending = '';
-    this.#underWay = this.#waiting;
+    this.#underWay.push(...this.#waiting);
     this.#waiting = [];
     return chunk;
   }

@@ -8,10 +8,12 @@ const [{ startProblems }, { createLogger }, { runServer }] = await Promise.all([
   import('./logger.js'),
   import('./run-server.js'),
 ]);
-for (const signal of signals) process.off(signal, end);
 
 try {
-  await runServer(process.env);
+  const running = runServer(process.env);
+  // It listens itself from its first step on.
+  for (const signal of signals) process.off(signal, end);
+  await running;
 } catch (error) {
   const logger = createLogger('INFO', 'inferflow');
   const start = startProblems(error);

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +40,18 @@ describe('PEM files', () => {
   it.each([
     ['missing', pem('nobody.pem'), pem('server.key'), /^KAFKA_TLS_CERT: the file cannot be read \(ENOENT\)$/],
     ['a directory', directory, pem('server.key'), /^KAFKA_TLS_CERT: the file cannot be read \(EISDIR\)$/],
+    [
+      'DER',
+      file('server.der', new X509Certificate(readFileSync(pem('server.pem'))).raw),
+      pem('server.key'),
+      /^KAFKA_TLS_CERT: the file holds no certificate/,
+    ],
+    [
+      'damaged',
+      file('cut.pem', `${readFileSync(pem('server.pem'))}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`),
+      pem('server.key'),
+      /^KAFKA_TLS_CERT: /,
+    ],
     ['no certificate', pem('server.key'), pem('server.key'), /^KAFKA_TLS_CERT: the file holds no certificate/],
     ['no key', pem('server.pem'), pem('server.pem'), /^KAFKA_TLS_KEY: the file holds no private key/],
     ['the key of another', pem('server.pem'), pem('client.key'), /^KAFKA_TLS_KEY: .* not the key of the certificate in KAFKA_TLS_CERT$/],

@@ -2,6 +2,8 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { EnvName } from './env-table.js';
 
+const certificateBlock = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END \1?CERTIFICATE-----/g;
+
 /** Reads PEM files that variables name, and notes what is wrong with one: a wrong file is a problem of the start, not of the first caller. */
 export class PemFiles {
   readonly problems: string[];
@@ -12,7 +14,11 @@ export class PemFiles {
 
   /** Certificates, at least one; undefined without a path, or when the file is not usable. */
   certificates(name: EnvName, path: string | undefined): Buffer | undefined {
-    return this.#read(name, path, 'certificate', (bytes) => new X509Certificate(bytes));
+    return this.#read(name, path, 'certificate', (bytes) => {
+      const blocks = bytes.toString('latin1').match(certificateBlock);
+      if (blocks === null) throw new Error('no BEGIN CERTIFICATE');
+      for (const block of blocks) new X509Certificate(block);
+    });
   }
 
   /** A certificate chain and its key. Undefined without paths, or when the files are not usable. */

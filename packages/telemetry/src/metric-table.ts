@@ -236,7 +236,7 @@ const shapes = {
   budgetExceeded: counter('inferflow_request_budget_exceeded_total', 'Requests that ran out of time.', { labels: ['model_id'] }),
   runsDiscarded: counter(
     'inferflow_runs_discarded_total',
-    'Run states not reused because something could still write to them, or memory ran out.',
+    'Run states not reused because something could still write to them, memory ran out, or what was told of their end threw.',
     {
       labels: ['model_id'],
     },

@@ -18,6 +18,7 @@ server.listen(0, '127.0.0.1');
 let taken = [];
 process.on('message', (word) => {
   if (word === 'take') try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+  else if (word === 'close') server.close();
   else taken = taken.forEach(closeSync) ?? [];
   process.send(word);
 });
@@ -124,5 +125,19 @@ describe('Handovers', () => {
     expect(world.refused).toBe(1);
     taken[0]?.destroy();
     await expect.poll(() => got(call(world.port))).toBe('hello');
+  });
+
+  it('does not wait for a worker that says nothing, nor for one that listens no more', async () => {
+    const world = await clustered(2, '1');
+    workers[0]?.process.kill('SIGSTOP');
+    const first = [call(world.port), call(world.port)].map(got);
+    expect(await Promise.race(first)).toBe('hello');
+    expect(await got(call(world.port))).toBe('closed');
+    workers[0]?.process.kill('SIGCONT');
+    expect(await Promise.all(first)).toEqual(['hello', 'hello']);
+    await tell(workers[0]!, 'close');
+    const refused = world.refused;
+    expect(await got(call(world.port))).toBe('closed');
+    expect(world.refused).toBe(refused + 1);
   });
 });

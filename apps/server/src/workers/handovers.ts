@@ -16,6 +16,13 @@ interface ClusterMessage {
 }
 
 const logIntervalMs = 10_000;
+/** How long workers may go on to refuse a connection, while one that says nothing is waited for. */
+const refusedForMs = 1000;
+
+interface Refusals {
+  readonly by: Set<Worker>;
+  readonly since: number;
+}
 
 /**
  * Sees to it that each connection that is handed to a worker is taken or closed. Left to itself Node's cluster waits without end for the word of
@@ -32,7 +39,7 @@ export class Handovers {
   readonly #logger: ServerLogger;
   readonly #onRefused: () => void;
   readonly #listening = new Set<Worker>();
-  readonly #refusedBy = new WeakMap<Connection, Set<Worker>>();
+  readonly #refusals = new WeakMap<Connection, Refusals>();
   #quietUntil = 0;
   #lost = 0;
 
@@ -52,10 +59,11 @@ export class Handovers {
     const onTheWay: unknown[] = [];
     let hasEnded = false;
     const handOver = (message: ClusterMessage, connection?: Connection | null, ...rest: unknown[]): unknown => {
-      if (connection) {
+      if (typeof connection === 'object' && connection !== null) {
         const isNew = message.cmd === 'NODE_CLUSTER' && message.act === 'newconn';
         if (isNew && hasEnded) return connection.close();
         if (isNew) unanswered.set(message.seq, connection);
+        // Other handles are acknowledged as well.
         onTheWay.push(isNew ? message.seq : undefined);
       }
       return Reflect.apply(send, child, [message, connection, ...rest]);
@@ -71,10 +79,14 @@ export class Handovers {
         this.#onRefused();
         // Closes it, and the worker may take others.
         child.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted: true });
-      } else if (message.cmd === 'NODE_CLUSTER' && message.ack !== undefined) {
+      } else if (message.cmd === 'NODE_CLUSTER' && message.act === 'close') this.#listening.delete(worker);
+      else if (message.cmd === 'NODE_CLUSTER' && message.ack !== undefined) {
         const connection = unanswered.get(message.ack);
         unanswered.delete(message.ack);
-        if (connection !== undefined && message.accepted === false && this.#isRefusedByAll(connection, worker)) {
+        if (message.accepted !== false) return;
+        // Of a worker that has ended it is closed already, and must not go to another.
+        if (hasEnded) message.accepted = true;
+        else if (connection !== undefined && this.#isRefusedByAll(connection, worker)) {
           message.accepted = true;
           this.#onRefused();
         }
@@ -90,9 +102,10 @@ export class Handovers {
   }
 
   #isRefusedByAll(connection: Connection, worker: Worker): boolean {
-    const refusedBy = this.#refusedBy.get(connection) ?? new Set();
-    this.#refusedBy.set(connection, refusedBy.add(worker));
-    return [...this.#listening].every((each) => refusedBy.has(each));
+    const now = performance.now();
+    const { by, since } = this.#refusals.get(connection) ?? { by: new Set(), since: now };
+    this.#refusals.set(connection, { by: by.add(worker), since });
+    return now - since > refusedForMs || [...this.#listening].every((each) => by.has(each));
   }
 
   #logLost(): void {

@@ -1,3 +1,4 @@
+import { longestTimerMs } from '@inferflow/transport';
 import type { ServerLogger } from '../logger.js';
 import { type MetricsSource, PoolMetrics } from './pool-metrics.js';
 import { isOurs, type PrimaryMessage, type WorkerMessage } from './worker-messages.js';
@@ -33,9 +34,6 @@ export interface WorkerPoolOptions {
   /** How long a worker that is asked for its metrics may say nothing before it is left out, ms. @default 2000 */
   readonly metricsQuietMs?: number;
 }
-
-/** A timer that is longer ends at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 interface Place {
   readonly number: number;

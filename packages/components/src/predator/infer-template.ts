@@ -22,7 +22,7 @@ export class InferTemplate {
     );
     this.#isOpen = this.#shapes.map((shape) => shape.includes(-1));
     this.#rowBytes = config.inputs.map(({ dataType }, input) =>
-      this.#isOpen[input] ? 0 : (this.#knownElements[input] as number) * v2ElementBytes(dataType),
+      this.#isOpen[input] ? 0 : (this.#knownElements[input] as number) * Math.max(0, v2ElementBytes(dataType)),
     );
     this.#mode = mode;
     const leading = mode === 'dimension' ? 2 : 1;
@@ -48,12 +48,9 @@ export class InferTemplate {
       dims[at++] = chunk.modelRows;
       if (this.#mode === 'dimension') dims[at++] = perRow;
       const open = shape.lastIndexOf(-1);
-      let known = 1;
-      for (let index = 0; index < shape.length; index++) {
-        const dimension = shape[index] as number;
-        dims[at + index] = dimension < 0 ? 1 : dimension;
-        if (dimension >= 0) known *= dimension;
-      }
+      const known = this.#knownElements[input] as number;
+      // An open dimension is 1 until it is known.
+      for (let index = 0; index < shape.length; index++) dims[at + index] = Math.abs(shape[index] as number);
       if (open >= 0) dims[at + open] = known === 0 ? 0 : Math.max(0, Math.floor((tensors[input] as TensorInput).elementsPerRow() / known));
       if (this.#mode === 'rows' && shape.length > 0) dims[at] = (dims[at] as number) * perRow;
     }

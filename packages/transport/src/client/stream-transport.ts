@@ -25,6 +25,7 @@ export class StreamTransport {
   readonly #baseUrl: string;
   #connectNode: Promise<ConnectNode> | null = null;
   #sessions: Http2SessionManager | null = null;
+  readonly #transports = new Map<string, Transport>();
   #isClosed = false;
 
   constructor(peer: StreamPeer) {
@@ -39,7 +40,11 @@ export class StreamTransport {
     const connectNode = await this.#connectNode;
     if (this.#isClosed) throw new ConnectError('the upstream is closed', Code.Unavailable);
     this.#sessions ??= this.#connect(connectNode);
-    return connectNode.createGrpcTransport({ baseUrl: this.#baseUrl, sessionManager: seenAs(authority, this.#sessions) });
+    const known = this.#transports.get(authority);
+    if (known !== undefined) return known;
+    const transport = connectNode.createGrpcTransport({ baseUrl: this.#baseUrl, sessionManager: seenAs(authority, this.#sessions) });
+    this.#transports.set(authority, transport);
+    return transport;
   }
 
   /** Ends its streams and its connection. */

@@ -145,7 +145,7 @@ export class CallerConnection implements ServerSessionHost, OutOwner, DeadlineEn
     const { contentType } = head;
     const method = head.method === 'POST' && isHotType(contentType) ? options.hot.get(head.path) : undefined;
     if (method === undefined) {
-      if (isGrpcContentType(contentType.toLowerCase())) this.session.answerHead(stream, this.#elsewhere.unimplemented);
+      if (isGrpcContentType(contentType)) this.session.answerHead(stream, this.#elsewhere.unimplemented);
       // An answer to HEAD has no body, whatever its head says.
       else if (head.method === 'HEAD') this.session.answerHead(stream, this.#elsewhere.head);
       else new OtherRequest(host, this, stream, this.#elsewhere.head, this.#elsewhere.text, now);

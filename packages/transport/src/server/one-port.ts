@@ -101,7 +101,7 @@ class OnePortServer implements OnePort, HotCallHost {
     }
     const until = performance.now() + graceMs;
     while (this.#sockets.size > 0 && performance.now() < until) {
-      for (const socket of this.#silent) socket.destroy();
+      for (const socket of this.#silent) if (!hasBegun(socket)) socket.destroy();
       this.#h1.closeIdleConnections();
       await new Promise((resolve) => setTimeout(resolve, Math.min(drainPollMs, graceMs)));
     }
@@ -224,6 +224,11 @@ class OnePortServer implements OnePort, HotCallHost {
     stream.on('error', () => {});
     this.#compat.emit('stream', stream, headers, flags, rawHeaders);
   }
+}
+
+/** Whether there are bytes of a first request; of a connection over TLS these are those that were encrypted. */
+function hasBegun(socket: net.Socket): boolean {
+  return socket instanceof tls.TLSSocket && socket.bytesRead > 0;
 }
 
 /** Node's own text names the address once more, and in a process of a cluster as `null`. */

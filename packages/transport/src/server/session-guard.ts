@@ -23,6 +23,8 @@ const quietMs = 1000;
 const [nodeMajor = 0, nodeMinor = 0] = process.versions.node.split('.').map(Number);
 const hasConfigurableResetLimit = nodeMajor > 22 || (nodeMajor === 22 && nodeMinor >= 11);
 
+const tellsOfBrokenCallers = nodeMajor >= 22;
+
 const guardOf: unique symbol = Symbol('inferflow.session-guard');
 
 interface GuardedSession extends ServerHttp2Session {
@@ -42,7 +44,7 @@ export class SessionGuard {
   #leaveTimer: NodeJS.Timeout | null = null;
   #quietTimer: NodeJS.Timeout | null = null;
   #pingTimer: NodeJS.Timeout | null = null;
-  readonly #lookTimer: NodeJS.Timeout;
+  #lookTimer: NodeJS.Timeout | null = null;
   #idleWatch: IdleWatch | null = null;
   #traffic = -1;
   #isLeaving = false;
@@ -54,8 +56,10 @@ export class SessionGuard {
     if (!session.destroyed) session.setLocalWindowSize(connectionWindow);
     session.on('error', (error) => options.onSession?.({ kind: 'error', message: error.message }));
     session.once('close', () => this.#closed());
-    this.#lookTimer = setInterval(() => this.#look(), lookMs);
-    this.#lookTimer.unref();
+    if (!tellsOfBrokenCallers) {
+      this.#lookTimer = setInterval(() => this.#look(), lookMs);
+      this.#lookTimer.unref();
+    }
     if (options.idleTimeoutMs > 0)
       this.#idleWatch = new IdleWatch(
         () => trafficOf(session),
@@ -177,7 +181,7 @@ export class SessionGuard {
   }
 
   #closed(): void {
-    clearInterval(this.#lookTimer);
+    if (this.#lookTimer !== null) clearInterval(this.#lookTimer);
     this.#idleWatch?.close();
     if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
     if (this.#leaveTimer !== null) clearTimeout(this.#leaveTimer);
