@@ -103,10 +103,13 @@ export const lastLines = (server) => readFileSync(server.log, 'utf8').slice(-200
 
 const answerWithinMs = 15_000;
 
-/** Asks and compares bit by bit; throws when anything is wrong. What the server answered is what loads hold its answers against. */
+/**
+ * Asks and compares bit by bit; throws when anything is wrong. What the server answered is what loads hold its answers against. The first
+ * two answers are not looked at: on a busy machine the fakes and the server, new as they are, may take longer for them than a call has.
+ */
 export async function verify(server, workload, seeds) {
   const connection = await connect(server.port);
-  for (const seed of seeds) {
+  const ask = async (seed) => {
     let timer;
     const answer = await new Promise((resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${answerWithinMs / 1000} s`)), answerWithinMs);
@@ -115,6 +118,11 @@ export async function verify(server, workload, seeds) {
       );
     });
     clearTimeout(timer);
+    return answer;
+  };
+  for (let first = 0; first < 2; first++) await ask(seeds[0]);
+  for (const seed of seeds) {
+    const answer = await ask(seed);
     check(workload, 'predict', answer, expected(workload, seed), seed);
     server.answers.set(seed, answer);
   }
