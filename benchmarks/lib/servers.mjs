@@ -8,7 +8,7 @@ import { freePort } from '../../scripts/free-ports.mjs';
 import { connect, requestHead } from './h2net.mjs';
 import { writeMessages } from './messages.mjs';
 import { cpuBetween, loadCore, processesOf, serverCore, sleep, start, stop, usage, waitForPort } from './processes.mjs';
-import { check, expected, PATHS, request } from './workloads.mjs';
+import { check, expected, hasRowErrors, PATHS, request } from './workloads.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 const path = PATHS.predict;
@@ -104,8 +104,8 @@ export const lastLines = (server) => readFileSync(server.log, 'utf8').slice(-200
 const answerWithinMs = 15_000;
 
 /**
- * Asks and compares bit by bit; throws when anything is wrong. What the server answered is what loads hold its answers against. The first
- * two answers are not looked at: on a busy machine the fakes and the server, new as they are, may take longer for them than a call has.
+ * Asks and compares bit by bit; throws when anything is wrong. What the server answered is what loads hold its answers against. On a busy
+ * machine processes that have just started may take longer for a call than it has: the first two answers of a server may say so.
  */
 export async function verify(server, workload, seeds) {
   const connection = await connect(server.port);
@@ -120,7 +120,10 @@ export async function verify(server, workload, seeds) {
     clearTimeout(timer);
     return answer;
   };
-  for (let first = 0; first < 2; first++) await ask(seeds[0]);
+  for (let first = 0; server.answers.size === 0 && first < 2; first++) {
+    const answer = await ask(seeds[0]);
+    if (!hasRowErrors(answer)) check(workload, 'predict', answer, expected(workload, seeds[0]), seeds[0]);
+  }
   for (const seed of seeds) {
     const answer = await ask(seed);
     check(workload, 'predict', answer, expected(workload, seed), seed);

@@ -87,5 +87,7 @@ export function check(w, api, m, exp = expected(w), seed = 0) {
   if (all(m, 3).some(b => b.length)) bad(-1, 'request_error ' + str(m, 3));
   rows.forEach((r, i) => { const o = all(r, 2); if (o.length !== w.response.length) bad(i, o.length + ' values'); if (o[0].toString() !== id('catalog', seed * w.targets + i)) bad(i, 'id ' + o[0]); w.response.slice(1).forEach((c, k) => { const b = o[k + 1]; if (b.length !== 4 || b.readFloatLE(0) !== exp[i][c]) bad(i, `${c} ${b.length === 4 ? b.readFloatLE(0) : b.toString('hex')} != ${exp[i][c]}`); }); });
 }
+// whether a row of a predict answer says that something of it failed
+export const hasRowErrors = (m) => all(m, 2).some((row) => all(row, 1).some((text) => text.length > 0));
 // calls to the fakes that one request must make, with the feature-store batch size of the server
 export function calls(w, fsBatch) { const uniq = c => new Set(range(w.targets, i => keyOf(w, c.col, i))).size; return { onfs: w.cache ? 0 : w.comps.reduce((n, c) => n + Math.ceil(uniq(c) / fsBatch), 0), model: w.models.length, numerix: w.numerix ? 1 : 0 }; }
