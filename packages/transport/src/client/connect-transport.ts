@@ -118,7 +118,7 @@ function isField(field: unknown): field is readonly [string, string] {
 
 /** What is no number at all would mean that there is no deadline. */
 function checkedTimeout(timeoutMs: number | undefined): number | undefined {
-  if (timeoutMs !== undefined && Number.isNaN(Number(timeoutMs)))
+  if ((timeoutMs ?? null) !== null && (typeof timeoutMs !== 'number' || Number.isNaN(timeoutMs)))
     throw new ConnectError(`timeoutMs is ${timeoutMs}, expected a number of milliseconds`, Code.InvalidArgument);
   return timeoutMs;
 }

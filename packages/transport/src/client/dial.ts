@@ -13,7 +13,7 @@ interface SocketSettings {
  * Opens the socket of a connection: TCP, or TLS with verification and ALPN `h2`, whose outcome {@link alpnProblem} tells. Errors are the
  * socket's. With `onread`, reads go into that buffer and to that callback instead of `data` events; with `lookup`, `ip` may be a name.
  */
-export function dial(target: DialTarget, own: SocketSettings = {}): net.Socket | tls.TLSSocket {
+export function dial(target: DialTarget, socketSettings: SocketSettings = {}): net.Socket | tls.TLSSocket {
   const settings = target.tls;
   if (settings === null)
     return net.connect({
@@ -22,7 +22,7 @@ export function dial(target: DialTarget, own: SocketSettings = {}): net.Socket |
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
-      ...own,
+      ...socketSettings,
     });
   const name = serverNameOf(settings, target.host);
   const isAddress = net.isIP(name) !== 0;
@@ -39,7 +39,7 @@ export function dial(target: DialTarget, own: SocketSettings = {}): net.Socket |
     ...(settings.ca !== undefined && { ca: settings.ca }),
     ...(settings.cert !== undefined && { cert: settings.cert }),
     ...(settings.key !== undefined && { key: settings.key }),
-    ...own,
+    ...socketSettings,
   });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
@@ -47,7 +47,7 @@ export function dial(target: DialTarget, own: SocketSettings = {}): net.Socket |
 }
 
 /** Whom the certificate must name. The dot at the end of a full domain name is no part of it, and must not be sent either (RFC 6066 §3). */
-export function serverNameOf(settings: TlsOptions, host: string): string {
+function serverNameOf(settings: TlsOptions, host: string): string {
   return (settings.servername ?? host).replace(/\.$/, '');
 }
 

@@ -89,7 +89,7 @@ export function lookUp(lookup: LookupAll, host: string, answered: (addresses: re
   try {
     lookup(host, answer);
   } catch (error) {
-    answer(error ?? 'undefined', null);
+    answer(error, null);
   }
   isInside = false;
 }

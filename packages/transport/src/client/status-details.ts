@@ -10,7 +10,7 @@ export interface StatusDetail {
 /** What is read of a `google.rpc.Status`. */
 export interface StatusDetails {
   /** '' where there is none; 4096 characters at most. */
-  message: string;
+  readonly message: string;
   readonly details: StatusDetail[];
 }
 
@@ -25,21 +25,21 @@ const mostDetails = 100;
  * header blocks (64 KiB) bounds. Never throws: what cannot be read is left out.
  */
 export function parseStatusDetails(value: string | null): StatusDetails {
-  const status: StatusDetails = { message: '', details: [] };
-  const { details } = status;
-  if (value === null || value === '') return status;
+  let message = '';
+  const details: StatusDetail[] = [];
+  if (value === null || value === '') return { message, details };
   try {
     const reader = new BinaryReader(new Uint8Array(Buffer.from(firstOf(value), 'base64')));
     while (reader.pos < reader.len && details.length < mostDetails) {
       const [field, wireType] = reader.tag();
-      if (field === messageField && wireType === WireType.LengthDelimited) status.message = reader.string().slice(0, longestMessage);
+      if (field === messageField && wireType === WireType.LengthDelimited) message = reader.string().slice(0, longestMessage);
       else if (field === detailsField && wireType === WireType.LengthDelimited) details.push(parseAny(reader.bytes()));
       else reader.skip(wireType, field);
     }
   } catch {
     // A peer may send anything; the status itself is in the other trailers.
   }
-  return status;
+  return { message, details };
 }
 
 /** Values of a header that came more than once are joined with commas. */

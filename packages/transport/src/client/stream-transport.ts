@@ -55,8 +55,8 @@ export class StreamTransport {
 
   #connect({ Http2SessionManager }: ConnectNode): Http2SessionManager {
     const { host, port, tls, lookup } = this.#peer;
-    const own = lookup === null ? {} : { lookup: lookupOf(lookup) };
-    return new Http2SessionManager(this.#baseUrl, {}, { createConnection: () => dial({ ip: host, port, tls, host }, own) });
+    const socketSettings = lookup === null ? {} : { lookup: lookupOf(lookup) };
+    return new Http2SessionManager(this.#baseUrl, {}, { createConnection: () => dial({ ip: host, port, tls, host }, socketSettings) });
   }
 }
 
