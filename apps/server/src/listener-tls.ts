@@ -9,10 +9,9 @@ import { PemFiles } from './pem-files.js';
  */
 export function listenerTls(environment: Environment): ServerTls | undefined {
   if (!environment.isSet('INFERFLOW_TLS_CERT')) return undefined;
-  const files = new PemFiles([]);
-  const path = (name: 'INFERFLOW_TLS_CERT' | 'INFERFLOW_TLS_KEY') => environment.text(name);
-  const pair = files.pair('INFERFLOW_TLS_CERT', path('INFERFLOW_TLS_CERT'), 'INFERFLOW_TLS_KEY', path('INFERFLOW_TLS_KEY'));
-  const ca = files.certificates('INFERFLOW_TLS_CLIENT_CA', environment.text('INFERFLOW_TLS_CLIENT_CA'));
+  const files = new PemFiles(environment);
+  const pair = files.pair('INFERFLOW_TLS_CERT', 'INFERFLOW_TLS_KEY');
+  const ca = files.certificates('INFERFLOW_TLS_CLIENT_CA');
   if (pair === undefined || files.problems.length > 0) throw new ServerStartError('LISTEN_FAILED', files.problems);
   return { ...pair, ...(ca !== undefined && { ca, requestCert: true }) };
 }

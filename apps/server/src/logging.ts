@@ -236,9 +236,9 @@ function kafkaSink(environment: Environment, brokers: readonly string[], logger:
   const caFile = environment.text('KAFKA_TLS_CA');
   const certFile = environment.text('KAFKA_TLS_CERT');
   const keyFile = environment.text('KAFKA_TLS_KEY');
-  const pem = new PemFiles(problems);
-  pem.certificates('KAFKA_TLS_CA', caFile);
-  pem.pair('KAFKA_TLS_CERT', certFile, 'KAFKA_TLS_KEY', keyFile);
+  const pem = new PemFiles(environment, problems);
+  pem.certificates('KAFKA_TLS_CA');
+  pem.pair('KAFKA_TLS_CERT', 'KAFKA_TLS_KEY');
   if (problems.length > 0) throw new ServerStartError('ENVIRONMENT_INVALID', problems);
   const files = {
     ...(caFile !== undefined && { caFile }),

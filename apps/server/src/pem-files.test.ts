@@ -21,8 +21,8 @@ function file(name: string, text: string | Buffer): string {
 
 /** What is said of a certificate and a key. */
 function problemsOf(cert: string, key: string): readonly string[] {
-  const files = new PemFiles([]);
-  const pair = files.pair('KAFKA_TLS_CERT', cert, 'KAFKA_TLS_KEY', key);
+  const files = new PemFiles(readEnvironment({ KAFKA_TLS_CERT: cert, KAFKA_TLS_KEY: key }));
+  const pair = files.pair('KAFKA_TLS_CERT', 'KAFKA_TLS_KEY');
   expect(pair === undefined).toBe(files.problems.length > 0);
   return files.problems;
 }

@@ -10,8 +10,7 @@ export type UpstreamPrefix = keyof typeof plainTextNames;
 export function upstreamTls(environment: Environment, prefix: UpstreamPrefix, problems: string[]): TlsOptions | null {
   const isTls = (['CA', 'CERT', 'KEY'] as const).some((part) => environment.isSet(`${prefix}_TLS_${part}`));
   if (!isTls && environment.boolean(plainTextNames[prefix])) return null;
-  const files = new PemFiles(problems);
-  const path = (part: 'CA' | 'CERT' | 'KEY') => environment.text(`${prefix}_TLS_${part}`);
-  const ca = files.certificates(`${prefix}_TLS_CA`, path('CA'));
-  return { ...(ca && { ca }), ...files.pair(`${prefix}_TLS_CERT`, path('CERT'), `${prefix}_TLS_KEY`, path('KEY')) };
+  const files = new PemFiles(environment, problems);
+  const ca = files.certificates(`${prefix}_TLS_CA`);
+  return { ...(ca && { ca }), ...files.pair(`${prefix}_TLS_CERT`, `${prefix}_TLS_KEY`) };
 }

@@ -86,7 +86,7 @@ export class Handovers {
         if (message.accepted !== false) return;
         // Of a worker that has ended it is closed already, and must not go to another.
         if (hasEnded) message.accepted = true;
-        else if (connection !== undefined && this.#isRefusedByAll(connection, worker)) {
+        else if (connection !== undefined && this.#findsNoRoom(connection, worker)) {
           message.accepted = true;
           this.#onRefused();
         }
@@ -101,7 +101,8 @@ export class Handovers {
     });
   }
 
-  #isRefusedByAll(connection: Connection, worker: Worker): boolean {
+  /** Whether every worker that listens has refused a connection, or for a while nobody has taken it. */
+  #findsNoRoom(connection: Connection, worker: Worker): boolean {
     const now = performance.now();
     const { by, since } = this.#refusals.get(connection) ?? { by: new Set(), since: now };
     this.#refusals.set(connection, { by: by.add(worker), since });
