@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import { guardLogger } from './guard-logger.js';
+import { collectWarnings } from './testing/collect-warnings.js';
+
+const warnings = collectWarnings();
 
 it('whatever a logger throws becomes a process warning, also what cannot be told in words', async () => {
-  const warnings: string[] = [];
-  const note = ({ message }: Error) => warnings.push(message);
-  process.on('warning', note);
   const broken = (thrown: unknown) => () => {
     throw thrown;
   };
@@ -13,8 +13,7 @@ it('whatever a logger throws becomes a process warning, also what cannot be told
   logger.warn({}, 'b');
   logger.error({}, 'c');
   await new Promise((resolve) => setImmediate(resolve));
-  process.off('warning', note);
-  expect(warnings).toEqual([
+  expect(warnings.map(({ message }) => message)).toEqual([
     'the logger threw: full',
     'the logger threw: a value that is no error',
     'the logger threw: a value that is no error',

@@ -3,8 +3,9 @@ import { component, createFailure, createRegistry, defineComponent, readColumn, 
 import { createObjectSource } from '@inferflow/config';
 import { DataType } from '@inferflow/matrix';
 import { PointWiseRequestSchema } from '@inferflow/proto';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
+import { collectWarnings } from './testing/collect-warnings.js';
 import { modelConfig } from './testing/model-config.js';
 import { text } from './testing/read-answer.js';
 
@@ -23,15 +24,7 @@ const picky = defineComponent({
     }),
 });
 
-const warnings: Error[] = [];
-const note = (warning: Error) => warnings.push(warning);
-beforeEach(() => {
-  process.on('warning', note);
-});
-afterEach(() => {
-  process.off('warning', note);
-  warnings.length = 0;
-});
+const warnings = collectWarnings();
 
 it('a logger that throws costs nobody an answer, and is reported', async () => {
   let calls = 0;

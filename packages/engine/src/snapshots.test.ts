@@ -1,6 +1,7 @@
 import { createObjectSource } from '@inferflow/config';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
+import { collectWarnings } from './testing/collect-warnings.js';
 import { modelConfig } from './testing/model-config.js';
 import { plugin, registryOf } from './testing/plugins.js';
 
@@ -20,15 +21,7 @@ describe('snapshots of an engine', () => {
 });
 
 describe('a listener of snapshots that throws', () => {
-  const warnings: Error[] = [];
-  const note = (warning: Error) => warnings.push(warning);
-  beforeEach(() => {
-    process.on('warning', note);
-  });
-  afterEach(() => {
-    process.off('warning', note);
-    warnings.length = 0;
-  });
+  const warnings = collectWarnings();
 
   it.each([true, false])('keeps nobody from being told, and is told of itself (logger: %s)', async (hasLogger) => {
     const lines: unknown[] = [];
