@@ -1,9 +1,10 @@
 // npm run soak -- <suite…> [--minutes N] [--short] [--retry] | --list | --short
 //
 // Fault and load suites against the built server. Every suite runs in a process group of its own, which is killed when the suite ends,
-// fails, hangs or this process goes away, with a TMPDIR of its own, which is removed then: nothing stays behind. One line per check, then "N passed, N failed"; exit code 0 only if
-// nothing failed. `--short` alone runs every suite in its short form. `--retry` runs a suite that failed once more and lets the second
-// run count, both printed: for machines whose load is not ours to choose (`.ci/run`).
+// fails, hangs or this process goes away, with a TMPDIR of its own, which is removed then: nothing stays behind. One line per check, then
+// "N passed, N failed"; exit code 0 only if nothing failed. `--short` alone runs every suite in its short form. `--retry` runs a suite that
+// failed once more, with more patience, and lets the second run count, both printed: for machines whose load is not ours to choose
+// (`.ci/run`). SOAK_PATIENCE=N has patience from the start: all that a check gives a time gets N times that.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,6 +60,12 @@ if (!existsSync(join(root, 'apps/server/dist/main.js'))) {
   process.exit(2);
 }
 
+/** What failed for want of time does not fail with this much more of it; what is broken does. */
+const retryPatience = 4;
+const givenPatience = Number(process.env.SOAK_PATIENCE ?? 1);
+if (!(givenPatience >= 1 && givenPatience <= 100))
+  usageError(`SOAK_PATIENCE takes a number from 1 to 100, not "${process.env.SOAK_PATIENCE}"`);
+
 const suites = positionals.length > 0 ? positionals : names;
 /** The suite that runs: its child, and the directory for all temporary files of its processes. */
 let active;
@@ -78,10 +85,10 @@ let passed = 0;
 let failed = 0;
 for (const name of suites) {
   const started = performance.now();
-  let result = await runSuite(name);
+  let result = await runSuite(name, givenPatience);
   if (result.failed > 0 && options.retry) {
-    console.log(`-- ${name}: ${result.failed} failed, once more`);
-    result = await runSuite(name);
+    console.log(`-- ${name}: ${result.failed} failed, once more, with patience`);
+    result = await runSuite(name, retryPatience * givenPatience);
   }
   passed += result.passed;
   failed += result.failed;
@@ -91,16 +98,21 @@ for (const name of suites) {
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
 
-/** Runs one suite in a child that leads its own process group. */
-async function runSuite(name) {
+/** Runs one suite in a child that leads its own process group; `patience` stretches every time it allows. */
+async function runSuite(name, patience) {
   const suite = await load(name);
   console.log(`\n-- ${name}: ${suite.about}`);
-  const limitMs = (options.short ? (suite.shortLimitMinutes ?? 4) : (minutes ?? 0) + (suite.longLimitMinutes ?? 45)) * 60_000;
+  const limitMs = (options.short ? (suite.shortLimitMinutes ?? 4) : (minutes ?? 0) + (suite.longLimitMinutes ?? 45)) * 60_000 * patience;
   active = { temporary: makeTemporary() };
   const child = spawn(
     process.execPath,
     [join(folder, 'lib/child.mjs'), name, options.short ? 'short' : 'long', ...(minutes === undefined ? [] : [String(minutes)])],
-    { cwd: root, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, TMPDIR: active.temporary } },
+    {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, TMPDIR: active.temporary, SOAK_PATIENCE: String(patience) },
+    },
   );
   active.child = child;
   const tally = { passed: 0, failed: 0 };

@@ -3,6 +3,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Client } from './lib/client.mjs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { startLoad } from './lib/load.mjs';
+import { patient } from './lib/patience.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { freshRequest, modelConfig, PATH } from './lib/workload.mjs';
@@ -25,8 +26,8 @@ async function suite(run, seconds) {
   const atRest = await server.metrics();
   const rate = await halfOfCapacity(server);
   run.note(`half of what this machine can do with the load on it: ${rate.toFixed(0)} requests a second`);
-  const plain = startLoad(server.port, { rate: rate / 2, connections: 4, deadlineMs: 2000 });
-  const cached = startLoad(server.port, { rate: rate / 2, connections: 4, modelId: 'cached', pool: 5000, deadlineMs: 2000 });
+  const plain = startLoad(server.port, { rate: rate / 2, connections: 4, deadlineMs: patient(2000) });
+  const cached = startLoad(server.port, { rate: rate / 2, connections: 4, modelId: 'cached', pool: 5000, deadlineMs: patient(2000) });
   const mess = startMess(server, fakes);
   const warmUp = Math.min(15, seconds / 3);
   await sleep(warmUp * 1000);
@@ -123,7 +124,7 @@ function startMess(server, fakes) {
   const loop = (async () => {
     let client = new Client(server.port);
     for (let turn = 0; !isStopped; turn++) {
-      const call = client.start(PATH, freshRequest(6).message, { deadlineMs: turn % 3 === 0 ? 2 : 500 });
+      const call = client.start(PATH, freshRequest(6).message, { deadlineMs: turn % 3 === 0 ? 2 : patient(500) });
       if (turn % 3 === 1) setTimeout(() => call.stream?.close(8), 3);
       if (turn % 10 === 2) await client.start(PATH, Buffer.from([0, 0, 0, 0, 4, 1, 2, 3, 4]), { raw: true }).result;
       if (turn % 40 === 3) fakes.store.fault = { kind: ['status', 'garbage', 'reset', 'short-rows'][(turn / 40) & 3], code: 13 };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Client } from './lib/client.mjs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
+import { patient } from './lib/patience.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { expectedRow, freshRequest, modelConfig, PATH, readAnswer } from './lib/workload.mjs';
@@ -11,13 +12,13 @@ export const about = 'plugins that throw, hang, write late or where they may not
 export const short = (run) => suite(run, { requests: 6, scribbleRounds: 1 });
 export const long = (run, minutes = 3) => suite(run, { requests: 20 * minutes, scribbleRounds: 5 * minutes });
 
-const deadlineMs = 800;
-const slackMs = 250;
+const deadlineMs = patient(800);
+const slackMs = patient(250);
 const folder = join(import.meta.dirname, 'plugins');
 
 /** The workload with a plugin behind the ranker; its column is answered too. */
 function withPlugin(endpoint, mode, { type = 'soak_misbehaving', onFailure, config = { mode } } = {}) {
-  const model = modelConfig(endpoint, { deadlineMs: 3000 });
+  const model = modelConfig(endpoint, { deadlineMs: patient(3000) });
   model.dag_execution_config.component_dependency.rerank = ['ranker'];
   model.component_config.plugin_components = [{ component: 'rerank', type, config, ...(onFailure && { on_failure: onFailure }) }];
   model.response_config.features = ['item_id', 'score', 'score2', 'final', 'plugin_score'];
@@ -49,13 +50,13 @@ async function suite(run, { requests, scribbleRounds }) {
     env: {
       ...environmentFor(fakes),
       INFERFLOW_PLUGINS: join(folder, 'misbehaving.mjs'),
-      INFERFLOW_RESERVE_MS: 200,
-      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 3000,
-      NUMERIX_CLIENT_V1_DEADLINE_MS: 3000,
+      INFERFLOW_RESERVE_MS: patient(200),
+      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(3000),
+      NUMERIX_CLIENT_V1_DEADLINE_MS: patient(3000),
     },
     models: {
       ...models,
-      soak: modelConfig(endpoint, { deadlineMs: 3000 }),
+      soak: modelConfig(endpoint, { deadlineMs: patient(3000) }),
       strict: withPlugin(endpoint, 'throws-error', { onFailure: 'fail' }),
       'strict-late': withPlugin(endpoint, 'never-resolves', { onFailure: 'fail' }),
       'bad-config': withPlugin(endpoint, 'no-such-mode'),
@@ -161,7 +162,7 @@ async function lateWriters(run, server, client, others, rounds) {
     const end = performance.now() + 2500;
     while (performance.now() < end) {
       const batch = Array.from({ length: 10 }, () => freshRequest(4, 'fine'));
-      const answers = await Promise.all(batch.map((request) => client.unary(PATH, request.message, { deadlineMs: 2000 })));
+      const answers = await Promise.all(batch.map((request) => client.unary(PATH, request.message, { deadlineMs: patient(2000) })));
       answers.forEach((answer, at) => {
         if (answer.code !== 0) return problems.add(`code ${answer.code} ${answer.message}`);
         readAnswer(answer.body).rows.forEach((row, index) => {

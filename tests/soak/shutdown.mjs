@@ -2,6 +2,7 @@ import http from 'node:http';
 import { Client } from './lib/client.mjs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
+import { patient } from './lib/patience.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { freshRequest, modelConfig, PATH, verify } from './lib/workload.mjs';
@@ -11,18 +12,19 @@ export const about = 'kill -TERM under load: no accepted request fails, readines
 export const short = (run) => suite(run, { turns: 2, ageSeconds: 5 });
 export const long = (run, minutes = 5) => suite(run, { turns: 5 * minutes, ageSeconds: 30 * minutes });
 
-const drainDelayMs = 600;
+const drainDelayMs = patient(600);
 
 async function suite(run, { turns, ageSeconds }) {
   const fakes = await startFaultFakes(run);
-  const models = { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 2000 }) };
-  const start = (env) => startServer(run, { env: { ...environmentFor(fakes), EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 2000, ...env }, models });
+  const models = { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: patient(2000) }) };
+  const start = (env) =>
+    startServer(run, { env: { ...environmentFor(fakes), EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(2000), ...env }, models });
   for (let turn = 0; turn < turns; turn++) {
     await underLoad(run, await start({ INFERFLOW_DRAIN_DELAY_MS: drainDelayMs }), fakes, turn % 2 === 0 ? 'SIGTERM' : 'SIGINT');
     await withoutDelay(run, await start({ INFERFLOW_DRAIN_DELAY_MS: 0 }));
   }
   await slowInFlight(run, await start({}), fakes);
-  await boundedGrace(run, await start({ INFERFLOW_SHUTDOWN_GRACE_MS: 500, INFERFLOW_DEFAULT_DEADLINE_MS: 60_000 }), fakes);
+  await boundedGrace(run, await start({ INFERFLOW_SHUTDOWN_GRACE_MS: 500, INFERFLOW_DEFAULT_DEADLINE_MS: 120_000 }), fakes);
   await idleConnections(run, await start({}));
   await connectionAge(run, await start({ INFERFLOW_MAX_CONNECTION_AGE_MS: 300 }), ageSeconds);
 }
@@ -105,8 +107,8 @@ async function slowInFlight(run, server, fakes) {
 
 /** What does not end is left behind after the grace time. */
 async function boundedGrace(run, server, fakes) {
-  fakes.store.fault = { kind: 'slow', ms: 8000 };
-  server.config.put('soak', modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 30_000 }));
+  fakes.store.fault = { kind: 'slow', ms: patient(8000) };
+  server.config.put('soak', modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 60_000 }));
   const client = new Client(server.port);
   const call = client.start(PATH, freshRequest(6).message);
   await until(() => fakes.store.open > 0, 2000, 5);
@@ -118,7 +120,7 @@ async function boundedGrace(run, server, fakes) {
   const answer = await call.result;
   run.check(
     'a grace time of 500 ms bounds the shutdown',
-    exited?.code === 0 && took < 4000,
+    exited?.code === 0 && took < patient(4000),
     `exit ${exited?.code} after ${took.toFixed(0)} ms, the call got ${answer.code}`,
   );
   client.close();
@@ -144,7 +146,11 @@ async function idleConnections(run, server) {
   server.terminate();
   const exited = await server.ended(15_000);
   const took = (exited?.at ?? Number.NaN) - begun;
-  run.check('20 idle connections of each protocol do not hold the shutdown up', exited?.code === 0 && took < 3000, `${took.toFixed(0)} ms`);
+  run.check(
+    '20 idle connections of each protocol do not hold the shutdown up',
+    exited?.code === 0 && took < patient(3000),
+    `${took.toFixed(0)} ms`,
+  );
   agent.destroy();
   for (const client of clients) client.close();
 }

@@ -1,5 +1,6 @@
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { ask } from './lib/load.mjs';
+import { patient } from './lib/patience.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { modelConfig } from './lib/workload.mjs';
@@ -9,9 +10,9 @@ export const about = 'every way in which a feature store, model or compute servi
 export const short = (run) => suite(run, { requests: 4, turns: 1 });
 export const long = (run, minutes = 10) => suite(run, { requests: 20, turns: Math.max(1, Math.round(minutes / 2)) });
 
-const deadlineMs = 1000;
+const deadlineMs = patient(1000);
 /** Beyond the caller's deadline: what a busy two-core machine may add. */
-const slackMs = 400;
+const slackMs = patient(400);
 const targets = 12;
 
 /**
@@ -21,7 +22,7 @@ const targets = 12;
 const batchFaults = {
   status: { fault: { kind: 'status', code: 13 }, rows: 'mixed' },
   'wrong auth': { fault: { kind: 'wrong-auth' }, rows: 'mixed' },
-  slow: { fault: { kind: 'slow', ms: 2000 }, rows: 'mixed' },
+  slow: { fault: { kind: 'slow', ms: patient(2000) }, rows: 'mixed' },
   'reset mid-answer': { fault: { kind: 'reset' }, rows: 'honest' },
   'connection lost mid-answer': { fault: { kind: 'reset', socket: true }, rows: 'honest' },
   '5 rows instead of 6': { fault: { kind: 'short-rows' }, rows: 'mixed' },
@@ -42,7 +43,7 @@ async function suite(run, { requests, turns }) {
   const fakes = await startFaultFakes(run);
   const endpoint = `127.0.0.1:${fakes.model.port}`;
   const server = await startServer(run, {
-    env: { ...environmentFor(fakes), NUMERIX_CLIENT_V1_BATCHSIZE: 6, EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 300 },
+    env: { ...environmentFor(fakes), NUMERIX_CLIENT_V1_BATCHSIZE: 6, EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(300) },
     models: { soak: modelConfig(endpoint), strict: modelConfig(endpoint, { onFailure: 'fail' }) },
   });
   await healthy(run, server, 'before any fault');
@@ -180,7 +181,7 @@ async function nanAnswers(run, server, fakes, requests) {
 async function strictModel(run, server, fakes) {
   for (const [title, fault] of [
     ['an error', { kind: 'status', code: 13 }],
-    ['slowness', { kind: 'slow', ms: 2000 }],
+    ['slowness', { kind: 'slow', ms: patient(2000) }],
     ['garbage', { kind: 'garbage' }],
   ]) {
     fakes.model.fault = { ...fault, when: ({ name }) => name === 'ranker' };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { environmentFor } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
+import { patient } from './lib/patience.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep } from './lib/suite-run.mjs';
 import { startUpstream } from './lib/upstream-process.mjs';
@@ -12,9 +13,9 @@ export const about = 'kill -9 and restart of each upstream under load: bounded, 
 export const short = (run) => suite(run, { rate: 60, turns: 1, downMs: 1500 });
 export const long = (run, minutes = 5) => suite(run, { rate: 100, turns: Math.max(2, minutes), downMs: 4000 });
 
-const deadlineMs = 1000;
-const slackMs = 250;
-const recoveryMs = 4000;
+const deadlineMs = patient(1000);
+const slackMs = patient(250);
+const recoveryMs = patient(4000);
 
 async function suite(run, { rate, turns, downMs }) {
   const upstreams = {};
@@ -69,13 +70,13 @@ async function twoAddresses(run, { rate, downMs }) {
     env: {
       ...environmentFor({ store: first, model, compute }),
       EXTERNAL_SERVICE_ONFS_FS_HOST: 'two.test',
-      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 2000,
+      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(2000),
     },
     models: { soak: modelConfig(`127.0.0.1:${model.port}`) },
     nodeArguments: ['--import', pathToFileURL(join(import.meta.dirname, 'lib/two-addresses.mjs')).href],
   });
   // Time enough for the second try, however busy the machine is.
-  const load = startLoad(server.port, { rate, deadlineMs: 6000, connections: 4 });
+  const load = startLoad(server.port, { rate, deadlineMs: patient(6000), connections: 4 });
   await settle(load);
   await sleep(1000);
   const [one, two] = [await first.calls(), await second.calls()];
@@ -86,7 +87,7 @@ async function twoAddresses(run, { rate, downMs }) {
   const dead = load.mark();
   run.check('one of two addresses killed: no failed request, no failed row', isClean(dead), dead.text);
   await second.start();
-  await sleep(Math.max(3000, downMs));
+  await sleep(Math.max(patient(3000), downMs));
   const calls = await second.calls();
   const back = load.mark();
   run.check('the address is back: used again, all right', isClean(back) && calls > 0, `${calls} calls; ${back.text}`);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
+import { patient } from './lib/patience.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { modelConfig } from './lib/workload.mjs';
@@ -15,8 +16,8 @@ const backOffMs = 45_000;
 
 async function suite(run, { workers, kills }) {
   const fakes = await startFaultFakes(run);
-  const models = { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: 4000 }) };
-  const deadlines = { EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 4000, NUMERIX_CLIENT_V1_DEADLINE_MS: 4000 };
+  const models = { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: patient(4000) }) };
+  const deadlines = { EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(4000), NUMERIX_CLIENT_V1_DEADLINE_MS: patient(4000) };
   const env = { ...environmentFor(fakes), ...deadlines, INFERFLOW_DRAIN_DELAY_MS: 300 };
   const statusFile = `${run.directory()}/status.json`;
   const server = await startServer(run, { env: { ...env, INFERFLOW_WORKERS: workers, INFERFLOW_STATUS_FILE: statusFile }, models });

@@ -1,5 +1,6 @@
 // A caller over node:http2 that behaves: it moves on after a GOAWAY and repeats what the server says it has not processed.
 import http2 from 'node:http2';
+import { patient } from './patience.mjs';
 
 const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
@@ -60,9 +61,9 @@ export class Client {
       let trailers = {};
       let problem = null;
       const timer = setTimeout(() => {
-        resolve(ended(-1, `no answer after ${timeoutMs} ms`));
+        resolve(ended(-1, `no answer after ${patient(timeoutMs)} ms`));
         stream.close(NGHTTP2_CANCEL);
-      }, timeoutMs);
+      }, patient(timeoutMs));
       stream.on('response', (received) => {
         head = received;
       });

@@ -8,13 +8,14 @@ import { environmentFor } from './fault-fakes.mjs';
 import { IdleThread } from './idle-thread.mjs';
 import { startLeanFakes } from './lean-fakes.mjs';
 import { settle, startLoad } from './load.mjs';
+import { patient } from './patience.mjs';
 import { PeerProxies } from './peer-proxies.mjs';
 import { startServer } from './server-process.mjs';
 import { until } from './suite-run.mjs';
 import { freshRequest, modelConfig, PATH } from './workload.mjs';
 
 /** A member of a rebooting machine is back when it answers; a change then has to be live within this time. */
-export const ARRIVES_MS = 5000;
+export const ARRIVES_MS = patient(5000);
 
 export class EtcdWorld {
   serial = 0;
@@ -72,8 +73,8 @@ export class EtcdWorld {
     const tlsFiles = { ETCD_TLS_CA: 'ca.crt', ETCD_TLS_CERT: 'client.crt', ETCD_TLS_KEY: 'client.key' };
     this.serverEnvironment = {
       ...environmentFor(this.fakes),
-      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 5000,
-      NUMERIX_CLIENT_V1_DEADLINE_MS: 5000,
+      EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(5000),
+      NUMERIX_CLIENT_V1_DEADLINE_MS: patient(5000),
       INFERFLOW_CONFIG_DIR: undefined,
       ETCD_SERVER: this.proxies.map(({ port }) => `${scheme}://${scheme === 'https' ? 'localhost' : '127.0.0.1'}:${port}`).join(','),
       ...(tls && Object.fromEntries(Object.entries(tlsFiles).map(([name, file]) => [name, this.cluster.tlsFile(file)]))),
@@ -96,7 +97,7 @@ export class EtcdWorld {
   }
 
   config(marker = '', extra = {}) {
-    return modelConfig(`127.0.0.1:${this.fakes.model.port}`, { marker, deadlineMs: 5000, ...extra });
+    return modelConfig(`127.0.0.1:${this.fakes.model.port}`, { marker, deadlineMs: patient(5000), ...extra });
   }
 
   cut(mode) {

@@ -4,6 +4,7 @@
 import http2 from 'node:http2';
 import net from 'node:net';
 import { all, bytes, int, join, packedInts, str } from '../../../benchmarks/lib/pb.mjs';
+import { patient } from './patience.mjs';
 import { blend, brandOf, featureValue, modelScore } from './workload.mjs';
 
 export const CALLER = 'soak-caller';
@@ -390,13 +391,13 @@ export function environmentFor({ store, model, compute }) {
     EXTERNAL_SERVICE_ONFS_FS_PORT: store.port,
     EXTERNAL_SERVICE_ONFS_FS_CALLER_ID: CALLER,
     EXTERNAL_SERVICE_ONFS_FS_CALLER_TOKEN: TOKEN,
-    EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: 300,
+    EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(300),
     EXTERNAL_SERVICE_ONFS_FS_BATCH_SIZE: 6,
     EXTERNAL_SERVICE_PREDATOR_PORT: model.port,
     EXTERNAL_SERVICE_PREDATOR_CALLER_ID: CALLER,
     EXTERNAL_SERVICE_PREDATOR_CALLER_TOKEN: TOKEN,
     NUMERIX_CLIENT_V1_HOST: '127.0.0.1',
     NUMERIX_CLIENT_V1_PORT: compute.port,
-    NUMERIX_CLIENT_V1_DEADLINE_MS: 300,
+    NUMERIX_CLIENT_V1_DEADLINE_MS: patient(300),
   };
 }

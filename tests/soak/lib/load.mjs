@@ -1,5 +1,6 @@
 // Load whose every answer is checked. Nothing is sampled: one wrong row among a million fails the suite.
 import { Client } from './client.mjs';
+import { patient } from './patience.mjs';
 import { sleep } from './suite-run.mjs';
 import { freshRequest, PATH, verify } from './workload.mjs';
 
@@ -134,7 +135,7 @@ export function startLoad(port, options = {}) {
 
 /** Waits until a load is answered quickly: compilers are warm, a busy machine has caught up. Begins a new tally. */
 export async function settle(load, { withinMs = 60, timeoutMs = 15_000 } = {}) {
-  const end = performance.now() + timeoutMs;
+  const end = performance.now() + patient(timeoutMs);
   do {
     load.mark();
     await sleep(500);

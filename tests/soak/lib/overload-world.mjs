@@ -9,6 +9,7 @@ import { loadCore, start } from '../../../benchmarks/lib/processes.mjs';
 import { startFakes, startServer, stop, verify } from '../../../benchmarks/lib/servers.mjs';
 import { modelConfig, PATHS, request, WORKLOADS } from '../../../benchmarks/lib/workloads.mjs';
 import { freePort } from '../../../scripts/free-ports.mjs';
+import { patient } from './patience.mjs';
 
 const generator = fileURLToPath(new URL('./paced-load.mjs', import.meta.url));
 const path = PATHS.predict;
@@ -22,7 +23,10 @@ export async function startOverloadWorld(run, name, isLean) {
   writeFileSync(join(work, 'models', `${workload.modelId}.json`), JSON.stringify(modelConfig(workload)));
   const fakes = await startFakes(0, 0);
   run.defer(() => stop(fakes.child));
-  const how = { command: 'node apps/server/dist/main.js', env: { INFERFLOW_SHARE_FETCHES: 0, ...lean } };
+  const how = {
+    command: 'node apps/server/dist/main.js',
+    env: { INFERFLOW_SHARE_FETCHES: 0, EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: patient(200), ...lean },
+  };
   const server = await startServer('inferflow', how, workload, fakes, { work, directory: work, config: join(work, 'none.json') });
   run.defer(() => stop(server.child));
   // The same twice: what is stored from the first must not show in the second.

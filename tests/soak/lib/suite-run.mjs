@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { patient } from './patience.mjs';
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -50,9 +51,9 @@ export class SuiteRun {
   }
 }
 
-/** Waits until a condition holds; false when it did not within the time. */
+/** Waits until a condition holds; false when it did not within the time, in a patient run within more. */
 export async function until(condition, timeoutMs, everyMs = 20) {
-  const end = performance.now() + timeoutMs;
+  const end = performance.now() + patient(timeoutMs);
   for (;;) {
     if (await condition()) return true;
     if (performance.now() >= end) return false;

@@ -6,6 +6,7 @@
 //   user (user_id) ─┼──────────────────────────────────────────────┘                     ├─► blend ─► final = 2·score + score2
 //                   └─► second ─► score2 ────────────────────────────────────────────────┘
 import { bytes, fields, int, join } from '../../../benchmarks/lib/pb.mjs';
+import { patient } from './patience.mjs';
 
 export const PATH = '/Predict/InferPointWise';
 export const featureNames = { item: ['f0', 'f1', 'f2', 'f3'], user: ['f0', 'f1'], brand: ['f0'] };
@@ -69,7 +70,7 @@ const columnsOf = (entity) => featureNames[entity].map((name) => `${entity}:stat
  * The configuration, in the deployed dialect.
  * @param modelEndpoint `host:port` of the model server
  */
-export function modelConfig(modelEndpoint, { cached = false, deadlineMs = 300, batchSize = 6, onFailure, marker = '' } = {}) {
+export function modelConfig(modelEndpoint, { cached = false, deadlineMs = patient(300), batchSize = 6, onFailure, marker = '' } = {}) {
   const predator = (name, model, inputs, score) => ({
     component: name,
     component_id: 'item_id',
