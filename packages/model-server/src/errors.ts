@@ -16,7 +16,7 @@ export type ModelServerErrorCode =
   | 'INFERFLOW_MODEL_SERVER_DEADLINE_EXCEEDED'
   /** Too many calls wait. */
   | 'INFERFLOW_MODEL_SERVER_OVERLOADED'
-  /** The process that runs the model ended, is restarting, or was closed. */
+  /** The process that runs the model ended, is restarting, cannot be started, or was closed. */
   | 'INFERFLOW_MODEL_SERVER_UNAVAILABLE'
   /** The model itself failed. */
   | 'INFERFLOW_MODEL_SERVER_RUN_FAILED';

@@ -39,7 +39,11 @@ export interface HostProcessOptions {
   readonly ended: (reason: string, unfinished: readonly HostCall[]) => void;
 }
 
-/** A child process that runs models, one call after the other. */
+/**
+ * A child process that runs models, one call after the other.
+ *
+ * Making one throws a ModelServerError, INFERFLOW_MODEL_SERVER_UNAVAILABLE, when the system starts no process; `ended` is not called then.
+ */
 export class HostProcess {
   /** Settles when the models are loaded, or cannot be. */
   readonly loaded: Promise<readonly HostSignature[]>;
@@ -53,10 +57,7 @@ export class HostProcess {
   #settleLoad: { resolve(signatures: readonly HostSignature[]): void; reject(error: ModelServerError): void } | null = null;
 
   constructor(options: HostProcessOptions) {
-    this.#child = spawn(process.execPath, [fileURLToPath(options.program)], {
-      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-      windowsHide: true,
-    });
+    this.#child = startProgram(options.program);
     // The fourth entry of stdio is a socket because it was asked for as a pipe.
     this.#socket = this.#child.stdio[3] as Socket;
     this.loaded = new Promise((resolve, reject) => {
@@ -148,6 +149,26 @@ export class HostProcess {
     if (kind === FrameKind.result) call.succeeded(meta as Parameters<HostCall['succeeded']>[0], payload);
     else call.failed(new ModelServerError('INFERFLOW_MODEL_SERVER_RUN_FAILED', (meta as { message: string }).message));
   }
+}
+
+function startProgram(program: URL): ChildProcess {
+  const refused = (cause: unknown): ModelServerError =>
+    new ModelServerError(
+      'INFERFLOW_MODEL_SERVER_UNAVAILABLE',
+      `the inference process cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`,
+      cause,
+    );
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, [fileURLToPath(program)], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], windowsHide: true });
+  } catch (cause) {
+    throw refused(cause);
+  }
+  // Against its types: without a free file descriptor there are no pipes, and an event follows that must not go unheard.
+  const stdio: ChildProcess['stdio'] | undefined = child.stdio;
+  if (stdio !== undefined) return child;
+  child.on('error', () => {});
+  throw refused('no file descriptor is free');
 }
 
 function loadError({ kind, message }: { readonly kind: string; readonly message: string }): ModelServerError {

@@ -221,7 +221,11 @@ export class OnnxPool {
       () => {
         slot.restart = null;
         // A load that fails now is tried again; the models were fine before.
-        this.#start(slot).catch(() => slot.host?.kill('it could not load its models'));
+        this.#start(slot).catch(() => {
+          if (slot.host !== null) slot.host.kill('it could not load its models');
+          // What was never started has no end that would be told of.
+          else if (slot.restart === null && !this.#isClosed) this.#restartLater(slot);
+        });
       },
       wait * (0.75 + Math.random() / 2),
     );

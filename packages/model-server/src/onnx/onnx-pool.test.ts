@@ -1,0 +1,71 @@
+import type { ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Tensor } from '../tensor.js';
+import { identityModel } from '../testdata/onnx-models.js';
+import { OnnxPool, type OnnxPoolOptions } from './onnx-pool.js';
+
+/** What starting a process does instead, as often as there are entries. */
+const refusals: (() => ChildProcess)[] = [];
+vi.mock('node:child_process', async (original) => {
+  const real = await original<{ spawn: typeof spawn }>();
+  return { ...real, spawn: (...args: Parameters<typeof spawn>) => refusals.shift()?.() ?? real.spawn(...args) };
+});
+
+const open: OnnxPool[] = [];
+afterEach(async () => {
+  refusals.length = 0;
+  await Promise.all(open.splice(0).map((pool) => pool.close(0)));
+});
+
+async function create(options: Partial<OnnxPoolOptions> = {}): Promise<OnnxPool> {
+  const pool = await OnnxPool.create({
+    models: [{ name: 'copy', bytes: identityModel('FP32') }],
+    threads: 1,
+    intraOpThreads: 1,
+    maxQueuedCalls: 16,
+    maxRunMs: 60_000,
+    program: new URL('./onnx-host.mjs', import.meta.url),
+    ...options,
+  });
+  open.push(pool);
+  return pool;
+}
+
+function input(rows: number): Tensor {
+  return { name: 'x', datatype: 'FP32', shape: [rows, 2], data: new Uint8Array(rows * 8) };
+}
+
+/** What comes back when no file descriptor is free: no pipes, and an event a moment later. */
+function withoutDescriptors(): ChildProcess {
+  const child = new EventEmitter();
+  process.nextTick(() => child.emit('error', new Error('spawn node EMFILE')));
+  return child as ChildProcess;
+}
+
+function withoutMemory(): ChildProcess {
+  throw new Error('spawn ENOMEM');
+}
+
+describe('OnnxPool', () => {
+  it('tries again when the system starts no process', async () => {
+    const pool = await create();
+    refusals.push(withoutDescriptors, withoutMemory);
+    process.kill(pool.processIds[0]!, 'SIGKILL');
+    await expect.poll(() => pool.isReady).toBe(false);
+    await expect.poll(() => pool.isReady, { timeout: 15_000 }).toBe(true);
+    expect(refusals).toHaveLength(0);
+    expect(await pool.runner(0).infer([input(1)], {})).toHaveLength(1);
+  });
+
+  it.each([
+    ['no file descriptor is free', withoutDescriptors],
+    ['spawn ENOMEM', withoutMemory],
+  ])('says that none could be started at first: %s', async (reason, refusal) => {
+    refusals.push(refusal);
+    await expect(create()).rejects.toMatchObject({
+      code: 'INFERFLOW_MODEL_SERVER_UNAVAILABLE',
+      message: `the inference process cannot be started: ${reason}`,
+    });
+  });
+});
