@@ -129,6 +129,26 @@ describe('createLocalModels', () => {
     });
   });
 
+  it.each([
+    ['what is not UTF-8', Uint8Array.of(0x63, 0x61, 0x66, 0xe9)],
+    ['a text that holds a NUL', Uint8Array.of(0x61, 0, 0x62)],
+  ])('refuses %s instead of letting the model see another text', async (_, text) => {
+    const models = await load({ models: [{ name: 'copy', bytes: identityModel('BYTES') }] });
+    const input = (second: Uint8Array): Tensor => ({
+      name: 'x',
+      datatype: 'BYTES',
+      shape: [1, 2],
+      data: Buffer.concat([Uint8Array.of(2, 0, 0, 0, 0x6f, 0x6b, second.length, 0, 0, 0), second]),
+    });
+    for (let call = 0; call < 3; call++) {
+      await expect(models.infer('copy', '', [input(text)])).rejects.toMatchObject({
+        code: 'INFERFLOW_MODEL_SERVER_INPUT_INVALID',
+        message: "Input 'x': BYTES element 1 is no UTF-8 text without NUL, which is all that ONNX models take",
+      });
+    }
+    expect(await models.infer('copy', '', [input(Buffer.from('é'))])).toHaveLength(1);
+  });
+
   it('refuses unknown models and outputs', async () => {
     const models = await load({ models: [{ name: 'pair', bytes: twoInputModel() }] });
     await expect(models.infer('pear', '', [])).rejects.toMatchObject({

@@ -26,6 +26,8 @@ export interface HostCall {
     payload: Uint8Array,
   ): void;
   failed(error: ModelServerError): void;
+  /** Told after one of them when the process has answered, not when it ended. */
+  answered(): void;
 }
 
 /** What one process is to load, and whom it tells. */
@@ -147,7 +149,8 @@ export class HostProcess {
     this.#pending.delete(id);
     if (this.#pending.size === 0) this.#socket.unref();
     if (kind === FrameKind.result) call.succeeded(meta as Parameters<HostCall['succeeded']>[0], payload);
-    else call.failed(new ModelServerError('INFERFLOW_MODEL_SERVER_RUN_FAILED', (meta as { message: string }).message));
+    else call.failed(runError(meta as { kind: string; message: string }));
+    call.answered();
   }
 }
 
@@ -169,6 +172,10 @@ function startProgram(program: URL): ChildProcess {
   if (stdio !== undefined) return child;
   child.on('error', () => {});
   throw refused('no file descriptor is free');
+}
+
+function runError({ kind, message }: { readonly kind: string; readonly message: string }): ModelServerError {
+  return new ModelServerError(kind === 'input' ? 'INFERFLOW_MODEL_SERVER_INPUT_INVALID' : 'INFERFLOW_MODEL_SERVER_RUN_FAILED', message);
 }
 
 function loadError({ kind, message }: { readonly kind: string; readonly message: string }): ModelServerError {

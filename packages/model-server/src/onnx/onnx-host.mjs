@@ -2,6 +2,7 @@
 // interrupted, and a crash inside takes its process along: both are kept away from the process that serves requests.
 // Speaks frames over file descriptor 3 and ends when that closes.
 
+import { isUtf8 } from 'node:buffer';
 import { Socket } from 'node:net';
 import { encodeFrame, FrameKind, FrameReader, layOut } from './frames.mjs';
 
@@ -129,7 +130,7 @@ async function infer(id, meta, payload) {
     const feeds = {};
     for (const [index, input] of meta.inputs.entries()) {
       const spec = /** @type {Spec} */ (model.inputs[index]);
-      feeds[spec.name] = toOnnx(spec.datatype, input.shape, payload.buffer, /** @type {number} */ (positions[index]), input.bytes);
+      feeds[spec.name] = toOnnx(spec, input.shape, payload.buffer, /** @type {number} */ (positions[index]), input.bytes);
     }
     const results = await model.session.run(feeds, meta.outputs);
     const outputs = meta.outputs.map((name) => fromOnnx(/** @type {OnnxTensor} */ (results[name])));
@@ -142,23 +143,26 @@ async function infer(id, meta, payload) {
       ),
     );
   } catch (error) {
-    fail(id, 'run', textOf(error));
+    fail(id, error instanceof InputError ? 'input' : 'run', textOf(error));
   }
 }
 
+/** What a caller sent cannot be given to the runtime as it is. */
+class InputError extends Error {}
+
 /**
- * @param {string} datatype
+ * @param {Spec} spec
  * @param {number[]} shape
  * @param {ArrayBufferLike} buffer
  * @param {number} position
  * @param {number} bytes
  * @returns {OnnxTensor}
  */
-function toOnnx(datatype, shape, buffer, position, bytes) {
+function toOnnx({ name, datatype }, shape, buffer, position, bytes) {
   const type = byV2.get(datatype);
   if (type === undefined) throw new TypeError(`unknown datatype ${datatype}`);
   const [, ortType, array] = type;
-  if (array === null) return new ort.Tensor('string', readTexts(new Uint8Array(buffer, position, bytes)), shape);
+  if (array === null) return new ort.Tensor('string', readTexts(name, new Uint8Array(buffer, position, bytes)), shape);
   const data = new array(/** @type {ArrayBuffer} */ (buffer), position, bytes / array.BYTES_PER_ELEMENT);
   return new ort.Tensor(ortType, /** @type {any} */ (data), shape);
 }
@@ -173,14 +177,25 @@ function fromOnnx(tensor) {
   return { datatype: type[0], shape, data: new Uint8Array(buffer, byteOffset, byteLength) };
 }
 
-/** @param {Uint8Array} data */
-function readTexts(data) {
+/**
+ * The runtime takes JavaScript's texts and ends them at the first NUL: of other bytes the model would see something else.
+ *
+ * @param {string} input
+ * @param {Uint8Array} data
+ */
+function readTexts(input, data) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const texts = [];
   for (let at = 0; at < data.length; ) {
     const end = at + 4 + view.getUint32(at, true);
-    texts.push(decoder.decode(data.subarray(at + 4, end)));
+    const bytes = data.subarray(at + 4, end);
+    if (!isUtf8(bytes) || bytes.includes(0)) {
+      throw new InputError(
+        `Input '${input}': BYTES element ${texts.length} is no UTF-8 text without NUL, which is all that ONNX models take`,
+      );
+    }
+    texts.push(decoder.decode(bytes));
     at = end;
   }
   return texts;
@@ -201,7 +216,7 @@ function writeTexts(texts) {
 
 /**
  * @param {number} id
- * @param {'dependency' | 'model' | 'run'} kind
+ * @param {'dependency' | 'model' | 'input' | 'run'} kind
  * @param {string} message
  */
 function fail(id, kind, message) {

@@ -71,16 +71,12 @@ export class PoolCall implements HostCall {
         })),
       );
     }
-    this.answered();
   }
 
   failed(error: ModelServerError): void {
-    const wasRun = error.code === 'INFERFLOW_MODEL_SERVER_RUN_FAILED';
-    if (!this.isOver) {
-      this.#end();
-      this.#options.reject(error);
-    }
-    if (wasRun) this.answered();
+    if (this.isOver) return;
+    this.#end();
+    this.#options.reject(error);
   }
 
   #end(): void {
