@@ -134,14 +134,14 @@ async function infer(id, meta, payload) {
     }
     const results = await model.session.run(feeds, meta.outputs);
     const outputs = meta.outputs.map((name) => fromOnnx(/** @type {OnnxTensor} */ (results[name])));
-    socket.write(
-      encodeFrame(
-        FrameKind.result,
-        id,
-        { outputs: outputs.map(({ datatype, shape, data }) => ({ datatype, shape, bytes: data.length })) },
-        outputs.map((output) => output.data),
-      ),
+    const frame = encodeFrame(
+      FrameKind.result,
+      id,
+      { outputs: outputs.map(({ datatype, shape, data }) => ({ datatype, shape, bytes: data.length })) },
+      outputs.map((output) => output.data),
     );
+    // The next run blocks this thread: what the pipe has not taken by then would come only after it.
+    await new Promise((resolve) => socket.write(frame, resolve));
   } catch (error) {
     fail(id, error instanceof InputError ? 'input' : 'run', textOf(error));
   }

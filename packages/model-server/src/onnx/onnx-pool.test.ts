@@ -2,7 +2,7 @@ import type { ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Tensor } from '../tensor.js';
-import { identityModel } from '../testdata/onnx-models.js';
+import { identityModel, slowModel } from '../testdata/onnx-models.js';
 import { OnnxPool, type OnnxPoolOptions } from './onnx-pool.js';
 
 /** What starting a process does instead, as often as there are entries. */
@@ -56,6 +56,25 @@ describe('OnnxPool', () => {
     await expect.poll(() => pool.isReady, { timeout: 15_000 }).toBe(true);
     expect(refusals).toHaveLength(0);
     expect(await pool.runner(0).infer([input(1)], {})).toHaveLength(1);
+  });
+
+  it('answers before the next call is run, however large the answer is', async () => {
+    const pool = await create({
+      models: [
+        { name: 'copy', bytes: identityModel('FP32') },
+        { name: 'slow', bytes: slowModel(256, 1000) },
+      ],
+    });
+    const slow = () => pool.runner(1).infer([{ name: 'x', datatype: 'FP32', shape: [256, 256], data: new Uint8Array(256 * 256 * 4) }], {});
+    const started = performance.now();
+    await slow();
+    const runMs = performance.now() - started;
+    const large = pool.runner(0).infer([input(500_000)], {});
+    const next = slow();
+    await large;
+    const answered = performance.now();
+    await next;
+    expect(performance.now() - answered).toBeGreaterThan(runMs / 4);
   });
 
   it.each([
