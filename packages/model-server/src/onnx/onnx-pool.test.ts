@@ -1,6 +1,10 @@
 import type { ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { ModelServerError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { identityModel, slowModel } from '../testdata/onnx-models.js';
 import { OnnxPool, type OnnxPoolOptions } from './onnx-pool.js';
@@ -56,6 +60,26 @@ describe('OnnxPool', () => {
     await expect.poll(() => pool.isReady, { timeout: 15_000 }).toBe(true);
     expect(refusals).toHaveLength(0);
     expect(await pool.runner(0).infer([input(1)], {})).toHaveLength(1);
+  });
+
+  it('does not answer with a file that takes or gives something else than the one it replaced', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'replaced-'));
+    const file = join(folder, 'copy.onnx');
+    await writeFile(file, identityModel('FP32'));
+    const pool = await create({ models: [{ name: 'copy', file }] });
+    await writeFile(file, identityModel('INT32'));
+    process.kill(pool.processIds[0]!, 'SIGKILL');
+    const call = () => pool.runner(0).infer([input(1)], {});
+    await expect.poll(() => pool.isReady).toBe(false);
+    await expect
+      .poll(() => call().catch((error: ModelServerError) => `${error.code}: ${error.message}`), { timeout: 10_000 })
+      .toBe(
+        `INFERFLOW_MODEL_SERVER_UNAVAILABLE: the inference process is restarting: model 'copy' (${file}): its file was replaced by one with other inputs or outputs; load the models anew to serve it`,
+      );
+    await writeFile(file, identityModel('FP32'));
+    await expect.poll(() => pool.isReady, { timeout: 15_000 }).toBe(true);
+    expect(await call()).toMatchObject([{ datatype: 'FP32' }]);
+    await rm(folder, { recursive: true });
   });
 
   it('answers before the next call is run, however large the answer is', async () => {

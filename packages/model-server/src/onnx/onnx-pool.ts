@@ -42,6 +42,8 @@ export class OnnxPool {
   #queue: PoolCall[] = [];
   #signatures: readonly HostSignature[] = [];
   #isClosed = false;
+  /** Why the last process that should have replaced another did not. */
+  #restartTrouble = '';
   #whenIdle: (() => void) | null = null;
 
   private constructor(options: OnnxPoolOptions) {
@@ -122,7 +124,9 @@ export class OnnxPool {
       const call = new PoolCall({ model, inputs, outputs, resolve, reject });
       if (this.#isClosed) call.failed(closedError());
       else if (!this.isReady)
-        call.failed(new ModelServerError('INFERFLOW_MODEL_SERVER_UNAVAILABLE', 'the inference process is restarting'));
+        call.failed(
+          new ModelServerError('INFERFLOW_MODEL_SERVER_UNAVAILABLE', `the inference process is restarting${this.#restartTrouble}`),
+        );
       else if (this.#queue.length >= this.#options.maxQueuedCalls && this.#freeSlot() === undefined) {
         call.failed(new ModelServerError('INFERFLOW_MODEL_SERVER_OVERLOADED', `${this.#queue.length} calls are waiting already`));
       } else {
@@ -184,9 +188,22 @@ export class OnnxPool {
     });
     slot.host = host;
     const signatures = await host.loaded;
+    this.#checkSame(signatures);
     slot.isReady = true;
+    this.#restartTrouble = '';
     this.#dispatch();
     return signatures;
+  }
+
+  /** Calls are checked against what was loaded first: what takes or gives anything else must not answer them. */
+  #checkSame(signatures: readonly HostSignature[]): void {
+    const other = this.#signatures.findIndex((signature, index) => JSON.stringify(signature) !== JSON.stringify(signatures[index]));
+    if (other < 0) return;
+    const { name, file } = this.#options.models[other]!;
+    throw new ModelServerError(
+      'INFERFLOW_MODEL_SERVER_MODEL_INVALID',
+      `model '${name}'${file === undefined ? '' : ` (${file})`}: its file was replaced by one with other inputs or outputs; load the models anew to serve it`,
+    );
   }
 
   #ended(slot: Slot, host: HostProcess, reason: string, unfinished: readonly HostCall[]): void {
@@ -221,7 +238,8 @@ export class OnnxPool {
       () => {
         slot.restart = null;
         // A load that fails now is tried again; the models were fine before.
-        this.#start(slot).catch(() => {
+        this.#start(slot).catch((error: Error) => {
+          this.#restartTrouble = `: ${error.message}`;
           if (slot.host !== null) slot.host.kill('it could not load its models');
           // What was never started has no end that would be told of.
           else if (slot.restart === null && !this.#isClosed) this.#restartLater(slot);
