@@ -62,6 +62,24 @@ describe('OnnxPool', () => {
     expect(await pool.runner(0).infer([input(1)], {})).toHaveLength(1);
   });
 
+  it.each([1, 2])('is closed as soon as nothing is left that could finish, with %i processes', async (threads) => {
+    const pool = await create({ models: [{ name: 'slow', bytes: slowModel(256, 400) }], threads });
+    const calls = Array.from({ length: 4 * threads }, () =>
+      pool.runner(0).infer([{ name: 'x', datatype: 'FP32', shape: [256, 256], data: new Uint8Array(256 * 256 * 4) }], {}),
+    );
+    const outcomes = Promise.allSettled(calls);
+    const [first] = pool.processIds;
+    const closed = pool.close(25_000);
+    process.kill(first!, 'SIGKILL');
+    const started = performance.now();
+    await closed;
+    expect(performance.now() - started).toBeLessThan(20_000);
+    const failures = (await outcomes).filter((outcome) => outcome.status === 'rejected');
+    // Of two processes the other one runs what had not begun.
+    expect(failures).toHaveLength(threads === 1 ? 4 : 1);
+    expect(failures[0]!.reason).toMatchObject({ message: 'the inference process ended (SIGKILL)' });
+  });
+
   it('does not answer with a file that takes or gives something else than the one it replaced', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'replaced-'));
     const file = join(folder, 'copy.onnx');

@@ -42,6 +42,8 @@ export class OnnxPool {
   #queue: PoolCall[] = [];
   #signatures: readonly HostSignature[] = [];
   #isClosed = false;
+  /** Whether what was accepted before is not waited for any longer. */
+  #isGraceOver = false;
   /** Why the last process that should have replaced another did not. */
   #restartTrouble = '';
   #whenIdle: (() => void) | null = null;
@@ -111,9 +113,13 @@ export class OnnxPool {
         };
       });
     }
+    this.#isGraceOver = true;
     for (const call of this.#queue.splice(0)) call.failed(closedError());
     const hosts = this.#slots.flatMap((slot) => slot.host ?? []);
-    for (const slot of this.#slots) if (slot.restart !== null) clearTimeout(slot.restart);
+    for (const slot of this.#slots) {
+      slot.isReady = false;
+      if (slot.restart !== null) clearTimeout(slot.restart);
+    }
     for (const host of hosts) host.kill('closed');
     await Promise.all(hosts.map((host) => host.exited));
   }
@@ -212,22 +218,16 @@ export class OnnxPool {
     slot.isReady = false;
     this.#armWatchdog(slot);
     const [running, ...waiting] = unfinished as readonly PoolCall[];
-    running?.failed(
-      this.#isClosed
+    const error = (): ModelServerError =>
+      this.#isGraceOver
         ? closedError()
-        : new ModelServerError('INFERFLOW_MODEL_SERVER_UNAVAILABLE', `the inference process ended (${reason})`),
-    );
-    if (this.#isClosed) {
-      for (const call of waiting) call.failed(closedError());
-      return;
-    }
+        : new ModelServerError('INFERFLOW_MODEL_SERVER_UNAVAILABLE', `the inference process ended (${reason})`);
+    running?.failed(error());
     // The others had not begun: another process may run them.
     this.#queue.unshift(...waiting.filter((call) => !call.isOver));
-    if (!this.isReady)
-      for (const call of this.#queue.splice(0))
-        call.failed(new ModelServerError('INFERFLOW_MODEL_SERVER_UNAVAILABLE', `the inference process ended (${reason})`));
+    if (!this.#slots.some((other) => other.isReady)) for (const call of this.#queue.splice(0)) call.failed(error());
     // Before the first load has succeeded there is nobody to serve: the load's own error is told instead.
-    if (this.#signatures.length > 0) this.#restartLater(slot);
+    if (this.#signatures.length > 0 && !this.#isClosed) this.#restartLater(slot);
     this.#dispatch();
   }
 
