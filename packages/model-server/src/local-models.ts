@@ -26,7 +26,7 @@ export interface LocalModelsOptions {
   readonly intraOpThreads?: number;
   /** Calls that may wait for a free process; more are refused as overloaded. @default 1024 */
   readonly maxQueuedCalls?: number;
-  /** Longest run in ms; beyond it the process is replaced. @default 60 000 */
+  /** Longest run in ms, Infinity for no limit; beyond it the process is replaced. @default 60 000 */
   readonly maxRunMs?: number;
   /** @internal program of the processes, for tests */
   readonly program?: URL;

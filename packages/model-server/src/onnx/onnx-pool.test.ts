@@ -80,6 +80,15 @@ describe('OnnxPool', () => {
     expect(failures[0]!.reason).toMatchObject({ message: 'the inference process ended (SIGKILL)' });
   });
 
+  it.each([Infinity, 2 ** 31])('takes a limit of %d ms for one that is never reached', async (limitMs) => {
+    const pool = await create({ models: [{ name: 'slow', bytes: slowModel(256, 60) }], maxRunMs: limitMs });
+    const tensor = { name: 'x', datatype: 'FP32', shape: [256, 256], data: new Uint8Array(256 * 256 * 4) };
+    const calls = [1, 2].map(() => pool.runner(0).infer([tensor], { timeoutMs: limitMs }));
+    const closed = pool.close(limitMs);
+    expect(await Promise.all(calls)).toHaveLength(2);
+    await closed;
+  });
+
   it('does not answer with a file that takes or gives something else than the one it replaced', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'replaced-'));
     const file = join(folder, 'copy.onnx');

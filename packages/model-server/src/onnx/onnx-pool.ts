@@ -2,7 +2,7 @@ import { ModelServerError } from '../errors.js';
 import type { InferOptions, Runner } from '../runner.js';
 import type { Tensor } from '../tensor.js';
 import { type HostCall, type HostModel, HostProcess, type HostSignature } from './host-process.js';
-import { PoolCall } from './pool-call.js';
+import { LONGEST_TIMER_MS, PoolCall } from './pool-call.js';
 
 /** What a pool of processes loads, and its bounds. */
 export interface OnnxPoolOptions {
@@ -106,7 +106,7 @@ export class OnnxPool {
     this.#isClosed = true;
     if (graceMs > 0 && !this.#isIdle()) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs);
+        const timer = setTimeout(resolve, Math.min(graceMs, LONGEST_TIMER_MS));
         this.#whenIdle = () => {
           clearTimeout(timer);
           resolve();
@@ -176,7 +176,8 @@ export class OnnxPool {
     if (slot.watchdog !== null) clearTimeout(slot.watchdog);
     slot.watchdog = null;
     if (slot.host === null || slot.host.pendingCount === 0) return;
-    slot.watchdog = setTimeout(() => slot.host?.kill(`a run took longer than ${this.#options.maxRunMs} ms`), this.#options.maxRunMs);
+    const { maxRunMs } = this.#options;
+    slot.watchdog = setTimeout(() => slot.host?.kill(`a run took longer than ${maxRunMs} ms`), Math.min(maxRunMs, LONGEST_TIMER_MS));
     slot.watchdog.unref();
   }
 

@@ -4,6 +4,9 @@ import type { Tensor } from '../tensor.js';
 import { encodeFrame, FrameKind, layOut } from './frames.mjs';
 import type { HostCall } from './host-process.js';
 
+/** A timer that is longer ends at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** One call, and whom to tell. */
 export interface PoolCallOptions {
   readonly model: number;
@@ -39,7 +42,7 @@ export class PoolCall implements HostCall {
         ? undefined
         : setTimeout(
             () => end(new ModelServerError('INFERFLOW_MODEL_SERVER_DEADLINE_EXCEEDED', `the call took longer than its ${timeoutMs} ms`)),
-            timeoutMs,
+            Math.min(timeoutMs, LONGEST_TIMER_MS),
           );
     this.#stopWatching = () => {
       signal?.removeEventListener('abort', aborted);
