@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -340,9 +340,12 @@ describe('findModels', () => {
   it('finds the models of a directory and nothing else', async () => {
     const directory = await mkdtemp(join(folder, 'directory-'));
     for (const name of ['b.onnx', 'a.onnx', '.hidden.onnx', 'notes.txt']) await writeFile(join(directory, name), '');
+    await mkdir(join(directory, 'old.onnx'));
+    await symlink('absent', join(directory, 'c.onnx'));
     expect(await findModels(directory)).toEqual([
       { name: 'a', file: join(directory, 'a.onnx') },
       { name: 'b', file: join(directory, 'b.onnx') },
+      { name: 'c', file: join(directory, 'c.onnx') },
     ]);
     await expect(findModels(join(directory, 'absent'))).rejects.toMatchObject({ code: 'INFERFLOW_MODEL_SERVER_MODEL_INVALID' });
     await expect(findModels(await mkdtemp(join(folder, 'empty-')))).rejects.toThrow('at least one file that ends in .onnx');

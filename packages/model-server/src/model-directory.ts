@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelServerError } from './errors.js';
 import type { LocalModelOptions } from './local-models.js';
@@ -19,10 +19,17 @@ export async function findModels(directory: string): Promise<LocalModelOptions[]
       cause,
     );
   }
-  const models = names
-    .filter((name) => name.endsWith('.onnx') && !name.startsWith('.'))
-    .sort()
-    .map((name) => ({ name: name.slice(0, -'.onnx'.length), file: join(directory, name) }));
+  const models: LocalModelOptions[] = [];
+  for (const name of names.sort()) {
+    if (!name.endsWith('.onnx') || name.startsWith('.')) continue;
+    const file = join(directory, name);
+    // What cannot be looked at, such as a link to nothing, is named when it is loaded.
+    const isFolder = await stat(file).then(
+      (entry) => entry.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) models.push({ name: name.slice(0, -'.onnx'.length), file });
+  }
   if (models.length === 0)
     throw new ModelServerError(
       'INFERFLOW_MODEL_SERVER_MODEL_INVALID',
