@@ -70,6 +70,13 @@ describe('parseFloatText', () => {
     expect(parseFloatText(text, 'fp64')).toBeUndefined();
   });
 
+  it('refuses a long text as fast as it reads one', () => {
+    const started = performance.now();
+    expect(parseFloatText(`${'1'.repeat(100_000)}x`, 'fp64')).toBeUndefined();
+    expect(parseFloatText(`1.${'1'.repeat(100_000)}x`, 'fp64')).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+
   it('rounds a decimal to FP32 once, not twice', () => {
     // Halfway between 1 and its FP32 neighbour, plus less than FP64 can tell.
     expect(parseFloat32('1.000000059604644775390625')).toBe(1);
