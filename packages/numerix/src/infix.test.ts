@@ -19,6 +19,7 @@ describe('fromInfix', () => {
     ['1e3*a', '1e3 a *'],
     ['.5*a', '.5 a *'],
     [' ( a ) ', 'a'],
+    ['constructor*__proto__', 'constructor __proto__ *'],
   ])('%s → %s', (infix, postfix) => {
     expect(fromInfix(infix)).toBe(postfix);
   });
@@ -37,6 +38,7 @@ describe('fromInfix', () => {
     ['', 'empty'],
     ['a +', 'expected a value at the end'],
     ['f(a)', 'expected an operator before ('],
+    ['toString(a)', 'expected an operator before ('],
     ['()', 'expected a value before )'],
   ])('refuses %j and says where', (infix, message) => {
     expect(() => fromInfix(infix)).toThrow(message);

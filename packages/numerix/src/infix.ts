@@ -15,7 +15,7 @@ const PRECEDENCE: Readonly<Record<string, number>> = {
   '&': 1,
   '|': 0,
 };
-const FUNCTION_ARITY: Readonly<Record<string, number>> = Object.fromEntries(
+const FUNCTION_ARITY: ReadonlyMap<string, number> = new Map(
   OPERATION_NAMES.filter((name) => /^[a-z]/.test(name)).map((name) => [name, name === 'min' || name === 'max' ? 2 : 1]),
 );
 const TOKEN = /\s*(?:(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|([A-Za-z_][A-Za-z0-9_]*)|(>=|<=|==|[-+*/^><&|(),]))/y;
@@ -60,7 +60,7 @@ export function fromInfix(text: string): string {
       expectsValue = false;
     } else if (name !== undefined) {
       if (!expectsValue) fail(`expected an operator before ${name}`, start);
-      if (FUNCTION_ARITY[name] !== undefined) {
+      if (FUNCTION_ARITY.has(name)) {
         if (!/^\s*\(/.test(text.slice(at))) fail(`function ${name} needs parentheses`, start);
         at = text.indexOf('(', at) + 1;
         frames.push({ open: name, openedAt: start, arguments: 1 });
@@ -87,7 +87,7 @@ export function fromInfix(text: string): string {
       unwind('(');
       operators.pop();
       if (frame.open !== '(') {
-        const arity = FUNCTION_ARITY[frame.open]!;
+        const arity = FUNCTION_ARITY.get(frame.open)!;
         if (frame.arguments !== arity)
           fail(`${frame.open} takes ${arity === 1 ? 'one argument' : 'two arguments'}, got ${frame.arguments}`, frame.openedAt);
         output.push(frame.open);
