@@ -1,26 +1,28 @@
 import type { EntityScoreData, Score } from '@inferflow/proto';
 import { parseFloatText } from './float-text.js';
 import type { FloatColumn } from './kernels.js';
-import type { Precision } from './program.js';
+import type { CompiledExpression } from './program.js';
 
 /** The columns of a request; `failure` is the first value that could not be read. */
 export interface ComputeTable {
+  /** Those that the expression does not read are empty. */
   readonly columns: readonly FloatColumn[];
   readonly failure: string | null;
 }
 
 /**
- * Reads the rows of a request into columns, in the mode of its first row.
+ * Reads the rows of a request into the columns of an expression, in the mode of its first row.
  *
  * The first value of a row is its id and is never read as a number. A row that is shorter than the schema, of the other mode
  * or without data has zeros; values beyond the columns are ignored.
  */
-export function readTable(data: EntityScoreData, isText: boolean, precision: Precision): ComputeTable {
+export function readTable(data: EntityScoreData, isText: boolean, { precision, isRead }: CompiledExpression): ComputeTable {
   const columnCount = new Set(data.schema).size;
   const rowCount = data.entityScores.length;
-  const columns = Array.from({ length: data.schema.length }, () =>
-    precision === 'fp32' ? new Float32Array(rowCount) : new Float64Array(rowCount),
-  );
+  const create = (rows: number): FloatColumn => (precision === 'fp32' ? new Float32Array(rows) : new Float64Array(rows));
+  // Values of what is not read are checked like the others, and go nowhere: a short row takes no memory for all it does not have.
+  const unread = create(0);
+  const columns = isRead.map((isNeeded) => (isNeeded ? create(rowCount) : unread));
   const width = precision === 'fp32' ? 4 : 8;
   for (let row = 0; row < rowCount; row++) {
     const format = data.entityScores[row]!.matrixFormat;

@@ -46,7 +46,7 @@ function compute(lookup: ExpressionLookup, request: NumerixRequestProto): Numeri
   if (compiled === undefined) return failed(`No expression configured for compute_id: ${data.computeId}`);
   // Where the original prints the request there is a short name of it here: values of a request do not belong in texts.
   const where = `compute_id ${data.computeId}`;
-  const table = readTable(data, mode === 'stringData', precision);
+  const table = readTable(data, mode === 'stringData', compiled);
   if (table.failure !== null) return failed(`Score conversion failed for request '${where}': ${table.failure}`);
   const unreadable = unreadableLiteral(compiled.expression);
   if (unreadable !== undefined) {
