@@ -177,6 +177,24 @@ describe('inferPointWise', () => {
     expect(empty.problems).toEqual([{ path: 'targets', message: 'expected at least one' }]);
   });
 
+  it('tells undeclared features of many targets in a moment', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `user_features:price_bucket_${index}`);
+    const features = Object.fromEntries(names.map((name) => [`${name}_`, 1]));
+    const request = {
+      modelConfigId: 'm',
+      targetTypes: Object.fromEntries(names.map((name) => [name, 'FP32' as const])),
+      targets: Array.from({ length: 500 }, (_, index) => ({ id: String(index), features })),
+    };
+    const started = performance.now();
+    const error = await failure(clientOf(echo).inferPointWise(request));
+    expect(performance.now() - started).toBeLessThan(1500);
+    expect(error.problems).toHaveLength(500 * 40);
+    expect(error.problems.at(-1)).toEqual({
+      path: 'targets[499].features["user_features:price_bucket_39_"]',
+      message: 'not declared in targetTypes; did you mean "user_features:price_bucket_39"?',
+    });
+  });
+
   it('refuses vectors of different length only where their bytes are typed', async () => {
     const request = {
       modelConfigId: 'm',

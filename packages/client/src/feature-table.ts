@@ -109,11 +109,18 @@ function inferTypes(rows: TableInput['rows']): Map<string, ResolvedType> {
 
 function findUndeclared(types: ReadonlyMap<string, ResolvedType>, input: TableInput, problems: Problem[]): void {
   const declared = input.types ?? {};
+  // Found once per name: rows have the same ones, and looking for what was meant takes long.
+  const hints = new Map<string, string>();
+  const hintFor = (name: string): string => {
+    const meant = closestName(name, types.keys());
+    const hint = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
+    hints.set(name, hint);
+    return hint;
+  };
   for (let row = 0; row < input.rows.length; row++) {
     for (const name of Object.keys(input.rows[row] ?? {})) {
       if (!Object.hasOwn(declared, name)) {
-        const meant = closestName(name, types.keys());
-        const hint = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
+        const hint = hints.get(name) ?? hintFor(name);
         problems.push({ path: `${input.rowPath(row)}[${JSON.stringify(name)}]`, message: `not declared in ${input.typesPath}${hint}` });
       }
     }
