@@ -84,6 +84,14 @@ describe('inferPointWise', () => {
     ]);
   });
 
+  it('writes -0 as the 0 it is for integers, which have no other', async () => {
+    const server = captured();
+    const targetTypes = { count: 'Uint32', counts: 'Uint8Vector', half: 'FP32' } as const;
+    const features = { count: Math.round(-0.3), counts: [-0, 1], half: -0 };
+    await clientOf(server.handlers).inferPointWise({ modelConfigId: 'm', targetTypes, targets: [{ id: 'a', features }] });
+    expect(server.last().targets[0]!.featureValues.map(text)).toEqual(['0', '0:1', '-0']);
+  });
+
   it('re-attaches ids, surfaces quality and row errors', async () => {
     const client = clientOf({
       inferPointWise: (request) => ({

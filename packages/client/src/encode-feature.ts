@@ -47,7 +47,8 @@ export function checkFeature(type: ResolvedType, value: Exclude<FeatureValue, nu
 /** Bytes of a value that {@link checkFeature} has passed. */
 export function encodeFeature(dataType: DataType, value: Exclude<FeatureValue, null | undefined>, form: RequestValues): Uint8Array {
   if (form === 'text') {
-    return encoder.encode(featureText(value));
+    const { family } = dataTypeInfo(dataType);
+    return encoder.encode(family === 'int' || family === 'uint' ? integerText(value) : featureText(value));
   }
   return encodeValue(dataType, isList(value) ? Array.from<Scalar>(value) : value);
 }
@@ -55,6 +56,11 @@ export function encodeFeature(dataType: DataType, value: Exclude<FeatureValue, n
 /** A value as text: shortest decimals, `true`/`false`, vectors with `:` between elements. */
 export function featureText(value: Exclude<FeatureValue, null | undefined>): string {
   return isList(value) ? Array.from<Scalar, string>(value, scalarText).join(':') : scalarText(value);
+}
+
+// -0, which rounding makes of -0.3, is no unsigned integer in the server's eyes.
+function integerText(value: Exclude<FeatureValue, null | undefined>): string {
+  return isList(value) ? Array.from<Scalar, string>(value, String).join(':') : String(value);
 }
 
 function scalarText(value: Scalar): string {
