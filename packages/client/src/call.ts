@@ -120,11 +120,13 @@ export class CallRunner {
       const idle = new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
-      const timer = setTimeout(() => {
+      const abortAll = () => {
         for (const controller of this.#inFlight) {
           controller.abort(new ClientError(ClientErrorCode.closed, 'the client was closed before the answer came'));
         }
-      }, graceMs);
+      };
+      // A timer that is longer ends at once.
+      const timer = setTimeout(abortAll, Math.min(graceMs, 0x7fff_ffff));
       await idle;
       clearTimeout(timer);
     }

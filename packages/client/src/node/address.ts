@@ -39,7 +39,8 @@ export class Address {
     this.transport = createGrpcTransport({
       baseUrl,
       sessionManager: this.#sessions,
-      readMaxBytes: options.maxAnswerBytes,
+      // More than a message can have is refused there.
+      readMaxBytes: Math.min(options.maxAnswerBytes, 0xffff_ffff),
       interceptors: [...options.interceptors],
     });
   }

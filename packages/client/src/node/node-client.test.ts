@@ -84,6 +84,18 @@ describe('createNodeInferflowClient', () => {
     await expect(call({ ca: cert, servername: 'elsewhere' })).rejects.toMatchObject({ grpcCode: 14 });
   });
 
+  it('takes limits of Infinity for none', async () => {
+    const port = await listen(createServer(connectNodeAdapter({ routes: routes('patient') })));
+    const none = { dnsRefreshMs: Infinity, connectTimeoutMs: Infinity, maxAnswerBytes: Infinity, pingIntervalMs: Infinity };
+    const client = createNodeInferflowClient({ host: '127.0.0.1', port, timeoutMs: 5000, ...none });
+    closers.push(() => client.close());
+    expect((await client.inferPointWise(request)).targets[0]!.error).toBe('patient');
+    const pairs = client.inferPairWise({ ...request, pairs: [{ first: 0, second: 0 }] }, { timeoutMs: 100 });
+    const closed = client.close(Infinity);
+    await expect(pairs).rejects.toMatchObject({ code: ClientErrorCode.deadlineExceeded });
+    await closed;
+  });
+
   it('names every wrong option', () => {
     try {
       createNodeInferflowClient({ host: 'http://x', port: 0, dnsRefreshMs: -1 });

@@ -71,7 +71,7 @@ class AddressBook {
   readonly #options: RoundRobinOptions;
   #addresses = new Map<string, Address>();
   #lookup: Promise<void> | null = null;
-  #lookedUpAt = Number.NEGATIVE_INFINITY;
+  #lookedUpAt = 0;
   #turn = 0;
   #isClosed = false;
 
@@ -109,7 +109,8 @@ class AddressBook {
   async #connect(address: Address): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), this.#options.connectTimeoutMs);
+      // A timer that is longer ends at once.
+      timer = setTimeout(() => resolve(false), Math.min(this.#options.connectTimeoutMs, 0x7fff_ffff));
     });
     try {
       return await Promise.race([address.connect(), late]);
@@ -123,7 +124,7 @@ class AddressBook {
     if (this.#isClosed) {
       throw new ConnectError('the transport is closed', Code.Unavailable);
     }
-    if (performance.now() - this.#lookedUpAt > this.#options.dnsRefreshMs) {
+    if (this.#addresses.size === 0 || performance.now() - this.#lookedUpAt > this.#options.dnsRefreshMs) {
       this.#lookup ??= this.#lookUp().finally(() => {
         this.#lookup = null;
       });
