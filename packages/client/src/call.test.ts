@@ -2,13 +2,24 @@ import { create } from '@bufbuild/protobuf';
 import { DurationSchema } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '@inferflow/proto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { captured, clientOf, echo, failure, type Handlers } from './client.fixture.js';
 import type { CallReport } from './client-options.js';
 import { ClientErrorCode } from './errors.js';
 
 describe('a call', () => {
   const request = { modelConfigId: 'm', targets: [{ id: 'a' }] };
+
+  it('has a tracking id on pages without crypto.randomUUID, too', async () => {
+    vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) });
+    try {
+      const ids = await Promise.all([1, 2].map(async () => (await clientOf(echo).inferPointWise(request)).trackingId));
+      expect(ids[0]).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+      expect(ids[1]).not.toBe(ids[0]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
 
   it('carries identity, own headers and a tracking id', async () => {
     const server = captured();

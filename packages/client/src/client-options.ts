@@ -64,7 +64,7 @@ export function resolveClientOptions(options: InferflowClientOptions): ResolvedC
     headers: { ...options.headers },
     timeoutMs: options.timeoutMs ?? 200,
     retries: options.retries ?? 1,
-    createTrackingId: options.createTrackingId ?? (() => crypto.randomUUID()),
+    createTrackingId: options.createTrackingId ?? randomId,
     onCall: options.onCall ?? (() => undefined),
     onClose: options.onClose ?? (() => undefined),
   };
@@ -88,6 +88,18 @@ export function resolveClientOptions(options: InferflowClientOptions): ResolvedC
     throw problemsError(ClientErrorCode.optionsInvalid, 'invalid client options', problems);
   }
   return resolved;
+}
+
+/** A random UUID. Browsers keep `crypto.randomUUID` from pages that came over plain HTTP. */
+function randomId(): string {
+  if (typeof crypto.randomUUID === 'function') {
+    return crypto.randomUUID();
+  }
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 /** Adds a problem unless `timeoutMs` is a positive number of milliseconds. */
