@@ -183,6 +183,11 @@ describe('inferPointWise', () => {
     expect(calls).toBe(0);
     const empty = await failure(client.inferPointWise({ modelConfigId: 'm', targets: [] }));
     expect(empty.problems).toEqual([{ path: 'targets', message: 'expected at least one' }]);
+    const none = await failure(client.inferPointWise(undefined as never));
+    expect(none.problems).toEqual([{ path: 'request', message: 'expected an object' }]);
+    const slates = [{ targetIndices: 'all' as never }];
+    const unlisted = await failure(client.inferSlateWise({ modelConfigId: 'm', targets: [{ id: 'a' }], slates }));
+    expect(unlisted.problems).toEqual([{ path: 'slates[0].targetIndices', message: 'expected at least one' }]);
   });
 
   it('tells undeclared features of many targets in a moment', async () => {

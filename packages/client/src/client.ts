@@ -103,6 +103,10 @@ function prepare<Request extends { readonly modelConfigId: string; readonly trac
   build: Build<Request, Message>,
 ) {
   const problems: Problem[] = [];
+  if (typeof request !== 'object' || request === null) {
+    problems.push({ path: 'request', message: 'expected an object' });
+    throw problemsError(ClientErrorCode.requestInvalid, 'invalid request', problems);
+  }
   // Without a tracking id nothing is logged, so an empty one counts as none.
   const trackingId = request.trackingId === undefined || request.trackingId === '' ? options.createTrackingId() : request.trackingId;
   checkCallOptions(callOptions, problems);
@@ -115,7 +119,9 @@ function prepare<Request extends { readonly modelConfigId: string; readonly trac
 
 function withUserHeaders(options: CallOptions, request: ModelScoreRequest): CallOptions {
   const headers: Record<string, string> = {};
-  if (request.userId !== undefined) headers['user-id'] = request.userId;
-  if (request.appVersionCode !== undefined) headers['app-version-code'] = request.appVersionCode;
+  // Whether there is a request at all is told later.
+  const { userId, appVersionCode } = request ?? {};
+  if (userId !== undefined) headers['user-id'] = userId;
+  if (appVersionCode !== undefined) headers['app-version-code'] = appVersionCode;
   return { ...options, headers: { ...options.headers, ...headers } };
 }

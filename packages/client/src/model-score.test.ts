@@ -21,6 +21,22 @@ function clientOf(answer: Answer, seen: (request: InferflowRequestProto, headers
 const request = { modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1', 'f2'] }] };
 
 describe('retrieveModelScore', () => {
+  it.each([
+    [undefined, 'request', 'expected an object'],
+    [{ modelConfigId: 'm' }, 'entities', 'expected at least one'],
+    [{ modelConfigId: 'm', entities: [null] }, 'entities[0]', 'is missing'],
+    [{ modelConfigId: 'm', entities: [{ entity: 'film' }] }, 'entities[0].ids', 'expected an array'],
+    [{ modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1', 2] }] }, 'entities[0].ids[1]', 'expected a string, got a number'],
+    [
+      { modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1'], features: { age: 3 } }] },
+      'entities[0].features["age"]',
+      'expected an array',
+    ],
+  ])('names what has not the shape of a request: %j', async (wrong, path, message) => {
+    const call = clientOf({ componentData: [] }).retrieveModelScore(wrong as never);
+    await expect(call).rejects.toMatchObject({ code: 'INFERFLOW_CLIENT_REQUEST_INVALID', problems: [{ path, message }] });
+  });
+
   it('sends entities as text and reads rows by column', async () => {
     let message: InferflowRequestProto | undefined;
     let headers = new Headers();

@@ -3,7 +3,7 @@ import { type InferflowRequestProto, InferflowRequestProtoSchema, type Inferflow
 import { featureText } from './encode-feature.js';
 import { ClientError, ClientErrorCode, type Problem } from './errors.js';
 import type { FeatureValue } from './feature-type.js';
-import { requestOptions } from './predict-request.js';
+import { listOf, requestOptions } from './predict-request.js';
 import { type Quality, toQuality } from './quality.js';
 
 /** One kind of thing with its ids, one per row. */
@@ -57,10 +57,7 @@ export function buildModelScore(request: ModelScoreRequest, trackingId: string, 
   if (typeof request.modelConfigId !== 'string' || request.modelConfigId === '') {
     problems.push({ path: 'modelConfigId', message: 'expected the name of a model configuration' });
   }
-  const entities = request.entities ?? [];
-  if (entities.length === 0) {
-    problems.push({ path: 'entities', message: 'expected at least one' });
-  }
+  const entities = listOf(request.entities, 'entities', problems);
   const rows = rowCount(request);
   const names = new Set<string>();
   const checkName = (name: string, path: string) => {
@@ -75,16 +72,21 @@ export function buildModelScore(request: ModelScoreRequest, trackingId: string, 
     entities: entities.map((entity, index) => {
       const path = `entities[${index}]`;
       checkName(entity.entity, `${path}.entity`);
-      checkCount(entity.ids.length, rows, `${path}.ids`, problems);
+      const ids = valuesOf(entity.ids, rows, `${path}.ids`, problems);
+      const wrong = ids.findIndex((id) => typeof id !== 'string');
+      if (wrong >= 0) {
+        problems.push({ path: `${path}.ids[${wrong}]`, message: `expected a string, got a ${typeof ids[wrong]}` });
+      }
       const features = Object.entries(entity.features ?? {}).map(([name, values]) => {
         const featurePath = `${path}.features[${JSON.stringify(name)}]`;
         checkName(name, featurePath);
-        checkCount(values.length, rows, featurePath, problems);
-        const texts = values.map((value) => (value === null || value === undefined ? '' : featureText(value)));
+        const texts = valuesOf(values, rows, featurePath, problems).map((value) =>
+          value === null || value === undefined ? '' : featureText(value),
+        );
         // The protocol has no single value for all rows: a list of another length than the rows is not used.
         return { name, idsFeatureValue: texts.length === 1 ? new Array<string>(rows).fill(texts[0]!) : texts };
       });
-      return { entity: entity.entity, ids: [...entity.ids], features };
+      return { entity: entity.entity, ids: [...ids], features };
     }),
     ...requestOptions(request),
   });
@@ -118,11 +120,16 @@ export function toModelScoreResult(request: ModelScoreRequest, trackingId: strin
 }
 
 function rowCount(request: ModelScoreRequest): number {
-  return request.entities?.[0]?.ids.length ?? 0;
+  return request.entities?.[0]?.ids?.length ?? 0;
 }
 
-function checkCount(count: number, rows: number, path: string, problems: Problem[]): void {
-  if (count !== rows && count !== 1) {
-    problems.push({ path, message: `expected ${rows} values, one per row, or a single one for all rows; got ${count}` });
+function valuesOf<Value>(values: readonly Value[], rows: number, path: string, problems: Problem[]): readonly Value[] {
+  if (!Array.isArray(values)) {
+    problems.push({ path, message: 'expected an array' });
+    return [];
   }
+  if (values.length !== rows && values.length !== 1) {
+    problems.push({ path, message: `expected ${rows} values, one per row, or a single one for all rows; got ${values.length}` });
+  }
+  return values;
 }

@@ -93,20 +93,19 @@ export function buildPairWise(request: PairWiseRequest, trackingId: string, form
 /** Builds the message; everything wrong is added to `problems`. */
 export function buildSlateWise(request: SlateWiseRequest, trackingId: string, form: RequestValues, problems: Problem[]): SlateWiseMessage {
   const slates = listOf(request.slates, 'slates', problems);
-  slates.forEach((slate, index) => {
+  const indices = slates.map((slate, index) => {
     const path = `slates[${index}].targetIndices`;
-    listOf(slate.targetIndices, path, problems).forEach((target, position) => {
+    const targets = listOf(slate.targetIndices, path, problems);
+    targets.forEach((target, position) => {
       checkIndex(target, request, `${path}[${position}]`, problems);
     });
+    return targets.map(indexOf);
   });
   const table = companionTable(slates, request.slateTypes, 'slate', problems);
   return create(SlateWiseRequestSchema, {
     ...sharedFields(request, trackingId, form, problems),
     slateInputSchema: [...table.columns],
-    slates: slates.map((slate, index) => ({
-      targetIndices: (slate.targetIndices ?? []).map(indexOf),
-      featureValues: table.rows[index]!,
-    })),
+    slates: indices.map((targetIndices, index) => ({ targetIndices, featureValues: table.rows[index]! })),
   });
 }
 
@@ -185,7 +184,8 @@ function companionTable(
   );
 }
 
-function listOf<Item>(list: readonly Item[] | undefined, path: string, problems: Problem[]): readonly Item[] {
+/** The list, empty when it is none or holds nothing: a problem either way. */
+export function listOf<Item>(list: readonly Item[] | undefined, path: string, problems: Problem[]): readonly Item[] {
   if (!Array.isArray(list) || list.length === 0) {
     problems.push({ path, message: 'expected at least one' });
     return [];
