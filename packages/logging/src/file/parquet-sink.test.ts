@@ -95,6 +95,30 @@ describe('createParquetSink', () => {
     ).toEqual([]);
   });
 
+  it('logs a number that a column cannot hold as missing: the other rows of the file stay', async () => {
+    const directory = folder();
+    const lost: string[] = [];
+    const onLost = (...loss: readonly unknown[]): void => void lost.push(loss.join(' '));
+    const sink = await createParquetSink({ directory, useThread: false, onLost });
+    const types = ['Int8', 'Int16', 'Int32', 'Int64', 'Uint8', 'Uint16', 'Uint32', 'Uint64'];
+    const text = (elements: string) => Object.fromEntries(types.map((type) => [type, elements]));
+    const { messages: batch } = encodeAll(
+      recordOf({
+        features: types.map((type) => ({ name: type, type: `${type}Vector` })),
+        rows: ['[1.5,1e400]', '[-99999999999999999999,99999999999999999999,1e30]', '[7]'].map((cell) => ({ text: text(cell), bytes: {} })),
+      }),
+      'arrow',
+    );
+    await sink.deliver('t', batch);
+    await sink.close(1000);
+    expect(lost).toEqual([]);
+    const [file] = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.parquet'));
+    const rows = await rowsIn(join(directory, file as string));
+    expect(types.map((type) => rows.map((row) => row[type]))).toEqual(
+      types.map((type) => [[null, null], [null, null, null], [type.endsWith('64') || type === 'Uint32' ? 7n : 7]]),
+    );
+  });
+
   it('closes files by size', async () => {
     const directory = folder();
     let written = 0;

@@ -27,6 +27,18 @@ const primitives: Readonly<Partial<Record<DataType, Primitive>>> = {
   [DataType.String]: text,
 };
 
+/** What columns of integers hold: a text may say anything. */
+const ranges: Readonly<Partial<Record<DataType, readonly [least: number | bigint, most: number | bigint]>>> = {
+  [DataType.Int8]: [-128, 127],
+  [DataType.Int16]: [-32_768, 32_767],
+  [DataType.Int32]: [-(2 ** 31), 2 ** 31 - 1],
+  [DataType.Int64]: [-(2n ** 63n), 2n ** 63n - 1n],
+  [DataType.Uint8]: [0, 255],
+  [DataType.Uint16]: [0, 65_535],
+  [DataType.Uint32]: [0, 2 ** 32 - 1],
+  [DataType.Uint64]: [0n, 2n ** 64n - 1n],
+};
+
 /** The Parquet column of a feature: a nullable value, or a list of them. */
 export function columnElements({ name, type }: LogFeature): SchemaElement[] {
   const primitive = primitives[dataTypeInfo(type.dataType).elementType] ?? ({ type: 'BYTE_ARRAY' } as const);
@@ -72,7 +84,8 @@ function fitted(type: DataType, family: string, value: DecodedCell): unknown {
   if (family === 'text') return typeof value === 'string' ? value : JSON.stringify(value);
   if (family === 'bool') return typeof value === 'boolean' ? value : null;
   if (typeof value !== 'number' && typeof value !== 'bigint') return null;
-  if (type === DataType.Int64 || type === DataType.Uint64 || type === DataType.Uint32)
-    return typeof value === 'bigint' || Number.isInteger(value) ? BigInt(value) : null;
-  return Number(value);
+  const range = ranges[type];
+  if (range === undefined) return Number(value);
+  if ((typeof value === 'number' && !Number.isInteger(value)) || value < range[0] || value > range[1]) return null;
+  return type === DataType.Int64 || type === DataType.Uint64 || type === DataType.Uint32 ? BigInt(value) : Number(value);
 }
