@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -189,6 +189,25 @@ describe('SinkQueue', () => {
     await second.clock.advance(1000);
     expect(second.sink.received).toEqual(first.spilled.slice(0, -1));
     expect(damaged.length).toBe(1);
+  });
+
+  it('delivers after a restart what stands in front of zeros, and what comes then', async () => {
+    const directory = folder();
+    const first = setUp('spill', 600, new SpillDirectory({ directory }));
+    first.sink.failure = away;
+    for (let index = 0; index < 10; index++) first.queue.push(message());
+    await first.clock.advance(50);
+    // The machine ended: the file has its length, its last blocks were never written.
+    const store = join(directory, 'topic-t');
+    appendFileSync(join(store, readdirSync(store).find((name) => name.endsWith('.spill')) as string), Buffer.alloc(64));
+    const damaged: number[] = [];
+    const second = setUp('spill', 600, new SpillDirectory({ directory, onDamaged: (bytes) => damaged.push(bytes) }));
+    await second.clock.advance(1000);
+    const next = message();
+    second.queue.push(next);
+    await second.clock.advance(1000);
+    expect(second.sink.received).toEqual([...first.spilled, next.trackingId]);
+    expect(damaged).toEqual([64]);
   });
 
   it('keeps to the limit on disk', async () => {

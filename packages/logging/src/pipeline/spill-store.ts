@@ -208,6 +208,7 @@ export class SpillStore {
         const body = Buffer.alloc(length);
         if (readSync(fd, body, 0, length, offset + headBytes) < length || zlib.crc32(body) !== head.readUInt32LE(4)) break;
         const message = decodeFrame(body);
+        if (message === null) break;
         if (messages.length > 0 && message.topic !== (messages[0] as LogMessage).topic) break;
         messages.push(message);
         total += length;
@@ -244,8 +245,11 @@ function encodeFrame(message: LogMessage): Buffer {
   return frame;
 }
 
-function decodeFrame(body: Buffer): LogMessage {
+/** null: no frame of ours, though its checksum is right, as that of the zeros is which a machine leaves that ended while it wrote. */
+function decodeFrame(body: Buffer): LogMessage | null {
+  if (body.length < 4) return null;
   const headLength = body.readUInt32LE(0);
+  if (headLength === 0 || headLength > body.length - 4) return null;
   const facts = JSON.parse(body.toString('utf8', 4, 4 + headLength)) as Omit<LogMessage, 'value' | 'schema'>;
   return { ...facts, value: new Uint8Array(body.buffer, body.byteOffset + 4 + headLength, body.length - 4 - headLength), schema: null };
 }
