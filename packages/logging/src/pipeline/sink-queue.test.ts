@@ -1,8 +1,9 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import fs, { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PiecePool, ValueSlab } from '../encode/value-slab.js';
 import { type LogMessage, messageBytes } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
@@ -208,6 +209,51 @@ describe('SinkQueue', () => {
     await second.clock.advance(1000);
     expect(second.sink.received).toEqual([...first.spilled, next.trackingId]);
     expect(damaged).toEqual([64]);
+  });
+
+  it('goes on when somebody removes what is spilled', async () => {
+    const directory = folder();
+    const damaged: number[] = [];
+    const spill = new SpillDirectory({ directory, onDamaged: (bytes) => damaged.push(bytes) });
+    const { clock, sink, queue, spilled } = setUp('spill', 600, spill);
+    sink.failure = away;
+    for (let index = 0; index < 10; index++) queue.push(message());
+    await clock.advance(50);
+    rmSync(join(directory, 'topic-t'), { recursive: true });
+    sink.failure = null;
+    await clock.advance(1000);
+    expect(damaged.length).toBe(1);
+    expect(spill.usedBytes).toBe(0);
+    sink.failure = away;
+    const later = Array.from({ length: 5 }, () => message());
+    for (const each of later) queue.push(each);
+    expect(spilled.length).toBeGreaterThan(10);
+    sink.failure = null;
+    await clock.advance(1000);
+    expect(sink.received.slice(-5)).toEqual(later.map(({ trackingId }) => trackingId));
+    expect(queue.isEmpty).toBe(true);
+  });
+
+  it('tries again to read what is spilled while it cannot be opened', async () => {
+    const { clock, sink, queue, spilled, reasons } = setUp('spill', 600, new SpillDirectory({ directory: folder() }));
+    sink.failure = away;
+    for (let index = 0; index < 10; index++) queue.push(message());
+    const open = vi.spyOn(fs, 'openSync').mockImplementation(() => {
+      throw Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+    });
+    syncBuiltinESMExports();
+    try {
+      sink.failure = null;
+      await clock.advance(5000);
+      expect(reasons.has('spill_unreadable')).toBe(true);
+      expect(() => queue.push(message())).not.toThrow();
+    } finally {
+      open.mockRestore();
+      syncBuiltinESMExports();
+    }
+    await clock.advance(5000);
+    expect(sink.received.slice(-spilled.length)).toEqual(spilled);
+    expect(queue.isEmpty).toBe(true);
   });
 
   it('keeps to the limit on disk', async () => {

@@ -256,8 +256,21 @@ export class SinkQueue {
 
   /** Starts a topic's oldest spilled batch once everything older has been delivered. */
   #drainSpill(lane: Lane): void {
-    if (this.#isClosed || lane.spill === null || lane.inFlight !== null || lane.waiting.length > 0) return;
-    const batch = lane.spill.read(this.#options.sink.maxBatchBytes);
+    if (this.#isClosed || lane.spill === null || lane.inFlight !== null || lane.isPaused || lane.waiting.length > 0) return;
+    const { sink, observer, clock, maxRetryMs } = this.#options;
+    let batch: SpilledBatch | null;
+    try {
+      batch = lane.spill.read(sink.maxBatchBytes);
+    } catch {
+      observer.failed(lane.topic, 'spill_unreadable');
+      lane.isPaused = true;
+      lane.stop = clock.after(maxRetryMs, () => {
+        lane.stop = null;
+        lane.isPaused = false;
+        this.#drainSpill(lane);
+      });
+      return;
+    }
     if (batch === null) return;
     lane.spilled = batch;
     lane.inFlight = batch.messages;

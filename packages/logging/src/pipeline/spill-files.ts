@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Numbers of the files with records in a directory, in order. */
+/** Numbers of the files with records in a directory, in order; none without the directory. */
 export function segmentNumbers(directory: string): number[] {
+  if (!existsSync(directory)) return [];
   return readdirSync(directory)
     .map((name) => /^(\d{10})\.spill$/.exec(name)?.[1])
     .filter((digits) => digits !== undefined)

@@ -1,13 +1,14 @@
-import { closeSync, fdatasync, fstatSync, mkdirSync, openSync, readSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, openSync, readSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { LoggingError } from '../errors.js';
 import type { LogMessage } from '../log-message.js';
+import { makeDirectory } from '../make-directory.js';
 import { cursorPath, readCursor, segmentNumbers, segmentPath } from './spill-files.js';
 
 /** Options of {@link SpillStore}. */
 export interface SpillOptions {
-  /** Directory of its own; made when it does not exist. What it holds from an earlier process is delivered first. */
+  /** Directory of its own; made when the first record comes. What it holds from an earlier process is delivered first. */
   readonly directory: string;
   /** Bytes that may be on disk, shared by the stores of a directory. Beyond them records are dropped with reason `spill_full`. */
   readonly budget: SpillBudget;
@@ -25,6 +26,8 @@ export interface SpillBudget {
 
 const headBytes = 8;
 const syncData = promisify(fdatasync);
+// What waiting does not put right: a file that somebody removed, or a disk that lost it.
+const lasting = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EIO']);
 
 interface Segment {
   readonly number: number;
@@ -55,7 +58,7 @@ export class SpillStore {
   #syncTimer: NodeJS.Timeout | null = null;
   #bytes = 0;
 
-  /** @throws LoggingError INFERFLOW_LOGGING_SPILL_FAILED when the directory cannot be used. */
+  /** @throws LoggingError INFERFLOW_LOGGING_SPILL_FAILED when what the directory holds cannot be listed. */
   constructor(options: SpillOptions, onDamaged: (bytes: number) => void) {
     this.#directory = options.directory;
     this.#budget = options.budget;
@@ -63,7 +66,6 @@ export class SpillStore {
     this.#syncIntervalMs = options.syncIntervalMs ?? 200;
     this.#onDamaged = onDamaged;
     try {
-      mkdirSync(this.#directory, { recursive: true });
       this.#recover();
     } catch (error) {
       throw new LoggingError(
@@ -104,7 +106,10 @@ export class SpillStore {
     return null;
   }
 
-  /** The oldest messages, up to `maxBytes` of values, of one topic in a row; null = nothing is left. They stay until `delivered`. */
+  /**
+   * The oldest messages, up to `maxBytes` of values, of one topic in a row; null = nothing is left. They stay until `delivered`. Throws what
+   * the file system throws for what may pass, such as too many open files.
+   */
   read(maxBytes: number): SpilledBatch | null {
     for (;;) {
       const segment = this.#segments[0];
@@ -158,6 +163,7 @@ export class SpillStore {
   #begin(): Segment {
     if (this.#writeFd >= 0) closeSync(this.#writeFd);
     this.#writeFd = -1;
+    makeDirectory(this.#directory);
     const segment: Segment = { number: (this.#segments.at(-1)?.number ?? this.#lastNumber) + 1, bytes: 0 };
     this.#writeFd = openSync(this.#path(segment.number), 'wx+');
     this.#segments.push(segment);
@@ -194,10 +200,11 @@ export class SpillStore {
 
   #readSegment(segment: Segment, maxBytes: number): SpilledBatch {
     const messages: LogMessage[] = [];
-    const fd = openSync(this.#path(segment.number), 'r');
+    let fd = -1;
     let offset = this.#readOffset;
     let total = 0;
     try {
+      fd = openSync(this.#path(segment.number), 'r');
       const size = Math.min(segment.bytes, fstatSync(fd).size);
       const head = Buffer.alloc(headBytes);
       while (offset + headBytes <= size) {
@@ -214,8 +221,10 @@ export class SpillStore {
         total += length;
         offset += headBytes + length;
       }
+    } catch (error) {
+      if (!lasting.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
     } finally {
-      closeSync(fd);
+      if (fd >= 0) closeSync(fd);
     }
     return { messages, segment: segment.number, offset };
   }
