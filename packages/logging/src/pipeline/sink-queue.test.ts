@@ -1,4 +1,4 @@
-import fs, { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import fs, { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -232,6 +232,24 @@ describe('SinkQueue', () => {
     await clock.advance(1000);
     expect(sink.received.slice(-5)).toEqual(later.map(({ trackingId }) => trackingId));
     expect(queue.isEmpty).toBe(true);
+  });
+
+  it('keeps records in memory while the directory of their topic cannot be used', async () => {
+    const directory = folder();
+    const { clock, sink, queue, dropped, spilled, reasons } = setUp('spill', 1100, new SpillDirectory({ directory }));
+    // A file where a folder should be: as good as missing rights, also for root.
+    writeFileSync(join(directory, 'topic-t'), '');
+    sink.failure = away;
+    const messages = Array.from({ length: 5 }, () => message());
+    for (const each of messages) queue.push(each);
+    expect(dropped).toEqual(messages.slice(3).map(({ trackingId }) => trackingId));
+    expect([...reasons]).toEqual(['spill_failed']);
+    rmSync(join(directory, 'topic-t'));
+    queue.push(message());
+    expect(spilled.length).toBe(1);
+    sink.failure = null;
+    await clock.advance(1000);
+    expect(sink.received).toEqual([...messages.slice(0, 3).map(({ trackingId }) => trackingId), ...spilled]);
   });
 
   it('tries again to read what is spilled while it cannot be opened', async () => {

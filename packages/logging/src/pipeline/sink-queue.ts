@@ -41,7 +41,8 @@ export interface SinkQueueOptions {
 
 interface Lane {
   readonly topic: string;
-  readonly spill: SpillStore | null;
+  /** null: without one, or it could not be opened yet. */
+  spill: SpillStore | null;
   readonly waiting: LogMessage[];
   waitingBytes: number;
   inFlight: readonly LogMessage[] | null;
@@ -67,7 +68,7 @@ export class SinkQueue {
     this.#options = options;
     // What an earlier process left behind.
     for (const topic of options.spill?.topics() ?? []) {
-      const lane = this.#lane(topic);
+      const lane = this.#lane(topic, options.spill?.open(topic));
       options.clock.after(0, () => this.#drainSpill(lane));
     }
   }
@@ -85,9 +86,10 @@ export class SinkQueue {
   /** Takes a record, or drops one by the policy. Never throws, never waits. */
   push(message: LogMessage): void {
     const bytes = messageBytes(message);
-    const { maxBytes, policy, observer } = this.#options;
+    const { maxBytes, policy, spill, observer } = this.#options;
     if (this.#isClosed) return observer.dropped(message, 'closed');
     const lane = this.#lane(message.topic);
+    lane.spill ??= this.#openSpill(message.topic);
     // Once something of a topic is on disk, what is newer goes behind it.
     if (lane.spill !== null && (!lane.spill.isEmpty || this.#bytes + bytes > maxBytes)) {
       const refused = lane.spill.append(message);
@@ -99,7 +101,7 @@ export class SinkQueue {
     if (this.#bytes + bytes > maxBytes) {
       if (policy === 'drop-oldest') this.#dropOldest(bytes);
       if (this.#bytes + bytes > maxBytes) {
-        observer.dropped(message, 'queue_full');
+        observer.dropped(message, spill === null ? 'queue_full' : 'spill_failed');
         return giveBackValue(message.value);
       }
     }
@@ -144,12 +146,21 @@ export class SinkQueue {
     return left;
   }
 
-  #lane(topic: string): Lane {
+  /** null where there is none, and while it cannot be used: records wait in memory only then. */
+  #openSpill(topic: string): SpillStore | null {
+    try {
+      return this.#options.spill?.open(topic) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  #lane(topic: string, spill: SpillStore | null = null): Lane {
     let lane = this.#lanes.get(topic);
     if (lane === undefined) {
       lane = {
         topic,
-        spill: this.#options.spill?.open(topic) ?? null,
+        spill,
         waiting: [],
         waitingBytes: 0,
         inFlight: null,
