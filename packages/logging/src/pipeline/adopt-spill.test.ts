@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -47,6 +47,15 @@ function drain(directory: string, topic: string): string[] {
   store.close();
   return ids;
 }
+
+describe('SpillDirectory', () => {
+  it('leaves directories alone that are not its own', () => {
+    const directory = folder();
+    for (const name of ['topic-%zz', 'topic-a b', 'lost+found']) mkdirSync(join(directory, name));
+    spill(directory, 'a/b', ['1']);
+    expect(new SpillDirectory({ directory }).topics()).toEqual(['a/b']);
+  });
+});
 
 describe('adoptSpill', () => {
   it('moves records behind those of the other directory, without what has been delivered of either', () => {

@@ -43,11 +43,12 @@ export class SpillDirectory {
     return this.#budget.usedBytes;
   }
 
-  /** Topics that an earlier process left records of. */
+  /** Topics that an earlier process left records of. Directories that have another origin are left alone. */
   topics(): readonly string[] {
     return readdirSync(this.#options.directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && entry.name.startsWith('topic-'))
-      .map((entry) => decodeURIComponent(entry.name.slice('topic-'.length)));
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => topicOf(name))
+      .filter((topic) => topic !== null);
   }
 
   /** The store of a topic. */
@@ -55,11 +56,24 @@ export class SpillDirectory {
     const { directory, syncIntervalMs, onDamaged } = this.#options;
     return new SpillStore(
       {
-        directory: join(directory, `topic-${encodeURIComponent(topic)}`),
+        directory: join(directory, folderOf(topic)),
         budget: this.#budget,
         ...(syncIntervalMs !== undefined && { syncIntervalMs }),
       },
       onDamaged ?? (() => {}),
     );
+  }
+}
+
+function folderOf(topic: string): string {
+  return `topic-${encodeURIComponent(topic)}`;
+}
+
+function topicOf(folder: string): string | null {
+  try {
+    const topic = decodeURIComponent(folder.slice('topic-'.length));
+    return folderOf(topic) === folder ? topic : null;
+  } catch {
+    return null;
   }
 }
