@@ -114,6 +114,15 @@ describe('LogPipeline', () => {
     expect(pipeline.wants(record.plan, record)).toBe(false);
   });
 
+  it('is closed once, however often it is asked to', async () => {
+    const { pipeline, rows, sink } = setUp();
+    sink.isStuck = true;
+    pipeline.taken(request().record);
+    const closing = pipeline.close(30);
+    expect(await Promise.all([closing, pipeline.close(0), closing.then(() => pipeline.close(30))])).toEqual([false, false, false]);
+    expect(await rows('inferflow_logging_rows_dropped_total')).toBe(3);
+  });
+
   it('wants nothing while nothing is to be written', async () => {
     const { pipeline } = setUp({ settings: () => ({ format: null, isCompressed: false, zstd: null }) });
     const { record } = request();

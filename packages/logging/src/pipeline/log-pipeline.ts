@@ -108,6 +108,7 @@ export class LogPipeline {
   #accountedRows = 0;
   #isScheduled = false;
   #isClosed = false;
+  #closing: Promise<boolean> | null = null;
   readonly #stopCollecting: () => void;
 
   constructor(options: LogPipelineOptions) {
@@ -178,8 +179,16 @@ export class LogPipeline {
     this.#schedule();
   }
 
-  /** Encodes and delivers what is there for at most `graceMs`; the rest is counted as dropped. Resolves to whether nothing was lost. */
-  async close(graceMs: number): Promise<boolean> {
+  /**
+   * Encodes and delivers what is there for at most `graceMs`; the rest is counted as dropped. Resolves to whether nothing was lost. A second
+   * call waits for the first.
+   */
+  close(graceMs: number): Promise<boolean> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<boolean> {
     this.#isClosed = true;
     const deadline = performance.now() + graceMs;
     while ((this.#hasWork() || this.#thread?.hasWork === true) && performance.now() < deadline) {

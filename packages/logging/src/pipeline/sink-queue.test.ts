@@ -303,6 +303,19 @@ describe('SinkQueue', () => {
     expect(slow.dropped.length).toBe(6);
   });
 
+  it('spills on close what is under way, once', async () => {
+    const directory = folder();
+    const { clock, sink, queue, spilled } = setUp('spill', 3560, new SpillDirectory({ directory }));
+    sink.isStuck = true;
+    queue.push(message());
+    await clock.advance(20);
+    for (let turn = 0; turn < 2; turn++) expect(await queue.close(0)).toBe(0);
+    expect(spilled.length).toBe(1);
+    const next = setUp('spill', 3560, new SpillDirectory({ directory }));
+    await next.clock.advance(1000);
+    expect(next.sink.received).toEqual(spilled);
+  });
+
   it('accounts for every record under any mix of faults', async () => {
     await fc.assert(
       fc.asyncProperty(

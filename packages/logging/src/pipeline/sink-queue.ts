@@ -62,6 +62,7 @@ export class SinkQueue {
   readonly #lanes = new Map<string, Lane>();
   #bytes = 0;
   #isClosed = false;
+  #closing: Promise<number> | null = null;
   #wake: (() => void) | null = null;
 
   constructor(options: SinkQueueOptions) {
@@ -111,8 +112,16 @@ export class SinkQueue {
     this.#schedule(lane);
   }
 
-  /** Delivers what is there for at most `graceMs`; what is left in memory then is dropped, what is on disk stays. Returns dropped records. */
-  async close(graceMs: number): Promise<number> {
+  /**
+   * Delivers what is there for at most `graceMs`; what is left in memory then is dropped, what is on disk stays. Returns dropped records. A
+   * second call waits for the first.
+   */
+  close(graceMs: number): Promise<number> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<number> {
     const { clock, observer } = this.#options;
     const deadline = clock.now() + graceMs;
     for (const lane of this.#lanes.values()) this.#schedule(lane, 0);
