@@ -114,6 +114,45 @@ describe('LogPipeline', () => {
     expect(pipeline.wants(record.plan, record)).toBe(false);
   });
 
+  it('counts per sink what cannot be encoded or is left behind; the other sinks go on', async () => {
+    const telemetry = createTelemetry({ prometheus: true, statsd: null });
+    const [good, bad] = [new MemorySink(), new MemorySink()];
+    const stream = { settings: () => ({ format: 'proto', isCompressed: false, zstd: null }) as const, lingerMs: 0 };
+    const topicOf = (): string => {
+      throw new Error('no topic');
+    };
+    const streams: LogStream[] = [
+      { ...stream, sink: Object.assign(bad, { name: 'bad' }), topicOf },
+      { ...stream, sink: good, topicOf: () => 't' },
+      { ...stream, sink: Object.assign(new MemorySink(), { name: 'last' }), topicOf: () => 't' },
+    ];
+    const pipeline = new LogPipeline({ streams, telemetry, sliceMs: 0 });
+    const dropped = async (): Promise<string[]> =>
+      (await telemetry.prometheusText()).split('\n').filter((line) => line.startsWith('inferflow_logging_rows_dropped_total{'));
+    pipeline.taken(request().record);
+    await idle(pipeline);
+    expect(good.messages.length).toBe(1);
+    expect(await dropped()).toEqual([expect.stringMatching(/"encoding_error".*"bad"} 3$/)]);
+    const long = request(20_000);
+    pipeline.taken(long.record);
+    // Two slices: behind the first sink, and into the second.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await pipeline.close(0);
+    const logged = good.messages.reduce((sum, { rowCount }) => sum + rowCount, 0);
+    const lost = (await dropped()).filter((line) => line.includes('"shutdown"'));
+    expect(lost).toContainEqual(expect.stringMatching(/"last"} 20000$/));
+    expect(
+      logged +
+        Number(
+          lost
+            .find((line) => line.includes('"memory"'))
+            ?.split(' ')
+            .at(-1),
+        ),
+    ).toBe(20_003);
+    expect(long.released()).toBe(1);
+  });
+
   it('is closed once, however often it is asked to', async () => {
     const { pipeline, rows, sink } = setUp();
     sink.isStuck = true;

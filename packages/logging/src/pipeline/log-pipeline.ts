@@ -281,12 +281,12 @@ export class LogPipeline {
           return this.#hasWork();
         }
         current.stream++;
+        this.#targetName = entry.stream.sink.name;
+        this.#accountedRows = 0;
         const { format, isCompressed, zstd } = entry.stream.settings();
         if (format === null) return true;
         current.isWanted = true;
         this.#target = entry.queue;
-        this.#targetName = entry.stream.sink.name;
-        this.#accountedRows = 0;
         const task: EncodeTask = {
           record,
           parentEntity: current.captured.parentEntity,
@@ -306,11 +306,15 @@ export class LogPipeline {
       if (current.steps.next().done === true) current.steps = null;
     } catch {
       this.#counters.error(record.plan.modelConfigId, 'encoding_error');
-      this.#endCurrent('encoding_error');
+      current.isWanted = true;
+      current.steps?.return();
+      current.steps = null;
+      this.#dropRest(record, 'encoding_error');
     }
     return this.#hasWork();
   }
 
+  /** Gives the request under way back; rows that a stream has neither as records nor as lost are lost to it by `lostReason`. */
   #endCurrent(lostReason: string | null): void {
     const current = this.#current;
     if (current === null) return;
@@ -318,9 +322,19 @@ export class LogPipeline {
     this.#current = null;
     this.#capturedBytes -= current.captured.bytes;
     const { record } = current.captured;
-    const lost = current.steps === null ? 0 : record.rowCount - this.#accountedRows;
-    if (lostReason !== null && lost > 0) this.#counters.dropped(record.plan.modelConfigId, lost, lostReason, this.#targetName);
+    if (lostReason !== null) {
+      if (current.steps !== null) this.#dropRest(record, lostReason);
+      for (const { stream } of this.#streams.slice(current.stream)) {
+        if (stream.settings().format === null) continue;
+        this.#counters.dropped(record.plan.modelConfigId, record.rowCount, lostReason, stream.sink.name);
+      }
+    }
     record.release();
+  }
+
+  #dropRest(record: LoggedRecord, reason: string): void {
+    const lost = record.rowCount - this.#accountedRows;
+    if (lost > 0) this.#counters.dropped(record.plan.modelConfigId, lost, reason, this.#targetName);
   }
 
   #dropOldestCaptured(needed: number): void {
