@@ -1,3 +1,4 @@
+import { LoggingError } from '../errors.js';
 import type { LogFeature } from '../schema/log-schema.js';
 import { isZstd, loadZstd } from '../zstd.js';
 import { type BlobCells, readArrowStream } from './arrow-reader.js';
@@ -38,6 +39,9 @@ export interface DecodedLog extends LogHeader {
   readonly warnings: readonly string[];
 }
 
+/** More rows without an id than any writer leaves: the blob is damaged, and would fill the memory. */
+const mostNamelessRows = 1 << 16;
+
 const formats = ['proto', 'arrow', 'parquet', 'unknown'] as const;
 
 /** Reads the header of an InferflowLog, zstd frames included. @throws LoggingError for what is not one */
@@ -72,6 +76,8 @@ export async function decodeBlobs(header: LogHeader, features: readonly LogFeatu
     if (blob === undefined || blob.length === 0)
       return { ...header, readAs, entityIds: blob === undefined ? [] : header.entities, rows: [], warnings };
     const cells = readAs === 'arrow' ? readArrowStream(blob, await bodyOpener(blob)) : await readParquetBlob(blob);
+    if (cells.rowCount > header.entities.length + mostNamelessRows)
+      throw new LoggingError('INFERFLOW_LOGGING_FORMAT_INVALID', `${cells.rowCount} rows, but ${header.entities.length} entities`);
     rows = Array.from({ length: cells.rowCount }, (_, row) => decodeBlobRow(cells, row, features, floats));
   }
   if (rows.length > header.entities.length)

@@ -44,15 +44,14 @@ function unpack(bytes: Uint8Array, bit: number, width: number): number {
   return value;
 }
 
-/** DELTA_BINARY_PACKED; also says where it ends. */
-export function readDeltas(bytes: Uint8Array): { readonly values: readonly number[]; readonly end: number } {
+/** DELTA_BINARY_PACKED, at most so many values; also says where it ends. */
+function readDeltas(bytes: Uint8Array, most: number): { readonly values: readonly number[]; readonly end: number } {
   const reader = new ThriftReader(bytes, 0);
   const blockValues = reader.varint();
   const miniBlocks = reader.varint();
   const count = reader.varint();
   let last = reader.zigzag();
-  if (count > bytes.length * 1024 || miniBlocks === 0 || miniBlocks > 512 || blockValues > 65_536)
-    throw new RangeError('a delta block out of bounds');
+  if (count > most || miniBlocks === 0 || miniBlocks > 512 || blockValues > 65_536) throw new RangeError('a delta block out of bounds');
   const values: number[] = count > 0 ? [last] : [];
   const perMini = blockValues / miniBlocks;
   while (values.length < count) {
@@ -120,15 +119,15 @@ export function readValues(
         return value;
       });
     case 5:
-      return [...readDeltas(bytes).values];
+      return [...readDeltas(bytes, count).values];
     case 6: {
-      const { values, end } = readDeltas(bytes);
+      const { values, end } = readDeltas(bytes, count);
       return slices(bytes, end, values);
     }
     case 7: {
-      const prefixes = readDeltas(bytes);
+      const prefixes = readDeltas(bytes, count);
       const rest = bytes.subarray(prefixes.end);
-      const suffixes = readDeltas(rest);
+      const suffixes = readDeltas(rest, count);
       let before: Uint8Array = new Uint8Array(0);
       return slices(rest, suffixes.end, suffixes.values).map((suffix, index) => {
         before = Buffer.concat([before.subarray(0, prefixes.values[index] ?? 0), suffix]);

@@ -18,6 +18,9 @@ interface Entry {
   readonly value: ParquetValue | null;
 }
 
+/** More values than a record can have: some bytes of a damaged file may say any number of them, and would fill the memory. */
+const mostValues = 1 << 23;
+
 type Inflate = (codec: number, bytes: Uint8Array, length: number) => Uint8Array;
 
 /**
@@ -33,6 +36,9 @@ export async function readParquetBlob(bytes: Uint8Array): Promise<BlobCells> {
     codecs.delete(0);
     const inflate = codecs.size === 0 ? null : await loadInflate();
     const leaves = leavesOf(structs(footer.get(2)));
+    let values = 0;
+    for (const group of groups) for (const chunk of structs(group.get(1))) values += Math.max(number(struct(chunk.get(3)).get(5)), 0);
+    if (values > mostValues) throw new RangeError('more values than can be');
     const columns = leaves.map((leaf, index) =>
       groups.flatMap((group) => readChunk(bytes, leaf, struct(structs(group.get(1))[index]?.get(3)), inflate)),
     );
@@ -104,8 +110,12 @@ function readChunk(bytes: Uint8Array, leaf: Leaf, meta: ThriftStruct, inflate: I
     at = reader.at + size;
     const length = number(page.get(2));
     if (page.get(7) !== undefined) dictionary = readValues(0, leaf.type, open(body, length), number(struct(page.get(7)).get(1)), null);
-    else if (page.get(8) !== undefined) appendPageV2(entries, leaf, struct(page.get(8)), body, length, open, dictionary);
-    else appendPageV1(entries, leaf, struct(page.get(5)), open(body, length), dictionary);
+    else {
+      const head = struct(page.get(8) ?? page.get(5));
+      if (number(head.get(1)) > total - entries.length) throw new RangeError('a page with more values than its column');
+      if (page.get(8) !== undefined) appendPageV2(entries, leaf, head, body, length, open, dictionary);
+      else appendPageV1(entries, leaf, head, open(body, length), dictionary);
+    }
   }
   return entries;
 }
