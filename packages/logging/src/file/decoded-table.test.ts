@@ -51,10 +51,15 @@ function logOf(rows: readonly (readonly DecodedCell[])[]): DecodedLog {
   return { ...head, isCompressed: false, version: 1, format: 'proto', readAs: 'proto', entities: entityIds, entityIds, rows };
 }
 
-async function written(format: 'parquet' | 'arrow', rows: readonly (readonly DecodedCell[])[], times = 1): Promise<Buffer> {
+async function written(
+  format: 'parquet' | 'arrow',
+  rows: readonly (readonly DecodedCell[])[],
+  times = 1,
+  createdAtMs = 1_700_000_000_000,
+): Promise<Buffer> {
   const path = join(folder, `${Math.random()}.${format}`);
   const table = await openDecodedTable(format, path, features);
-  for (let turn = 0; turn < times; turn++) table.append(logOf(rows), 1_700_000_000_000);
+  for (let turn = 0; turn < times; turn++) table.append(logOf(rows), createdAtMs);
   await table.close();
   return readFileSync(path);
 }
@@ -79,6 +84,16 @@ describe('openDecodedTable', () => {
     expect(types.map((type) => plain(first[type.toLowerCase()]))).toEqual(expected);
     expect(types.map((type) => second[type.toLowerCase()])).toEqual(full.map(() => null));
     expect(Number(first._logged_at)).toBe(1_700_000_000_000);
+  });
+
+  it('leaves out a time that is none', async () => {
+    for (const createdAtMs of [1.8e22, -8.7e15, Number.NaN]) {
+      const [row] = tableFromIPC(await written('arrow', [full], 1, createdAtMs)).toArray();
+      expect(row._logged_at).toBeNull();
+      const bytes = await written('parquet', [full], 1, createdAtMs);
+      const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+      expect(await parquetReadObjects({ file, compressors, columns: ['_logged_at'] })).toEqual([{ _logged_at: null }]);
+    }
   });
 
   it('writes more rows than a group holds, and none', async () => {

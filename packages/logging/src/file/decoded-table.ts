@@ -21,6 +21,8 @@ interface TableBody {
 }
 
 const groupRows = 10_000;
+/** The last moment that a date can be. */
+const latestMs = 8.64e15;
 const names = ['_model_config_id', '_tracking_id', '_entity_id', '_user_id', '_parent_entity', '_logged_at'] as const;
 
 /**
@@ -39,7 +41,8 @@ export async function openDecodedTable(format: 'parquet' | 'arrow', path: string
   return {
     append(log, createdAtMs) {
       for (const [row, cells] of log.rows.entries()) {
-        const time = createdAtMs === undefined ? null : new Date(createdAtMs);
+        // A damaged record may name any time.
+        const time = createdAtMs === undefined || !(Math.abs(createdAtMs) <= latestMs) ? null : new Date(createdAtMs);
         const head = [log.modelConfigId, log.trackingId, log.entityIds[row] ?? '', log.userId, log.parentEntity[0] ?? null, time];
         for (const [index, value] of head.entries()) columns[index]?.push(value);
         for (const [index, { type }] of features.entries()) columns[names.length + index]?.push(decodedValue(type, cells[index] ?? null));
