@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { DecodedLog } from '../decode/decode-log.js';
 import type { DecodedCell } from '../decode/decoded-cell.js';
 import { logFeature } from '../schema/log-schema.js';
+import { shortenWrites } from '../testing/short-writes.js';
 import { openDecodedTable } from './decoded-table.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inferflow-table-'));
@@ -93,6 +94,15 @@ describe('openDecodedTable', () => {
       const bytes = await written('parquet', [full], 1, createdAtMs);
       const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
       expect(await parquetReadObjects({ file, compressors, columns: ['_logged_at'] })).toEqual([{ _logged_at: null }]);
+    }
+  });
+
+  it('writes an Arrow file to its end, though the disk takes it piece by piece', async () => {
+    const restore = await shortenWrites();
+    try {
+      expect(tableFromIPC(await written('arrow', [full, full])).numRows).toBe(2);
+    } finally {
+      restore();
     }
   });
 

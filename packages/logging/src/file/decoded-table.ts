@@ -108,7 +108,7 @@ async function arrowBody(path: string, features: readonly LogFeature[]): Promise
   const file = await open(path, 'w');
   const written = (async () => {
     try {
-      for await (const chunk of writer) await file.write(chunk);
+      for await (const chunk of writer) await file.appendFile(chunk);
     } finally {
       await file.close();
     }

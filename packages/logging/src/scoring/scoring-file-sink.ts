@@ -93,7 +93,8 @@ class ScoringFileSink implements LogSink {
     try {
       file = await this.#fileOf(topic, batch[0] as LogMessage);
       const frames = delimited(batch);
-      await file.handle.write(frames, 0, frames.length, file.bytes);
+      // A disk that gets full takes a part, without a word; the next write says why.
+      for (let at = 0; at < frames.length; ) at += (await file.handle.write(frames, at, frames.length - at, file.bytes + at)).bytesWritten;
       file.bytes += frames.length;
       if (file.bytes >= this.#fileBytes) await this.#close(topic, file);
       return { isDelivered: true };

@@ -1,0 +1,46 @@
+import { createReadStream, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { LogMessage } from '../log-message.js';
+import { shortenWrites } from '../testing/short-writes.js';
+import { readDelimited } from './read-delimited.js';
+import { createScoringFileSink } from './scoring-file-sink.js';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
+});
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'inferflow-scoring-'));
+  folders.push(made);
+  return made;
+}
+
+function message(fill: number, length = 300): LogMessage {
+  const value = new Uint8Array(length).fill(fill);
+  const facts = { topic: 't', modelConfigId: 'm', trackingId: '', rowCount: 1, messageStart: 0, messageLength: length, schema: null };
+  return { ...facts, value, format: 'scoring', createdAtMs: 1_700_000_000_000 };
+}
+
+async function recordsIn(directory: string): Promise<readonly number[]> {
+  const [name] = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((each) => each.endsWith('.scoring'));
+  const fills: number[] = [];
+  for await (const bytes of readDelimited(createReadStream(join(directory, name as string)))) fills.push(bytes[bytes.length - 1] as number);
+  return fills;
+}
+
+describe('createScoringFileSink', () => {
+  it('has written all of a batch that it calls delivered, though the disk takes it piece by piece', async () => {
+    const directory = folder();
+    const sink = createScoringFileSink({ directory });
+    const restore = await shortenWrites();
+    try {
+      for (const fill of [1, 3]) expect(await sink.deliver('t', [message(fill), message(fill + 1)])).toEqual({ isDelivered: true });
+    } finally {
+      restore();
+    }
+    await sink.close(1000);
+    expect(await recordsIn(directory)).toEqual([1, 2, 3, 4]);
+  });
+});
