@@ -202,6 +202,20 @@ describe('inferflow replay', () => {
     expect(cut.errors).toContain('log.jsonl:');
   });
 
+  it('counts what a damaged file hides; a file that is still written may end anywhere', async () => {
+    const whole = readFileSync(log);
+    for (const [name, code] of [
+      ['cut.scoring', 1],
+      ['cut.scoring.open', 0],
+    ] as const) {
+      const cut = join(directory, name);
+      writeFileSync(cut, Buffer.concat([whole, whole.subarray(0, 20)]));
+      const { report, code: status, errors } = await replayOf(cut, exampleModel());
+      expect([report.totals.requests, report.totals.unreadable, status]).toEqual([12, code, code]);
+      expect(errors.includes(`${name}#`)).toBe(code === 1);
+    }
+  });
+
   it('writes a page that needs nothing else', async () => {
     const html = join(directory, 'report.html');
     await replay(exampleModel({ expression: 'score * 3 + 1' }), '--html', html);

@@ -62,11 +62,17 @@ async function readFile(file: string, onRecord: OnRecord, onRead: (read: number)
     }
   })();
   let at = 0;
+  let cut = 0;
+  const onCut = (bytes: number): void => {
+    cut = bytes;
+  };
   try {
-    for await (const bytes of readDelimited(chunks)) {
+    for await (const bytes of readDelimited(chunks, onCut)) {
       await onRecord(bytes, `${file}#${at++}`);
       onRead(read);
     }
+    // A file that is still written ends anywhere; in one that is complete a length is wrong, and what it hides may be much.
+    if (cut > 0 && !file.endsWith('.open')) await onRecord(null, `${file}#${at}`);
   } catch (error) {
     if (!(error instanceof LoggingError)) throw error;
     await onRecord(null, `${file}#${at}`);

@@ -5,10 +5,13 @@ const mostBytes = 1 << 28;
 
 /**
  * Messages with their length in front, out of chunks as they come. A message is a view of memory of its own. What is cut at the end
- * (a process that was killed while it wrote) ends the list.
+ * (a process that was killed while it wrote) ends the list; `onCut` is told of how many bytes.
  * @throws LoggingError INFERFLOW_LOGGING_MESSAGE_INVALID for a length that cannot be
  */
-export async function* readDelimited(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* readDelimited(
+  chunks: AsyncIterable<Uint8Array>,
+  onCut: (bytes: number) => void = () => {},
+): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);
   for await (const chunk of chunks) {
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
@@ -21,6 +24,7 @@ export async function* readDelimited(chunks: AsyncIterable<Uint8Array>): AsyncGe
     }
     rest = bytes.subarray(at);
   }
+  if (rest.length > 0) onCut(rest.length);
 }
 
 function readHead(bytes: Uint8Array, start: number): { readonly from: number; readonly length: number } | null {
