@@ -23,6 +23,8 @@ const permanent: Readonly<Record<string, string>> = {
   RECORD_LIST_TOO_LARGE: 'record_too_large',
   INVALID_RECORD: 'record_invalid',
   CORRUPT_MESSAGE: 'record_invalid',
+  // Older or younger than the topic takes: it does not get any better.
+  INVALID_TIMESTAMP: 'record_invalid',
   UNSUPPORTED_COMPRESSION_TYPE: 'compression_unsupported',
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'compression_unsupported',
   INVALID_TOPIC_EXCEPTION: 'topic_invalid',
