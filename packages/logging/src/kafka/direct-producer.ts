@@ -2,7 +2,7 @@ import type { ClientCluster, ClientPartition } from './client-cluster.js';
 import { ProduceRefused, produce } from './produce-request.js';
 import { type BatchCodec, type BatchRecord, encodeRecordBatch } from './record-batch.js';
 
-/** A batch on its way: it keeps its partition over attempts, for only then a broker can recognise it. */
+/** A batch on its way: once a broker may have it, it keeps its partition over attempts, for only then it can be recognised. */
 export interface Send {
   readonly records: readonly BatchRecord[];
   /** −1 = not decided. */
@@ -85,7 +85,11 @@ export class DirectProducer {
   }
 
   async #attempt(topicName: string, topic: Topic, send: Send): Promise<void> {
-    if (send.partition < 0) send.partition = chosenPartition(topic);
+    if (send.doubtfulUnder === null || !topic.partitions.some(({ partitionId }) => partitionId === send.partition)) {
+      // Nobody has it, and the partition of the last attempt may be without a leader for long; or the topic was made anew with fewer of them.
+      if (send.doubtfulUnder !== null) send.mayRepeat = true;
+      send.partition = chosenPartition(topic);
+    }
     const leader = topic.partitions.find(({ partitionId }) => partitionId === send.partition)?.leader ?? -1;
     if (leader < 0) throw new ProduceRefused(5);
     const broker = await this.#cluster.brokerPool.findBroker({ nodeId: leader });

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import type { ClientBroker, ClientCluster, ClientConnection } from './client-cluster.js';
+import { DirectProducer, type Send } from './direct-producer.js';
+
+/** A cluster of one topic with a broker per partition. */
+class FakeCluster implements ClientCluster {
+  /** Nodes that cannot be reached, and that lose their answers. */
+  readonly down = new Set<number>();
+  readonly silent = new Set<number>();
+  readonly received: number[] = [];
+  readonly brokerPool: ClientCluster['brokerPool'];
+  partitions: number;
+
+  constructor(partitions: number) {
+    this.partitions = partitions;
+    const nodes = (): number[] => Array.from({ length: this.partitions }, (_, node) => node);
+    const partitionMetadata = () => nodes().map((node) => ({ partitionId: node, leader: this.down.has(node) ? -1 : node }));
+    this.brokerPool = {
+      get metadata() {
+        return { topicMetadata: [{ topic: 't', partitionMetadata: partitionMetadata() }] };
+      },
+      refreshMetadata: async () => {},
+      findBroker: async ({ nodeId }) => this.#broker(nodeId),
+      findConnectedBroker: async () => this.#broker(0),
+    };
+  }
+
+  async connect(): Promise<void> {}
+  async disconnect(): Promise<void> {}
+
+  #broker(node: number): ClientBroker {
+    if (this.down.has(node)) throw Object.assign(new Error('no connection'), { name: 'KafkaJSConnectionError' });
+    return {
+      versions: null,
+      connectionPool: { getConnection: async () => this.#connection(node) },
+      initProducerId: async () => ({ producerId: '1', producerEpoch: 0 }),
+    } as Partial<ClientBroker> as ClientBroker;
+  }
+
+  #connection(node: number): ClientConnection {
+    const requestQueue: ClientConnection['requestQueue'] = {
+      push: ({ entry, sendRequest }) => {
+        sendRequest();
+        this.received.push(node);
+        if (this.silent.has(node)) return entry.reject(new Error('answer lost'));
+        // One topic, one partition, no error.
+        const payload = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 4);
+        payload.writeInt16BE(1, 4);
+        entry.resolve({ payload });
+      },
+      maybeThrottle: () => {},
+    };
+    const socket = { cork: () => {}, uncork: () => {}, write: () => true };
+    const state = { clientId: 'c', isConnected: () => true, isAuthenticated: () => true, authenticate: async () => {} };
+    return { ...state, socket, nextCorrelationId: () => 1, requestQueue };
+  }
+}
+
+function setUp(partitions: number) {
+  const cluster = new FakeCluster(partitions);
+  const codec = { id: 0, compress: null };
+  const producer = new DirectProducer(cluster, { acks: -1, isIdempotent: true, timeoutMs: 1000, codec });
+  const records = [{ key: null, value: new Uint8Array(3), timestampMs: 1 }];
+  const send: Send = { records, partition: -1, doubtfulUnder: null, mayRepeat: false };
+  return { cluster, producer, send };
+}
+
+describe('DirectProducer', () => {
+  it('takes another partition for a batch that did not get to a broker', async () => {
+    const { cluster, producer, send } = setUp(3);
+    await producer.send('t', { ...send });
+    const next = ((cluster.received[0] as number) + 1) % 3;
+    cluster.down.add(next);
+    await expect(producer.send('t', send)).rejects.toThrow('no connection');
+    expect(send.partition).toBe(next);
+    await producer.send('t', send);
+    expect(send.partition).not.toBe(next);
+    expect(send.mayRepeat).toBe(false);
+  });
+
+  it('keeps to the partition of a batch that a broker may have', async () => {
+    const { cluster, producer, send } = setUp(3);
+    for (const node of [0, 1, 2]) cluster.silent.add(node);
+    for (let attempt = 0; attempt < 3; attempt++) await expect(producer.send('t', send)).rejects.toThrow('answer lost');
+    cluster.silent.clear();
+    await producer.send('t', send);
+    expect(new Set(cluster.received).size).toBe(1);
+    expect(send.mayRepeat).toBe(false);
+  });
+
+  it('sends a batch again whose partition is gone, and says that it may be there twice', async () => {
+    const { cluster, producer, send } = setUp(2);
+    for (const node of [0, 1]) cluster.silent.add(node);
+    do {
+      send.partition = -1;
+      send.doubtfulUnder = null;
+      await expect(producer.send('t', send)).rejects.toThrow('answer lost');
+    } while (send.partition === 0);
+    cluster.silent.clear();
+    cluster.partitions = 1;
+    await producer.send('t', send);
+    expect(cluster.received.at(-1)).toBe(0);
+    expect(send.mayRepeat).toBe(true);
+  });
+});
