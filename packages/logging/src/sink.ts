@@ -19,8 +19,10 @@ export interface Delivery {
 export interface LogSink {
   /** Short name for metrics: `kafka`, `file`, `stdout`. */
   readonly name: string;
-  /** Most bytes of record values in a batch. */
+  /** Most bytes of a batch: the values, and what a record takes beside its value. */
   readonly maxBatchBytes: number;
+  /** Bytes that a record takes beside its value, at most. @default 64 of each */
+  readonly recordOverhead?: (message: LogMessage) => number;
   /** true: rows count as delivered when the sink tells its owner, not when it takes them over. */
   readonly saysWhatIsWritten?: boolean;
   /** true: once a batch is delivered at the first attempt the sink reads none of its values any more; their memory is used again. @default false */

@@ -121,6 +121,11 @@ class KafkaSink implements LogSink {
     this.isDoneWithValues = settings.producer.acks !== 0;
   }
 
+  /** Lengths, times and the key; a character has three bytes at most. */
+  recordOverhead(message: LogMessage): number {
+    return 64 + (this.#keyOf(message)?.length ?? 0) * 3;
+  }
+
   async deliver(topic: string, batch: readonly LogMessage[]): Promise<Delivery> {
     const send = this.#sendOf(batch);
     let producer: DirectProducer | null = null;
@@ -157,16 +162,17 @@ class KafkaSink implements LogSink {
   #sendOf(batch: readonly LogMessage[]): Send {
     let send = this.#sends.get(batch);
     if (send === undefined) {
-      const { key } = this.#settings;
-      const records = batch.map(({ value, modelConfigId, trackingId, createdAtMs }) => ({
-        key: key === 'none' ? null : key === 'model' ? modelConfigId : trackingId,
-        value,
-        timestampMs: createdAtMs,
-      }));
+      const records = batch.map((message) => ({ key: this.#keyOf(message), value: message.value, timestampMs: message.createdAtMs }));
       send = { records, partition: -1, doubtfulUnder: null, mayRepeat: false };
       this.#sends.set(batch, send);
     }
     return send;
+  }
+
+  #keyOf({ modelConfigId, trackingId }: LogMessage): string | null {
+    const { key } = this.#settings;
+    if (key === 'none') return null;
+    return key === 'model' ? modelConfigId : trackingId;
   }
 
   #connected(): Promise<DirectProducer> {

@@ -217,13 +217,13 @@ export class SinkQueue {
 
   #send(lane: Lane): void {
     if (lane.inFlight !== null || lane.waiting.length === 0) return;
-    const { maxBatchBytes } = this.#options.sink;
+    const { sink } = this.#options;
     let count = 0;
-    let values = 0;
+    let content = 0;
     let bytes = 0;
     for (const message of lane.waiting) {
-      if (count > 0 && values + message.value.byteLength + 64 > maxBatchBytes) break;
-      values += message.value.byteLength + 64;
+      content += message.value.byteLength + (sink.recordOverhead?.(message) ?? 64);
+      if (count > 0 && content > sink.maxBatchBytes) break;
       bytes += messageBytes(message);
       count++;
     }
