@@ -52,5 +52,24 @@ describe('SchemaArchive', () => {
     new SchemaArchive({ directory, onError: (error) => errors.push(error) }).restore(book);
     expect(errors).toHaveLength(1);
     expect(book.byHash('shop/ranker', 'c')).toBeDefined();
+    // They do not keep the others from being bounded.
+    archive.save(schema('e'));
+    await archive.close();
+    expect(readdirSync(folder).sort()).toEqual(['c.json', 'e.json']);
   });
+
+  it.each(['null', '[]', '{}', '{"model_config_id":"m","config_hash":"h","version":1,"newest_at":1,"data":[null]}'])(
+    'passes over JSON that is no schema: %s',
+    async (text) => {
+      const archive = new SchemaArchive({ directory });
+      archive.save(schema('h1'));
+      await archive.close();
+      writeFileSync(join(directory, 'other.json'), text);
+      const errors: Error[] = [];
+      const book = new SchemaBook();
+      new SchemaArchive({ directory, onError: (error) => errors.push(error) }).restore(book);
+      expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('other.json is no log schema')]);
+      expect(book.byHash('shop/ranker', 'h1')).toBeDefined();
+    },
+  );
 });

@@ -60,7 +60,7 @@ export class SchemaArchive {
     for (const entry of readdirSync(this.#directory, { withFileTypes: true, recursive: true })) {
       if (!entry.isFile() || !entry.name.endsWith('.json')) continue;
       try {
-        found.push(JSON.parse(readFileSync(join(entry.parentPath, entry.name), 'utf8')) as ArchivedSchema);
+        found.push(readArchived(join(entry.parentPath, entry.name)));
       } catch (error) {
         this.#onError(error as Error);
       }
@@ -105,11 +105,31 @@ export class SchemaArchive {
   async #prune(folder: string): Promise<void> {
     const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
     if (names.length <= this.#limit) return;
-    const ages = names.map((name) => {
-      const { newest_at: newestAt } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as ArchivedSchema;
-      return { name, newestAt };
-    });
+    const ages = names.map((name) => ({ name, newestAt: ageOf(join(folder, name)) }));
     ages.sort((left, right) => left.newestAt - right.newestAt);
     for (const { name } of ages.slice(0, ages.length - this.#limit)) await rm(join(folder, name));
+  }
+}
+
+/** @throws Error for what is no schema of an archive */
+function readArchived(path: string): ArchivedSchema {
+  const read = JSON.parse(readFileSync(path, 'utf8')) as Partial<ArchivedSchema> | null;
+  const isArchived =
+    typeof read?.model_config_id === 'string' &&
+    typeof read.config_hash === 'string' &&
+    typeof read.version === 'number' &&
+    typeof read.newest_at === 'number' &&
+    Array.isArray(read.data) &&
+    read.data.every((feature) => typeof feature?.feature_name === 'string' && typeof feature.feature_type === 'string');
+  if (!isArchived) throw new Error(`${path} is no log schema`);
+  return read as ArchivedSchema;
+}
+
+/** When a schema became the newest; one that cannot be read goes first. */
+function ageOf(path: string): number {
+  try {
+    return readArchived(path).newest_at;
+  } catch {
+    return Number.NEGATIVE_INFINITY;
   }
 }
