@@ -24,5 +24,6 @@ export async function openParquetFiles(settings: ParquetFilesSettings): Promise<
     write: library.parquetWriteBuffer,
     compress: zstd === null ? null : (bytes) => zstd.compress(bytes),
     now: Date.now,
+    elapsed: () => performance.now(),
   });
 }

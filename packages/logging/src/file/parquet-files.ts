@@ -28,7 +28,10 @@ export interface ParquetFilesOptions {
   readonly write: typeof parquetWriteBuffer;
   /** Makes file names unique among writers. */
   readonly writerId: string;
+  /** Wall clock in ms since 1970, for names. */
   readonly now: () => number;
+  /** Clock in ms that is never set, for ages. */
+  readonly elapsed: () => number;
 }
 
 /** What became of the rows of a file. */
@@ -103,7 +106,7 @@ export class ParquetFiles {
   /** Closes files that have been open long enough, or all. */
   flush(all: boolean): readonly ClosedFile[] {
     const closed: ClosedFile[] = [];
-    const oldest = this.#options.now() - this.#options.intervalMs;
+    const oldest = this.#options.elapsed() - this.#options.intervalMs;
     for (const file of [...this.#open.values()]) if (all || file.openedAt <= oldest) this.#close(file, closed);
     return closed;
   }
@@ -115,7 +118,7 @@ export class ParquetFiles {
     let file = this.#open.get(key);
     if (file === undefined) {
       const columns = Array.from({ length: ownColumns.length + schema.features.length }, () => []);
-      file = { folder, modelConfigId, schema, columns, openedAt: this.#options.now(), rows: 0, bytes: 0 };
+      file = { folder, modelConfigId, schema, columns, openedAt: this.#options.elapsed(), rows: 0, bytes: 0 };
       this.#open.set(key, file);
     }
     return file;

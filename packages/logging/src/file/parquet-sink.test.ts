@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { LogMessage } from '../log-message.js';
 import { encodeAll } from '../testing/encode-all.js';
 import { recordOf } from '../testing/log-vectors.js';
@@ -134,6 +134,25 @@ describe('createParquetSink', () => {
     expect(files.length).toBeGreaterThan(2);
     const rows = (await Promise.all(files.map((name) => rowsIn(join(directory, name))))).flat();
     expect(rows.length).toBe(12);
+  });
+
+  it('closes a file when its time is up, also when the clock was set back meanwhile', async () => {
+    const directory = folder();
+    let written = 0;
+    const onWritten = (_: string, rows: number): void => {
+      written += rows;
+    };
+    let now = Date.now();
+    vi.spyOn(Date, 'now').mockImplementation(() => now);
+    const sink = await createParquetSink({ directory, useThread: false, intervalMs: 60, onWritten });
+    await sink.deliver('t', messages());
+    now -= 3_600_000;
+    try {
+      await vi.waitFor(() => expect(written).toBe(2), 3000);
+    } finally {
+      vi.restoreAllMocks();
+      await sink.close(1000);
+    }
   });
 
   it('says which rows a file lost that could not be written', async () => {

@@ -1,7 +1,7 @@
 import { createReadStream, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { LogMessage } from '../log-message.js';
 import { shortenWrites } from '../testing/short-writes.js';
 import { readDelimited } from './read-delimited.js';
@@ -42,5 +42,19 @@ describe('createScoringFileSink', () => {
     }
     await sink.close(1000);
     expect(await recordsIn(directory)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('closes a file when its time is up, also when the clock was set back meanwhile', async () => {
+    const directory = folder();
+    const sink = createScoringFileSink({ directory, intervalMs: 60 });
+    await sink.deliver('t', [message(1)]);
+    const now = Date.now();
+    vi.spyOn(Date, 'now').mockImplementation(() => now - 3_600_000);
+    try {
+      await vi.waitFor(async () => expect(await recordsIn(directory)).toEqual([1]), 3000);
+    } finally {
+      vi.restoreAllMocks();
+      await sink.close(1000);
+    }
   });
 });

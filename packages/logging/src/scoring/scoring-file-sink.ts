@@ -22,6 +22,7 @@ export interface ScoringFileSinkOptions {
 interface OpenFile {
   readonly path: string;
   readonly handle: FileHandle;
+  /** On the clock that is never set. */
   readonly closeAtMs: number;
   bytes: number;
 }
@@ -123,14 +124,14 @@ class ScoringFileSink implements LogSink {
     const name = `${time.slice(0, 19).replaceAll(/[-:]/g, '')}-${this.#writerId}-${this.#opened++}.scoring${openSuffix}`;
     const path = join(folder, name);
     await mkdir(dirname(path), { recursive: true });
-    const file = { path, handle: await open(path, 'wx'), closeAtMs: Date.now() + this.#intervalMs, bytes: 0 };
+    const file = { path, handle: await open(path, 'wx'), closeAtMs: performance.now() + this.#intervalMs, bytes: 0 };
     this.#files.set(topic, file);
     return file;
   }
 
   async #closeDue(all: boolean): Promise<void> {
     for (const [topic, file] of this.#files) {
-      if (!all && Date.now() < file.closeAtMs) continue;
+      if (!all && performance.now() < file.closeAtMs) continue;
       try {
         await this.#close(topic, file);
       } catch (error) {
