@@ -90,10 +90,11 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
       });
     } else {
       let [read, total] = [0, 0];
-      const messages = loggedMessages(source, (readBytes, totalBytes) => {
+      const onProgress = (readBytes: number, totalBytes: number): void => {
         read = readBytes;
         total = totalBytes;
-      });
+      };
+      const messages = loggedMessages(source, onProgress, stop.signal);
       for await (const { place, bytes, timeMs } of messages) {
         if (stop.signal.aborted) break;
         await decoder.decode(place, bytes, timeMs);

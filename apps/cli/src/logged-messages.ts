@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { recordBytes } from './record-bytes.js';
 
 /** A record of an input, and where it was. */
@@ -17,23 +18,28 @@ export type OnProgress = (readBytes: number, totalBytes: number) => void;
 
 /**
  * Records of a file or stdin (`-`): one JSON object or one base64 text a line, else the whole content is one record. Lines of a service's
- * own log are passed over.
+ * own log are passed over. `signal` ends the list, also while nothing comes.
  */
-export async function* loggedMessages(path: string, onProgress: OnProgress): AsyncGenerator<LoggedMessage> {
+export async function* loggedMessages(path: string, onProgress: OnProgress, signal: AbortSignal): AsyncGenerator<LoggedMessage> {
   const total = path === '-' ? 0 : (await stat(path)).size;
   const stream = path === '-' ? process.stdin : createReadStream(path);
-  const first = await firstChunk(stream);
+  const first = await firstChunk(stream, signal);
   if (first === null) return;
   if (!isText(first)) {
     const chunks = [first];
-    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    try {
+      for await (const chunk of addAbortSignal(signal, stream)) chunks.push(chunk as Buffer);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
     yield { place: path, bytes: new Uint8Array(Buffer.concat(chunks)) };
     return;
   }
   stream.unshift(first);
   let line = 0;
   let read = 0;
-  for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY, signal })) {
     line++;
     read += Buffer.byteLength(text) + 1;
     if (text.trim() === '') continue;
@@ -65,14 +71,18 @@ function isText(bytes: Uint8Array): boolean {
   return !bytes.some((byte) => byte < 9 || (byte > 13 && byte < 32));
 }
 
-async function firstChunk(stream: NodeJS.ReadableStream): Promise<Buffer | null> {
+async function firstChunk(stream: Readable, signal: AbortSignal): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     const done = (): void => {
       stream.off('end', ended);
       stream.off('error', failed);
+      stream.off('readable', readable);
+      signal.removeEventListener('abort', ended);
     };
     const ended = (): void => {
       done();
+      // Nobody waits for the rest any more: the process may end.
+      if (signal.aborted) stream.destroy();
       resolve(null);
     };
     const failed = (error: Error): void => {
@@ -81,10 +91,12 @@ async function firstChunk(stream: NodeJS.ReadableStream): Promise<Buffer | null>
     };
     stream.once('end', ended);
     stream.once('error', failed);
-    stream.once('readable', () => {
+    const readable = (): void => {
       const chunk = stream.read() as Buffer | null;
       done();
       resolve(chunk);
-    });
+    };
+    stream.once('readable', readable);
+    signal.addEventListener('abort', ended, { once: true });
   });
 }

@@ -82,7 +82,7 @@ export function createReplayCommand(io: CommandIo = processIo): Command {
 
 async function replay(log: string, options: ReplayOptions, io: CommandIo): Promise<void> {
   const stop = new AbortController();
-  const source = options.brokers === undefined ? log : { ...topicOptions(log, options, undefined, process.env), signal: stop.signal };
+  const source = options.brokers === undefined ? log : topicOptions(log, options, undefined, process.env);
   for (const path of [options.html, options.json]) await checkWritable(path);
   const candidate = await openCandidate({ ...options, variables: process.env }, io);
   try {
@@ -102,7 +102,8 @@ async function replay(log: string, options: ReplayOptions, io: CommandIo): Promi
       // Somebody who has waited long enough gets the report on what has been read.
       const interrupted = (): void => stop.abort();
       process.once('SIGINT', interrupted);
-      await readScoringRecords(source, (bytes, place) => run.record(bytes, place, io), onRead).catch((error: unknown) => {
+      const watch = { onRead, signal: stop.signal };
+      await readScoringRecords(source, (bytes, place) => run.record(bytes, place, io), watch).catch((error: unknown) => {
         if (error !== enough) throw error;
       });
       process.off('SIGINT', interrupted);

@@ -14,12 +14,23 @@ export type OnRecord = (bytes: Uint8Array | null, place: string) => Promise<void
 /** Told how much has been read: bytes, or records of a topic. */
 export type OnRead = (done: number, total: number) => void;
 
+/** Who watches reading. */
+export interface ReadWatch {
+  readonly onRead: OnRead;
+  /** Ends reading, also while nothing comes. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Records of a topic, or of a file, a directory of files, or stdin (`-`): length-delimited (`*.scoring`), else one JSON object of the
  * standard-output sink or one base64 text a line. Lines that are other records or a service's own log are passed over.
  */
-export async function readScoringRecords(source: string | TopicReaderOptions, onRecord: OnRecord, onRead: OnRead): Promise<void> {
-  if (typeof source !== 'string') return readFromTopic(source, onRecord, onRead);
+export async function readScoringRecords(
+  source: string | TopicReaderOptions,
+  onRecord: OnRecord,
+  { onRead, signal }: ReadWatch,
+): Promise<void> {
+  if (typeof source !== 'string') return readFromTopic({ ...source, signal }, onRecord, onRead);
   const files = source === '-' ? ['-'] : await filesOf(source);
   const sizes = await Promise.all(files.map(async (file) => (file === '-' ? 0 : (await stat(file)).size)));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -27,7 +38,7 @@ export async function readScoringRecords(source: string | TopicReaderOptions, on
   for (const [index, file] of files.entries()) {
     const progress = (read: number): void => onRead(before + read, total);
     if (/\.scoring(\.open)?$/.test(file)) await readFile(file, onRecord, progress);
-    else await readLines(file, onRecord, progress);
+    else await readLines(file, onRecord, { onRead: progress, signal });
     before += sizes[index] as number;
   }
 }
@@ -79,11 +90,15 @@ async function readFile(file: string, onRecord: OnRecord, onRead: (read: number)
   }
 }
 
-async function readLines(file: string, onRecord: OnRecord, onRead: (read: number) => void): Promise<void> {
+async function readLines(
+  file: string,
+  onRecord: OnRecord,
+  { onRead, signal }: { readonly onRead: (read: number) => void; readonly signal: AbortSignal },
+): Promise<void> {
   const input = file === '-' ? process.stdin : createReadStream(file);
   let line = 0;
   let read = 0;
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY, signal })) {
     line++;
     read += Buffer.byteLength(text) + 1;
     const found = recordOfLine(text.trim());
