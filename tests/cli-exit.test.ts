@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -23,5 +23,16 @@ describe.runIf(existsSync(main))('the inferflow command', () => {
     const { stderr } = spawnSync('bash', ['-c', command, process.execPath, main, models], { encoding: 'utf8', timeout: 30_000 });
     expect(stderr).not.toContain('EPIPE');
     expect(stderr).toContain('status 0');
+  });
+
+  it.runIf(existsSync('/dev/full'))('says without a trace that its output cannot be written', () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      const { status, stderr } = spawnSync(process.execPath, [main, 'env'], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+      expect(stderr).toMatch(/^inferflow: standard output cannot be written: ENOSPC.*\n$/);
+      expect(status).toBe(1);
+    } finally {
+      closeSync(full);
+    }
   });
 });

@@ -41,7 +41,11 @@ for (const load of wanted === undefined ? Object.values(commands) : [wanted])
 // Whoever reads may have read enough (`| head`): what a command has begun, such as writing files, it ends all the same.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE') return;
+    // A server logs it, and goes on.
+    if (wanted === commands['serve']) throw error;
+    if (stream === process.stdout) process.stderr.write(`inferflow: standard output cannot be written: ${error.message}\n`);
+    process.exit(1);
   });
 }
 
