@@ -63,7 +63,7 @@ func callOnce(conn *grpc.ClientConn, number int) string {
 	case 0:
 		size, want = 3, "status"
 	case 1:
-		size, want, timeout = 7, "deadline", 30*time.Millisecond
+		size, want, timeout = 7, "deadline", 300*time.Millisecond
 	case 2:
 		size, want = 7, "cancelled"
 	case 3:
