@@ -46,6 +46,13 @@ describe('checkModelConfig of large models', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
+  it('reports any number of problems', () => {
+    const names = Array.from({ length: 150_000 }, (_, index) => `n${index}`);
+    const raw = { ...largeModel(1, 0), response_config: { features: ['item_id'], log_feature_names: names } };
+    const { problems } = checkModelConfig('large', raw);
+    expect(problems.filter(({ path }) => path.startsWith('$.response_config.log_feature_names'))).toHaveLength(names.length);
+  });
+
   it('gives the same in slices, with turns for others in between', async () => {
     const raw = largeModel(20_000, 500);
     let pauses = 0;

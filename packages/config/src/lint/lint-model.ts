@@ -26,16 +26,15 @@ export function lintModel(config: ModelConfig, options: LintOptions = {}): reado
 /** {@link lintModel} in portions. */
 export function* lintSteps(config: ModelConfig, options: LintOptions = {}): Steps<readonly Problem[]> {
   const context = createLintContext(config, options);
-  const problems: Problem[] = [];
   yield;
-  problems.push(...(yield* lintGraph(context)));
+  const found = [yield* lintGraph(context)];
   yield;
-  problems.push(...(yield* lintColumns(context)));
+  found.push(yield* lintColumns(context));
   for (const look of looks) {
     yield;
-    problems.push(...look(context));
+    found.push(look(context));
   }
-  return problems;
+  return found.flat();
 }
 
 const looks = [
