@@ -36,6 +36,30 @@ function largeModel(fetched: number, requested: number): object {
   };
 }
 
+/** A model with this many model components, all alike but for these settings. */
+function manyComponents(count: number, settings: (index: number) => object) {
+  const components = Array.from({ length: count }, (_, index) => ({
+    component: `ranker_${index}`,
+    component_id: 'item_id',
+    model_name: 'ranker',
+    model_end_point: 'models',
+    inputs: [{ name: 'x', features: ['price'], shape: [1], data_type: 'FP32' }],
+    outputs: [outputOf(`score_${index}`)],
+    ...settings(index),
+  }));
+  return {
+    dag_execution_config: {
+      component_dependency: Object.fromEntries(components.map(({ component }) => [component, ['feature_initializer']])),
+    },
+    component_config: { predator_components: components },
+    response_config: { features: ['item_id'] },
+  };
+}
+
+function outputOf(score: string): object {
+  return { name: 'y', model_scores: [score], model_scores_dims: [[1]], data_type: 'FP32' };
+}
+
 describe('checkModelConfig of large models', () => {
   it('does not compare every unknown name with every known one', () => {
     const started = performance.now();
@@ -51,6 +75,27 @@ describe('checkModelConfig of large models', () => {
     const raw = { ...largeModel(1, 0), response_config: { features: ['item_id'], log_feature_names: names } };
     const { problems } = checkModelConfig('large', raw);
     expect(problems.filter(({ path }) => path.startsWith('$.response_config.log_feature_names'))).toHaveLength(names.length);
+  });
+
+  it.each<[string, (index: number) => object]>([
+    ['settings of wrong types', () => ({ deadline: 'soon', batch_size: 'ten', inputs: 7, outputs: {} })],
+    ['missing settings', () => ({ inputs: [], outputs: [], model_name: '', model_end_point: '', deadline: 'soon' })],
+    ['columns with two writers', (index) => ({ outputs: [outputOf(`score${index >> 1}`)] })],
+  ])('does not compare every component with every other one: %s', (_what, settings) => {
+    const started = performance.now();
+    const { problems } = checkModelConfig('large', manyComponents(6000, settings));
+    expect(problems.length).toBeGreaterThan(3000);
+    // Comparing them all takes several times as long.
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  it('does not compare every name of an order with every component', () => {
+    const raw = manyComponents(4000, () => ({}));
+    const order = raw.component_config.predator_components.map(({ component }) => `${component}_old`);
+    const started = performance.now();
+    const { problems } = checkModelConfig('large', { ...raw, component_config: { ...raw.component_config, order } });
+    expect(problems.filter(({ code }) => code === 'INFERFLOW_CONFIG_ORDER')).toHaveLength(4000);
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 
   it('gives the same in slices, with turns for others in between', async () => {

@@ -1,5 +1,5 @@
 import { componentPath } from './component-paths.js';
-import { isWithin } from './json-path.js';
+import { pathsTo } from './json-path.js';
 import type { LintOptions } from './lint/lint-context.js';
 import { lintSteps } from './lint/lint-model.js';
 import { type ConfigDraft, draftSteps, type ParseResult } from './parse/parse-model-config.js';
@@ -51,12 +51,15 @@ function certain({ problems: found }: ConfigDraft, whole: readonly Problem[]): r
   const broken = errorPaths(found);
   const areNamesUnsure = broken.some((path) => unreadableNames.test(path));
   const areEdgesUnsure = areNamesUnsure || broken.some((path) => unreadableEdges.test(path));
+  const above = new Set(broken.flatMap((path) => [...pathsTo(path)]));
+  const at = new Set(broken.flatMap((path) => [path, tensorOf(path)]));
+  const isAboutTheSame = (path: string): boolean => above.has(path) || [...pathsTo(path)].some((outer) => at.has(outer));
   return whole.filter(
     ({ code, path }) =>
       !guesses.has(code) &&
       !(areNamesUnsure && nameGuesses.has(code)) &&
       !(areEdgesUnsure && orderGuesses.has(code)) &&
-      !broken.some((other) => isAboutTheSame(other, path)),
+      !isAboutTheSame(path),
   );
 }
 
@@ -64,18 +67,12 @@ function certain({ problems: found }: ConfigDraft, whole: readonly Problem[]): r
 function uncertainIn({ draft, problems }: ConfigDraft): LintOptions['isUncertain'] {
   const broken = errorPaths(problems).filter((path) => /\.(fs_request|outputs|data_type|slate_component)\b/i.test(path));
   if (broken.length === 0 || draft === null) return undefined;
-  return (component) => {
-    const own = componentPath(draft, component);
-    return broken.some((path) => isWithin(path, own));
-  };
+  const above = new Set(broken.flatMap((path) => [...pathsTo(path)]));
+  return (component) => above.has(componentPath(draft, component));
 }
 
 function errorPaths(problems: readonly Problem[]): readonly string[] {
   return problems.filter(({ severity }) => severity === 'error').map(({ path }) => path);
-}
-
-function isAboutTheSame(broken: string, path: string): boolean {
-  return isWithin(path, broken) || isWithin(broken, path) || isWithin(path, tensorOf(broken));
 }
 
 /** The tensor that a path leads into, else the path itself. */

@@ -21,9 +21,8 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** True if a path is another one, or leads into what is there. */
-export function isWithin(path: string, outer: string): boolean {
-  if (!path.startsWith(outer)) return false;
-  const next = path.charAt(outer.length);
-  return next === '' || next === '.' || next === '[';
+/** A path and those of everything it leads through, itself first: `$.a[0]`, `$.a`, `$`. */
+export function* pathsTo(path: string): Iterable<string> {
+  yield path;
+  for (let at = path.length - 1; at > 0; at--) if (path[at] === '.' || path[at] === '[') yield path.slice(0, at);
 }

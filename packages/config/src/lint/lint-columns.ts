@@ -110,13 +110,14 @@ function slateColumn(name: string, path: string, componentName: string): Problem
 function responseReads({ config, columns }: LintContext, reads: ReadLint): readonly Problem[] {
   const { features, logFeatures, idColumn } = config.response;
   const path = '$.response_config.features';
+  const firstAt = new Map(features.map((name, index) => [name, index] as const).reverse());
   const isUnknown = (name: string): boolean => name === '' || (name !== idColumn && !columns.has(name));
   const answered =
     features.length === 0
       ? [createProblem('INFERFLOW_CONFIG_EMPTY_ANSWER', path, 'response_config.features is empty: answers hold no columns')]
       : features.flatMap((name, index) => [
           ...(isUnknown(name) ? [reads.fromRequest(name, joinPath(path, index), 'the answer')] : []),
-          ...(features.indexOf(name) < index ? [repeated(name, joinPath(path, index))] : []),
+          ...((firstAt.get(name) ?? index) < index ? [repeated(name, joinPath(path, index))] : []),
         ]);
   if (typeof logFeatures === 'boolean') return answered;
   const known = new Set(features);

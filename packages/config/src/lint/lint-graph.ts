@@ -1,7 +1,8 @@
-import { type ComponentDeclaration, closestName, DagErrorCode, findTopologyProblems, type TopologyProblem } from '@inferflow/dag';
+import { type ComponentDeclaration, DagErrorCode, findTopologyProblems, type TopologyProblem } from '@inferflow/dag';
 import { componentPath, edgePlace, mentionPlace, placePath, type ReadMember, readPath, writePath } from '../component-paths.js';
 import { emptyRecord } from '../json.js';
 import { joinPath } from '../json-path.js';
+import { KnownNames } from '../known-names.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';
@@ -26,8 +27,9 @@ export function* lintGraph(context: LintContext): Steps<readonly Problem[]> {
   );
   yield;
   const inGraph = new Set(running);
+  const look: GraphLook = { context, names: new KnownNames(config.order), lastWriters: lastWriters(running, found) };
   return [
-    ...found.map(({ problem, columns }) => toProblem(context, problem, columns)),
+    ...found.map(({ problem, columns }) => toProblem(look, problem, columns)),
     ...running.flatMap((component) => ownRepeats(config, component)),
     ...found.flatMap(({ problem }) => invertedEdge(config, problem)),
     ...config.components.filter((component) => !inGraph.has(component)).map((component) => unused(config, component)),
@@ -76,16 +78,35 @@ function knownDependencies(config: ModelConfig): Record<string, readonly string[
   return known;
 }
 
-function toProblem(context: LintContext, problem: TopologyProblem, columns: readonly string[]): Problem {
+/** What the problems of one graph share. */
+interface GraphLook {
+  readonly context: LintContext;
+  readonly names: KnownNames;
+  /** By column, of those with several writers: more likely the one that came later is the mistake. */
+  readonly lastWriters: ReadonlyMap<string, ComponentConfig>;
+}
+
+function lastWriters(
+  running: readonly ComponentConfig[],
+  found: readonly { readonly problem: TopologyProblem }[],
+): ReadonlyMap<string, ComponentConfig> {
+  const last = new Map<string, ComponentConfig>();
+  if (!found.some(({ problem }) => problem.code === DagErrorCode.twoWriters)) return last;
+  for (const component of running) for (const { name } of writtenColumns(component)) last.set(name, component);
+  return last;
+}
+
+function toProblem(look: GraphLook, problem: TopologyProblem, columns: readonly string[]): Problem {
+  const { context } = look;
   const { config } = context;
   const { componentId = '', requiredBy, columnName, message } = problem;
   switch (problem.code) {
     case DagErrorCode.cycle:
       return createProblem('INFERFLOW_CONFIG_CYCLE', joinPath(GRAPH_PATH, componentId), message, { found: problem.cyclePath?.join(' → ') });
     case DagErrorCode.unknownComponent:
-      return unknownComponent(config, componentId, requiredBy);
+      return unknownComponent(look, componentId, requiredBy);
     case DagErrorCode.twoWriters:
-      return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', writtenAt(context, componentId, columnName), message, { found: columnName });
+      return createProblem('INFERFLOW_CONFIG_TWO_WRITERS', writtenAt(look, componentId, columnName), message, { found: columnName });
     case DagErrorCode.readBeforeWrite: {
       const expected =
         requiredBy === componentId
@@ -113,13 +134,13 @@ function missingEdge(config: ModelConfig, writer: string, reader: string, first:
   );
 }
 
-function unknownComponent(config: ModelConfig, name: string, requiredBy: string | undefined): Problem {
+function unknownComponent({ context: { config }, names }: GraphLook, name: string, requiredBy: string | undefined): Problem {
   const who =
     requiredBy === undefined
       ? `the graph mentions ${JSON.stringify(name)}`
       : `component ${JSON.stringify(requiredBy)} waits for ${JSON.stringify(name)}`;
   const path = placePath(config, requiredBy === undefined ? mentionPlace(name) : edgePlace(requiredBy, name));
-  const details = { found: name, expected: 'the name of a configured component', suggestion: closestName(name, config.order) };
+  const details = { found: name, expected: 'the name of a configured component', suggestion: names.closest(name) };
   return createProblem(
     'INFERFLOW_CONFIG_UNKNOWN_COMPONENT',
     path ?? joinPath(GRAPH_PATH, name),
@@ -164,10 +185,10 @@ function unused(config: ModelConfig, component: ComponentConfig): Problem {
   return createProblem('INFERFLOW_CONFIG_UNUSED_COMPONENT', componentPath(config, component), message, { found: component.componentName });
 }
 
-/** The last of the components that write a column: more likely the one that came later. */
-function writtenAt({ config, running, byName }: LintContext, componentName: string, columnName: string | undefined): string {
-  const last = running.findLast((component) => writtenColumns(component).some(({ name }) => name === columnName));
-  const component = last ?? byName.get(componentName);
+/** Where the last of the components that write a column writes it. */
+function writtenAt({ context, lastWriters }: GraphLook, componentName: string, columnName: string | undefined): string {
+  const { config, byName } = context;
+  const component = (columnName === undefined ? undefined : lastWriters.get(columnName)) ?? byName.get(componentName);
   if (component === undefined) return GRAPH_PATH;
   return columnName === undefined ? componentPath(config, component) : writePath(config, component, columnName);
 }

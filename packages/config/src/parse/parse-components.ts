@@ -1,7 +1,7 @@
-import { closestName } from '@inferflow/dag';
 import { componentPlace } from '../component-paths.js';
 import { isJsonObject, type JsonValue } from '../json.js';
 import { joinPath } from '../json-path.js';
+import { KnownNames } from '../known-names.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelCacheConfig } from '../model-config.js';
 import type { Steps } from '../steps.js';
 import { ObjectReader, reportType } from './object-reader.js';
@@ -111,6 +111,7 @@ function reportClash(reader: ObjectReader, name: string, path: string, earlier: 
 
 function inOrder(reader: ObjectReader, placed: ReadonlyMap<string, PlacedComponent>): readonly PlacedComponent[] {
   const order = reader.texts('order');
+  const known = new KnownNames(placed.keys());
   const rest = new Map(placed);
   const sorted: PlacedComponent[] = [];
   for (const [index, name] of order.entries()) {
@@ -124,7 +125,7 @@ function inOrder(reader: ObjectReader, placed: ReadonlyMap<string, PlacedCompone
     const message = isRepeated
       ? `order lists ${JSON.stringify(name)} twice`
       : `order lists ${JSON.stringify(name)}, which is not configured`;
-    const suggestion = isRepeated ? undefined : closestName(name, placed.keys());
+    const suggestion = isRepeated ? undefined : known.closest(name);
     reader.context.report('INFERFLOW_CONFIG_ORDER', joinPath(reader.pathOf('order'), index), message, { found: name, suggestion });
   }
   return [...sorted, ...rest.values()];

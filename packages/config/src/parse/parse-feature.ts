@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../json.js';
 import { describeValue, joinPath } from '../json-path.js';
 import type { FeatureColumn, FeatureComponentConfig, FeatureGroupConfig, ModelCacheConfig } from '../model-config.js';
+import { hasErrors } from '../problem.js';
 import { readDataType } from './data-type-text.js';
 import { ObjectReader, reportType } from './object-reader.js';
 import { readOnFailure } from './on-failure.js';
@@ -9,8 +10,11 @@ type Key = FeatureComponentConfig['keys'][number];
 
 /** Reads one feature component. */
 export function parseFeature(reader: ObjectReader, componentName: string, modelCache: ModelCacheConfig): FeatureComponentConfig {
+  const earlier = reader.context.problems.length;
   const keys = readKeys(reader);
-  if (keys.length === 0 && !hasProblemAt(reader, 'keys')) reader.missing('keys', `component ${JSON.stringify(componentName)}`);
+  // Not where the field was reported already: "missing" would repeat it.
+  if (keys.length === 0 && !hasErrors(reader.context.problems.slice(earlier)))
+    reader.missing('keys', `component ${JSON.stringify(componentName)}`);
   const compositeId = reader.boolean('compositeId');
   const query = reader.object('query', 'query', `${reader.place}/query`);
   const groups = query === undefined ? [] : readGroups(query);
@@ -207,10 +211,4 @@ function readColumns(
       return { name, requestLabel, group: index, dataType, groupDataType: group.dataType };
     }),
   );
-}
-
-/** True if the field itself was already reported, so that "missing" would repeat it. */
-function hasProblemAt(reader: ObjectReader, key: string): boolean {
-  const path = reader.pathOf(key);
-  return reader.context.problems.some((problem) => problem.path.startsWith(path) && problem.severity === 'error');
 }

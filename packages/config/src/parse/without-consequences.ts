@@ -1,4 +1,4 @@
-import { isWithin } from '../json-path.js';
+import { pathsTo } from '../json-path.js';
 import type { Problem } from '../problem.js';
 
 /** Codes of an object or list as a whole that follow where a part of it has the wrong type, and so was left out. */
@@ -12,15 +12,13 @@ const wholes: ReadonlySet<string> = new Set([
 export function withoutConsequences(found: readonly Problem[]): readonly Problem[] {
   const untyped = found.filter(({ code }) => code === 'INFERFLOW_CONFIG_WRONG_TYPE').map(({ path }) => path);
   if (untyped.length === 0) return found;
+  const above = new Set(untyped.flatMap((path) => [...pathsTo(path)].slice(1)));
   // Names of scores and their dimensions go in pairs.
-  const isAfter = (path: string): boolean => untyped.some((other) => other !== path && (isWithin(other, path) || isPaired(other, path)));
+  const scores = new Set(untyped.flatMap((path) => [...pathsTo(path.toLowerCase())]));
+  const isAfter = (path: string): boolean => above.has(path) || (isDims(path) && scores.has(path.toLowerCase().replace(/_dims$/, '')));
   return found.filter(({ code, path }) => !wholes.has(code) || !isAfter(path));
 }
 
-function isPaired(scores: string, dims: string): boolean {
-  return /^model_scores_dims$/i.test(lastName(dims)) && isWithin(scores.toLowerCase(), dims.toLowerCase().replace(/_dims$/, ''));
-}
-
-function lastName(path: string): string {
-  return path.slice(path.lastIndexOf('.') + 1);
+function isDims(path: string): boolean {
+  return /^model_scores_dims$/i.test(path.slice(path.lastIndexOf('.') + 1));
 }
