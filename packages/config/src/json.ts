@@ -29,23 +29,30 @@ export function emptyRecord<T>(): Record<string, T> {
 /**
  * Copies a value as JSON: frozen, objects without prototype, members that are `undefined` left out as `JSON.stringify` does.
  * What JSON cannot hold (functions, symbols, bigints, NaN, …) and nesting deeper than 100 levels is given to `refuse`, and null stands in.
+ * Once something is too deep no more objects and lists are read: what holds itself twice would have 2^100 of them.
  */
-export function copyJson(value: unknown, refuse: (reason: NotJson) => void, path: readonly (string | number)[] = []): JsonValue {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  // Adding 0 makes -0 the 0 that JSON text would hold.
-  if (typeof value === 'number' && Number.isFinite(value)) return value + 0;
-  if (typeof value !== 'object') {
-    refuse({ code: 'INFERFLOW_CONFIG_WRONG_TYPE', path, found: typeof value === 'number' ? String(value) : typeof value });
-    return null;
-  }
-  if (path.length >= MAX_DEPTH) {
-    refuse({ code: 'INFERFLOW_CONFIG_TOO_DEEP', path, found: `more than ${MAX_DEPTH} levels` });
-    return null;
-  }
-  if (Array.isArray(value)) return Object.freeze(value.map((item, index) => copyJson(item, refuse, [...path, index])));
-  const copy = emptyRecord<JsonValue>();
-  for (const [key, item] of Object.entries(value)) if (item !== undefined) copy[key] = copyJson(item, refuse, [...path, key]);
-  return Object.freeze(copy);
+export function copyJson(value: unknown, refuse: (reason: NotJson) => void): JsonValue {
+  let isTooDeep = false;
+  const copyAt = (member: unknown, path: NotJson['path']): JsonValue => {
+    if (member === null || typeof member === 'string' || typeof member === 'boolean') return member;
+    // Adding 0 makes -0 the 0 that JSON text would hold.
+    if (typeof member === 'number' && Number.isFinite(member)) return member + 0;
+    if (typeof member !== 'object') {
+      refuse({ code: 'INFERFLOW_CONFIG_WRONG_TYPE', path, found: typeof member === 'number' ? String(member) : typeof member });
+      return null;
+    }
+    if (isTooDeep) return null;
+    if (path.length >= MAX_DEPTH) {
+      isTooDeep = true;
+      refuse({ code: 'INFERFLOW_CONFIG_TOO_DEEP', path, found: `more than ${MAX_DEPTH} levels` });
+      return null;
+    }
+    if (Array.isArray(member)) return Object.freeze(member.map((item, index) => copyAt(item, [...path, index])));
+    const copy = emptyRecord<JsonValue>();
+    for (const [key, item] of Object.entries(member)) if (item !== undefined) copy[key] = copyAt(item, [...path, key]);
+    return Object.freeze(copy);
+  };
+  return copyAt(value, []);
 }
 
 /** JSON text with object keys sorted: equal for equal values, however they were built. `undefined` members are left out. */

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { checkModelConfig } from '../check-model-config.js';
 import { lintModel } from '../lint/lint-model.js';
 import { hasErrors } from '../problem.js';
@@ -94,9 +95,11 @@ describe('parseModelConfig on anything', () => {
   it('refuses endless and bottomless values', () => {
     const endless: Record<string, unknown> = {};
     endless['self'] = endless;
+    // Every level has two more below it.
+    const tangled: unknown = parseYaml('component_config: &all {order: [*all, *all], note: *all}');
     let deep: unknown = 1;
     for (let level = 0; level < 50_000; level++) deep = [deep];
-    for (const raw of [endless, deep, { component_config: { note: deep } }]) {
+    for (const raw of [endless, tangled, deep, { component_config: { note: deep } }]) {
       expect(parseModelConfig('m', raw).problems.map(({ code }) => code)).toContain('INFERFLOW_CONFIG_TOO_DEEP');
     }
   });
