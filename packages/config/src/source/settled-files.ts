@@ -6,11 +6,15 @@ import { type ConfigDocument, type DocumentFormat, isAbsent, readDocument } from
 const SETTLE_MS = 60;
 /** A fresh file that is empty or does not parse may be half of one: it is read again until it is this old. */
 const RETRY_MS = 350;
+/** Files that are looked at at the same time: a process may have only so many open, and shares them with its connections. */
+const FILES_AT_ONCE = 32;
 
 interface KnownFile {
   /** What was last taken over; undefined until then. */
   signature: string | undefined;
   document: ConfigDocument | undefined;
+  /** The file itself may be as it was when it can be read again, such as after too many had been open. */
+  isUnreadable: boolean;
   /** A newer state that has not settled, `gone` for a deletion. */
   pending: string | undefined;
   pendingSince: number;
@@ -35,19 +39,24 @@ export class SettledFiles {
 
   /** Reads what changed. True if something has still to settle. Rejects if the directory of models cannot be listed. */
   async scan(): Promise<boolean> {
-    const names = [...serviceNames, ...(await listModelFiles(this.#models)).map((name) => join('models', name))];
-    for (const name of this.#known.keys()) if (!names.includes(name)) names.push(name);
-    const pending = await Promise.all(names.map((name) => this.#update(name)));
-    return pending.includes(true);
+    const listed = (await listModelFiles(this.#models)).map((name) => join('models', name));
+    const names = [...new Set([...serviceNames, ...listed, ...this.#known.keys()])];
+    let isPending = false;
+    for (let at = 0; at < names.length; at += FILES_AT_ONCE) {
+      const pending = await Promise.all(names.slice(at, at + FILES_AT_ONCE).map((name) => this.#update(name)));
+      isPending ||= pending.includes(true);
+    }
+    return isPending;
   }
 
-  /** True if some known file no longer looks as it did; looks at no more than `limit` files, beginning at a place that moves on. */
+  /** True if some known file no longer looks as it did, or could not be read then; looks at no more than `limit` files, beginning at a place that moves on. */
   async hasChanged(from: number, limit: number): Promise<boolean> {
     const names = [...this.#known.keys()];
     const some = Array.from({ length: Math.min(limit, names.length) }, (_, index) => names[(from + index) % names.length] as string);
     const changed = await Promise.all(
       some.map(async (name) => {
         const file = this.#known.get(name);
+        if (file?.isUnreadable === true) return true;
         return (await stampFile(join(this.#directory, name)))?.signature !== (file?.pending === undefined ? file?.signature : file.pending);
       }),
     );
@@ -78,9 +87,9 @@ export class SettledFiles {
     const stamp = await stampFile(path);
     const file = this.#known.get(name);
     if (stamp === undefined && file === undefined) return false;
-    const known = file ?? { signature: undefined, document: undefined, pending: undefined, pendingSince: 0 };
+    const known = file ?? { signature: undefined, document: undefined, isUnreadable: false, pending: undefined, pendingSince: 0 };
     this.#known.set(name, known);
-    if (stamp?.signature === known.signature && stamp !== undefined) {
+    if (stamp?.signature === known.signature && stamp !== undefined && !known.isUnreadable) {
       known.pending = undefined;
       return false;
     }
@@ -103,6 +112,7 @@ export class SettledFiles {
     if (mayBeHalf(document) && !isOlder(stamp, known.pendingSince, RETRY_MS)) return true;
     known.signature = stamp.signature;
     known.document = document;
+    known.isUnreadable = 'problem' in document;
     known.pending = undefined;
     return false;
   }
