@@ -4,6 +4,7 @@ import { canonicalJson, copyJson, isJsonObject } from '../json.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';
 import { fieldNames } from '../schema/fields.js';
+import { jsonErrorOf } from './json-error.js';
 
 /** How a text is written. */
 export type DocumentFormat = 'json' | 'yaml';
@@ -23,14 +24,27 @@ const modelFields = new Set([...fieldNames('model', 'documented'), ...fieldNames
 /** Parses a document; syntax errors become a problem. */
 export function readDocument(document: ConfigDocument): DocumentValue {
   if (!('text' in document)) return document;
+  if (document.format === 'json') return readJson(stripMark(document.text));
   try {
-    return { value: document.format === 'yaml' ? parseYaml(document.text) : JSON.parse(stripMark(document.text)) };
+    return { value: parseYaml(document.text) };
   } catch (error) {
     // The parser's first line; it ends with a colon where the text it is about follows.
-    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '').replace(/:$/, '') : String(error);
-    const message = `not valid ${document.format === 'yaml' ? 'YAML' : 'JSON'}: ${reason.slice(0, 200)}`;
-    return { problem: createProblem('INFERFLOW_CONFIG_SYNTAX', '$', message, { expected: document.format === 'yaml' ? 'YAML' : 'JSON' }) };
+    return {
+      problem: syntaxProblem('YAML', error instanceof Error ? (error.message.split('\n')[0] ?? '').replace(/:$/, '') : String(error)),
+    };
   }
+}
+
+function readJson(text: string): DocumentValue {
+  try {
+    return { value: JSON.parse(text) };
+  } catch (error) {
+    return { problem: syntaxProblem('JSON', jsonErrorOf(text, error)) };
+  }
+}
+
+function syntaxProblem(expected: 'JSON' | 'YAML', reason: string): Problem {
+  return createProblem('INFERFLOW_CONFIG_SYNTAX', '$', `not valid ${expected}: ${reason.slice(0, 200)}`, { expected });
 }
 
 /** True for a document that counts as absent: text without anything in it, or an undefined value. */
