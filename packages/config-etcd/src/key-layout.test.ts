@@ -76,6 +76,18 @@ describe('readKeyLayout', () => {
     expect(document).toMatchObject({ problem: { code: 'INFERFLOW_CONFIG_SYNTAX', path: '$.response_config' } });
   });
 
+  it('reads texts that begin with a byte order mark, and names the place of what is no JSON, whatever the form', () => {
+    const parts = { 'config-map/a/component-config': '\uFEFF{"c":1}', 'config-map/a/response-config': '\uFEFF{"r":1}' };
+    expect(text(read(parts).models.get('a'))).toBe('{"component_config":{"c":1},"response_config":{"r":1}}');
+    const map = read({ 'config-map': '\uFEFF{"a":{"c":1}}' });
+    expect(map.mapProblem).toBeUndefined();
+    expect(text(map.models.get('a'))).toBe('{"c":1}');
+    const problem = (document: ConfigDocument | undefined) =>
+      document !== undefined && 'problem' in document ? document.problem.message : '';
+    expect(problem(read({ 'config-map/a/component-config': '[1,\n]' }).models.get('a'))).toContain('line 2, column 1');
+    expect(read({ 'config-map': '{"a": [1,\n]}' }).mapProblem?.message).toContain('/config-map is not valid JSON: line 2, column 1');
+  });
+
   it.each([
     ['{', 'INFERFLOW_CONFIG_SYNTAX'],
     ['[]', 'INFERFLOW_CONFIG_WRONG_TYPE'],

@@ -1,4 +1,4 @@
-import type { ConfigDocument, Problem } from '@inferflow/config';
+import { type ConfigDocument, type Problem, readDocument } from '@inferflow/config';
 import { FoundKeys, type KeyEntry, type Part, type Place, partOrder, placeOf } from './key-places.js';
 
 /** What the keys under a base say. */
@@ -143,12 +143,9 @@ interface MapResult {
 
 /** Each model gets a text of its own, so that a change of one is a change of one. */
 function splitMap({ key, text, revision }: KeyEntry): MapResult {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    return { models: new Map(), problem: syntaxProblem('$', `${key} is not valid JSON: ${reasonOf(error)}`) };
-  }
+  const read = readDocument({ text, format: 'json' });
+  if ('problem' in read) return { models: new Map(), problem: { ...read.problem, message: `${key} is ${read.problem.message}` } };
+  const { value } = read;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
     const message = `${key} should hold an object of models by id, found ${found}`;
@@ -168,12 +165,12 @@ function compose(byPart: ReadonlyMap<Part, KeyEntry>): ConfigDocument {
   for (const part of partOrder) {
     const entry = byPart.get(part);
     if (entry === undefined) continue;
-    try {
-      JSON.parse(entry.text);
-    } catch (error) {
-      return { problem: syntaxProblem(`$.${part}`, `the key of ${part} does not hold valid JSON: ${reasonOf(error)}`) };
+    const read = readDocument({ text: entry.text, format: 'json' });
+    if ('problem' in read) {
+      return { problem: { ...read.problem, path: `$.${part}`, message: `the key of ${part} is ${read.problem.message}` } };
     }
-    members.push(`${JSON.stringify(part)}:${entry.text}`);
+    // A byte order mark is fine at the beginning of a text only.
+    members.push(`${JSON.stringify(part)}:${entry.text.replace(/^\uFEFF/, '')}`);
     newest = Math.max(newest, entry.revision ?? 0);
   }
   return documentOf(`{${members.join(',')}}`, newest);
@@ -189,14 +186,6 @@ function parseBool(text: string): boolean | string {
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(trimmed)) return true;
   if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(trimmed)) return false;
   return trimmed;
-}
-
-function syntaxProblem(path: string, message: string): Problem {
-  return { severity: 'error', code: 'INFERFLOW_CONFIG_SYNTAX', path, message, expected: 'JSON' };
-}
-
-function reasonOf(error: unknown): string {
-  return (error as Error).message.split('\n')[0]?.slice(0, 200) ?? '';
 }
 
 function isSameParts(left: ReadonlyMap<Part, KeyEntry>, right: ReadonlyMap<Part, KeyEntry>): boolean {

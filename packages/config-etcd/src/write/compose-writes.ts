@@ -163,7 +163,8 @@ export class WriteComposer {
 
 /** The one value of all models with some of them replaced. */
 export function mapWith(text: string, models: readonly ComposedWrite[]): string {
-  const map = new Map<string, unknown>(Object.entries(JSON.parse(text) as object));
+  // Servers take a byte order mark for what it is.
+  const map = new Map<string, unknown>(Object.entries(JSON.parse(text.replace(/^\uFEFF/, '')) as object));
   for (const { modelConfigId, text: model } of models) if (modelConfigId !== null) map.set(modelConfigId, JSON.parse(model));
   const members = [...map].map(([id, model]) => `${JSON.stringify(id)}:${JSON.stringify(model)}`);
   return `{${members.join(',')}}`;

@@ -93,7 +93,7 @@ describe('createModelStore', () => {
 
   it('writes into the one key of all models where that is the form, and leaves the others as they are', async () => {
     const etcd = new FakeEtcd();
-    etcd.put(`${base}/config-map`, `{"m1": ${sampleModel('a')}, "m2": ${sampleModel('b')}, "10": {"odd": 1.50}}`);
+    etcd.put(`${base}/config-map`, `\uFEFF{"m1": ${sampleModel('a')}, "m2": ${sampleModel('b')}, "10": {"odd": 1.50}}`);
     const store = storeOver(etcd);
     const before = documents(etcd);
     const stored = await store.read();
