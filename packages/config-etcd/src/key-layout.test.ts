@@ -88,6 +88,14 @@ describe('readKeyLayout', () => {
     expect(read({ 'config-map': '{"a": [1,\n]}' }).mapProblem?.message).toContain('/config-map is not valid JSON: line 2, column 1');
   });
 
+  it('lets no member of the one key of all models be in the way of the others', () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    const layout = read({ 'config-map': `{"$schema": "models.schema.json", "a": {"c":1}, "deep": ${deep}}` });
+    expect([...layout.models.keys()]).toEqual(['a', 'deep']);
+    expect(text(layout.models.get('a'))).toBe('{"c":1}');
+    expect(layout.models.get('deep')).toMatchObject({ problem: { code: 'INFERFLOW_CONFIG_TOO_DEEP' } });
+  });
+
   it.each([
     ['{', 'INFERFLOW_CONFIG_SYNTAX'],
     ['[]', 'INFERFLOW_CONFIG_WRONG_TYPE'],

@@ -155,8 +155,19 @@ function splitMap({ key, text, revision }: KeyEntry): MapResult {
     };
   }
   const models = new Map<string, ConfigDocument>();
-  for (const [id, model] of Object.entries(value)) models.set(id, documentOf(JSON.stringify(model), revision));
+  // An editor's schema is no model.
+  for (const [id, model] of Object.entries(value)) if (id !== '$schema') models.set(id, memberDocument(model, revision));
   return { models, problem: undefined };
+}
+
+function memberDocument(model: unknown, revision: number | undefined): ConfigDocument {
+  try {
+    return documentOf(JSON.stringify(model), revision);
+  } catch {
+    // What was parsed can be written again, unless it is deeper than the call stack.
+    const [code, message] = ['INFERFLOW_CONFIG_TOO_DEEP', 'more than 100 levels is not accepted here'];
+    return { problem: { severity: 'error', code, path: '$', message, expected: 'a JSON value' } };
+  }
 }
 
 function compose(byPart: ReadonlyMap<Part, KeyEntry>): ConfigDocument {
