@@ -98,6 +98,18 @@ describe('createEtcdSource', () => {
     expect(served(all)).toEqual({ b: 'three' });
   });
 
+  it('says why it has no models when the one key of all models cannot be read from the start', async () => {
+    etcd.put(`${base}/config-map`, '{"a": [1,\n]}');
+    const all = await follow();
+    expect(all.follower.current?.models.size).toBe(0);
+    etcd.put(`${base}/service-config`, '{}');
+    etcd.put(`${base}/config-map`, `{"a":${sampleModel('one')}}`);
+    await all.follower.until((snapshot) => serving(snapshot).a === 'one');
+    expect(all.notices).toEqual([
+      expect.stringContaining(`no model can be read: ${base}/config-map is not valid JSON: line 2, column 1: `),
+    ]);
+  });
+
   it('notices a watch that died without a word, and gets what it missed', async () => {
     etcd.put(model('a'), sampleModel('one'));
     const all = await follow();

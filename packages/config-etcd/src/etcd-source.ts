@@ -70,6 +70,7 @@ class EtcdConfigSource implements EtcdSource {
   #loop: Promise<void> | null = null;
   #loss = '';
   #ignoredKeys = '';
+  #mapProblem = '';
   #lastFailure: EtcdFailure | null = null;
   /** Settles the wait of `start` for the first read. */
   #settleFirst: (failure: EtcdFailure | null) => void = () => undefined;
@@ -235,6 +236,7 @@ class EtcdConfigSource implements EtcdSource {
   #deliver(publication: Publication): void {
     const { snapshot } = publication;
     this.#sayIgnored(publication.ignoredKeys);
+    this.#sayMapProblem(publication);
     const publisher = this.#publisher as SnapshotPublisher;
     // A lost model is back, or has been let go; perhaps it was the last.
     if (this.#tracker.current.kind === 'data-loss') this.#sayCurrent(publisher);
@@ -254,6 +256,14 @@ class EtcdConfigSource implements EtcdSource {
     if (text === this.#ignoredKeys) return;
     this.#ignoredKeys = text;
     if (text !== '') this.#options.onNotice(`keys that mean nothing here are ignored: ${text}`);
+  }
+
+  /** Models say it themselves, those that are known: at a first start there are none. */
+  #sayMapProblem({ mapProblem, snapshot }: Publication): void {
+    const text = mapProblem === undefined || snapshot.models.size > 0 ? '' : mapProblem.message;
+    if (text === this.#mapProblem) return;
+    this.#mapProblem = text;
+    if (text !== '') this.#options.onNotice(`no model can be read: ${text}`);
   }
 }
 

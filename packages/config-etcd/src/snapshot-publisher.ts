@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import type { ConfigDocument, ConfigSnapshot, SnapshotBuilder } from '@inferflow/config';
+import type { ConfigDocument, ConfigSnapshot, Problem, SnapshotBuilder } from '@inferflow/config';
 import type { ConfigMirror } from './config-mirror.js';
 import type { KeyLayout, LayoutDocuments } from './key-layout.js';
 import type { KeyEntry } from './key-places.js';
@@ -21,6 +21,8 @@ export interface Publication {
   readonly documents: ReadonlyMap<string, ConfigDocument>;
   readonly service: ConfigDocument | undefined;
   readonly ignoredKeys: readonly string[];
+  /** Why the one key of all models cannot be read; undefined if it can, or there is none. */
+  readonly mapProblem: Problem | undefined;
 }
 
 /** What a publisher needs from its surroundings. */
@@ -74,7 +76,7 @@ export class SnapshotPublisher {
   async restore(documents: ReadonlyMap<string, ConfigDocument>, service: ConfigDocument | undefined): Promise<void> {
     await this.#prepare(documents, new Set(), true);
     await this.#options.builder.warmed();
-    this.#options.deliver({ snapshot: this.#build(documents, service), documents, service, ignoredKeys: [] });
+    this.#options.deliver({ snapshot: this.#build(documents, service), documents, service, ignoredKeys: [], mapProblem: undefined });
   }
 
   /** The keys have changed: publishes soon. */
@@ -172,7 +174,7 @@ export class SnapshotPublisher {
     if (this.#isClosed) return;
     const snapshot = this.#build(documents, service);
     await this.#pause();
-    if (!this.#isClosed) deliver({ snapshot, documents, service, ignoredKeys: now.ignoredKeys });
+    if (!this.#isClosed) deliver({ snapshot, documents, service, ignoredKeys: now.ignoredKeys, mapProblem: now.mapProblem });
   }
 
   /**
