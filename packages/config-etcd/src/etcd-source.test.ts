@@ -300,6 +300,20 @@ describe('createEtcdSource', () => {
     await expect(all.source.start(() => undefined)).rejects.toMatchObject({ code: 'INFERFLOW_CONFIG_SOURCE_STATE' });
   });
 
+  it.each([
+    ['at once', 0],
+    ['while it reads', 20],
+  ])('does not start when it is closed before: %s', async (_when, afterMs) => {
+    etcd.isHanging = true;
+    const source = createEtcdSourceOver(etcd.connect, { endpoints: ['a'], appName: 'shop' }, timing);
+    const began = performance.now();
+    const started = source.start(() => undefined).catch((error: unknown) => error);
+    if (afterMs > 0) await sleep(afterMs);
+    await source.close();
+    expect(await started).toMatchObject({ code: 'INFERFLOW_CONFIG_SOURCE_STATE' });
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+
   it('goes on when its listener throws', async () => {
     const notices: string[] = [];
     const source = createEtcdSourceOver(

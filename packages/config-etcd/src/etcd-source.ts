@@ -115,16 +115,23 @@ class EtcdConfigSource implements EtcdSource {
     // What an earlier process kept becomes the first snapshot; reading etcd then changes what has changed since.
     const restored = await this.#keeper.restore();
     if (restored !== null) await this.#publisher.restore(restored.models, restored.service);
+    this.#requireOpen();
     const first = this.#firstRead();
     this.#loop = this.#readAndFollow(connect, this.#publisher);
     const failure = await first;
+    this.#requireOpen();
     if (failure !== null) await this.#startWithout(failure, this.#builder);
     await this.#builder.warmed();
     this.#warmed();
     await this.#publisher.settled();
+    this.#requireOpen();
     this.#publisher.serving();
     this.#listener = listener;
     return this.#published as unknown as ConfigSnapshot;
+  }
+
+  #requireOpen(): void {
+    if (this.#stop.signal.aborted) throw new ConfigError(ConfigErrorCode.sourceState, 'the config source was closed before it had started');
   }
 
   get position(): { readonly clusterId: string; readonly revision: number } | null {

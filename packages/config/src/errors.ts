@@ -2,7 +2,7 @@
 export const ConfigErrorCode = {
   /** A source of configs cannot be read at all. */
   sourceUnavailable: 'INFERFLOW_CONFIG_SOURCE_UNAVAILABLE',
-  /** A source was started twice, or after it was closed. */
+  /** A source was started twice, or after it was closed, or closed before it had started. */
   sourceState: 'INFERFLOW_CONFIG_SOURCE_STATE',
 } as const;
 
