@@ -44,6 +44,9 @@ export interface EtcdSourceOptions {
   readonly onNotice?: (notice: string) => void;
 }
 
+/** A timer runs no longer; one that should would end at once. With the scatter that is put on intervals, milliseconds. */
+const LONGEST_MS = 1_000_000_000;
+
 /** Options with every default filled in. */
 export interface ResolvedEtcdSourceOptions {
   /** With a scheme and a port. */
@@ -78,8 +81,8 @@ export function resolveEtcdSourceOptions(options: EtcdSourceOptions): ResolvedEt
   if ((options.username === undefined) !== (options.password === undefined)) problems.push('username and password go together');
   if ((options.tls?.cert === undefined) !== (options.tls?.key === undefined)) problems.push('tls.cert and tls.key go together');
   const { callTimeoutMs = 5000, checkIntervalMs = 2000 } = options;
-  if (!(callTimeoutMs > 0)) problems.push(`callTimeoutMs: expected more than 0, found ${callTimeoutMs}`);
-  if (!(checkIntervalMs > 0)) problems.push(`checkIntervalMs: expected more than 0, found ${checkIntervalMs}`);
+  for (const [name, ms] of Object.entries({ callTimeoutMs, checkIntervalMs }))
+    if (!(ms > 0 && ms <= LONGEST_MS)) problems.push(`${name}: expected more than 0 and at most ${LONGEST_MS}, found ${ms}`);
   if (problems.length > 0) throw new EtcdSourceError(EtcdSourceErrorCode.options, problems.join('; '));
   return {
     endpoints: [...new Set(endpoints)],

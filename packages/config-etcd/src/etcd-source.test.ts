@@ -355,6 +355,8 @@ describe('createEtcdSource', () => {
     [{ endpoints: ['x'], appName: 'a', username: 'u' }, 'username and password'],
     [{ endpoints: ['x'], appName: 'a', tls: { cert: 'c' } }, 'tls.cert and tls.key'],
     [{ endpoints: ['x'], appName: 'a', callTimeoutMs: 0 }, 'callTimeoutMs'],
+    [{ endpoints: ['x'], appName: 'a', callTimeoutMs: Number.POSITIVE_INFINITY }, 'callTimeoutMs: expected more than 0 and at most'],
+    [{ endpoints: ['x'], appName: 'a', checkIntervalMs: 3e9 }, 'checkIntervalMs: expected more than 0 and at most'],
   ])('refuses options that cannot work: %j', (options, message) => {
     expect(() => createEtcdSource({ endpoints: [], ...options })).toThrow(EtcdSourceError);
     expect(() => createEtcdSource({ endpoints: [], ...options })).toThrow(message);
