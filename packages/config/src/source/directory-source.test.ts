@@ -186,6 +186,17 @@ describe('createDirectorySource', () => {
     await follower.until((snapshot) => scoreOf(snapshot, 'a') === 'ranker:t', 1000);
   });
 
+  it('does not poll when it is told never to, and hears of changes all the same', async () => {
+    const warnings: Error[] = [];
+    const listen = (warning: Error) => warnings.push(warning);
+    process.on('warning', listen);
+    const { follower } = await start({ pollIntervalMs: Number.POSITIVE_INFINITY });
+    await replace(file('a.json'), model('s'));
+    await follower.until((snapshot) => snapshot.models.has('a'), 2000);
+    process.off('warning', listen);
+    expect(warnings.map(({ name }) => name)).not.toContain('TimeoutOverflowWarning');
+  });
+
   it('delivers nothing after it was closed', async () => {
     const { follower } = await start();
     await source?.close();

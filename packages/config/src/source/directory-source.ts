@@ -15,7 +15,8 @@ export interface DirectorySourceOptions {
   /** Holds `models/<encodeURIComponent(id)>.json` (or `.yaml`, `.yml`) and, if wanted, `services.json`. */
   readonly directory: string;
   /**
-   * How often files are looked at besides the file system's own notice, which network and container file systems may lack. Milliseconds.
+   * How often files are looked at besides the file system's own notice, which network and container file systems may lack. Milliseconds;
+   * `Infinity` for never.
    * @default 250
    */
   readonly pollIntervalMs?: number;
@@ -32,6 +33,8 @@ const RESCAN_MS = 25;
 const FIRST_SCAN_MS = 2000;
 /** Reading configs stops after this time to let requests be answered. */
 const SLICE_MS = 8;
+/** A timer that should run longer would end at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
 /** Files looked at per poll: what a poll costs does not grow with the number of models. */
 const FILES_PER_POLL = 256;
 
@@ -65,7 +68,7 @@ class DirectorySource implements ConfigSource {
     this.description = `directory ${directory}`;
     this.#directory = directory;
     this.#models = join(directory, 'models');
-    this.#pollIntervalMs = pollIntervalMs;
+    this.#pollIntervalMs = Math.min(pollIntervalMs, LONGEST_TIMER_MS);
     this.#onError = onError ?? ((error) => process.emitWarning(error));
     this.#onRecovered = onRecovered ?? (() => undefined);
     this.#files = new SettledFiles(directory);
