@@ -1,6 +1,6 @@
-import { closestName } from './closest-name.js';
 import { findCycles } from './cycles.js';
 import { DagErrorCode } from './errors.js';
+import { KnownNames } from './known-names.js';
 import type { ComponentDeclaration, TopologyInput } from './topology.js';
 
 /** Topologies index components with 16 bits. */
@@ -80,28 +80,23 @@ function duplicates(components: readonly ComponentDeclaration[]): TopologyProble
 
 function unknownComponents(input: TopologyInput, known: ReadonlyMap<string, ComponentDeclaration>): TopologyProblem[] {
   const problems: TopologyProblem[] = [];
+  const names = new KnownNames(known.keys());
   for (const [requiredBy, dependencies] of Object.entries(input.dependencies)) {
     if (!known.has(requiredBy))
-      problems.push(unknown(requiredBy, undefined, `dependencies.${requiredBy}`, `"${requiredBy}" has dependencies`, known));
+      problems.push(unknown(requiredBy, undefined, `dependencies.${requiredBy}`, `"${requiredBy}" has dependencies`, names));
     const reported = new Set<string>();
     for (const [index, componentId] of dependencies.entries()) {
       if (known.has(componentId) || reported.has(componentId)) continue;
       reported.add(componentId);
       const what = `component "${requiredBy}" depends on "${componentId}"`;
-      problems.push(unknown(componentId, requiredBy, `dependencies.${requiredBy}[${index}]`, what, known));
+      problems.push(unknown(componentId, requiredBy, `dependencies.${requiredBy}[${index}]`, what, names));
     }
   }
   return problems.sort(byComponent);
 }
 
-function unknown(
-  componentId: string,
-  requiredBy: string | undefined,
-  path: string,
-  what: string,
-  known: ReadonlyMap<string, unknown>,
-): TopologyProblem {
-  const suggestion = closestName(componentId, known.keys());
+function unknown(componentId: string, requiredBy: string | undefined, path: string, what: string, names: KnownNames): TopologyProblem {
+  const suggestion = names.closest(componentId);
   const isNot = requiredBy === undefined ? 'but is not registered' : 'which is not registered';
   return {
     code: DagErrorCode.unknownComponent,

@@ -1,8 +1,7 @@
-import { type ComponentDeclaration, DagErrorCode, findTopologyProblems, type TopologyProblem } from '@inferflow/dag';
+import { type ComponentDeclaration, DagErrorCode, findTopologyProblems, KnownNames, type TopologyProblem } from '@inferflow/dag';
 import { componentPath, edgePlace, mentionPlace, placePath, type ReadMember, readPath, writePath } from '../component-paths.js';
 import { emptyRecord } from '../json.js';
 import { joinPath } from '../json-path.js';
-import { KnownNames } from '../known-names.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelConfig } from '../model-config.js';
 import { createProblem } from '../parse/parse-context.js';
 import type { Problem } from '../problem.js';

@@ -1,7 +1,7 @@
+import { KnownNames } from '@inferflow/dag';
 import { componentPlace } from '../component-paths.js';
 import { isJsonObject, type JsonValue } from '../json.js';
 import { joinPath } from '../json-path.js';
-import { KnownNames } from '../known-names.js';
 import { type ComponentConfig, FEATURE_INITIALIZER, type ModelCacheConfig } from '../model-config.js';
 import type { Steps } from '../steps.js';
 import { ObjectReader, reportType } from './object-reader.js';

@@ -1,9 +1,9 @@
-import { closestName } from '@inferflow/dag';
+import { closestName } from './closest-name.js';
 
 /** Comparisons of two names, at most: a graph with thousands of names must not block for its typos. */
 const MAX_COMPARISONS = 100_000;
 
-/** Names of a config, to find the one that an unknown name was probably meant to be. */
+/** The names that there are, to find the one that an unknown name was probably meant to be. */
 export class KnownNames {
   readonly #names: readonly string[];
   #comparisons = 0;
