@@ -1,7 +1,11 @@
 // What a run of bench.mjs measures: the servers of every workload, and the loads that each of them gets.
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { usageError } from './options.mjs';
 import { WORKLOADS } from './workloads.mjs';
+
+/** Where the prototypes look for `node_modules` with their libraries: of ours, those of this package are all that `hybrid` takes. */
+const hybridEnv = { BENCH_CACHE: process.env.BENCH_CACHE ?? fileURLToPath(new URL('../../packages/proto', import.meta.url)) };
 
 /** Servers of a workload, the reference first: name → { command, env }. */
 export function serversOf(workload, options) {
@@ -13,7 +17,8 @@ export function serversOf(workload, options) {
     connect: { command: `${node} benchmarks/competitors/connect.mjs` },
     'grpc-js': { command: `${node} benchmarks/competitors/grpc-js.mjs` },
     // The prototypes know one feature component and one model.
-    ...(options.prototypes && isSimple && { hybrid: { command: `${node} ${resolve(options.prototypes, 'proto-server.mjs')} hybrid` } }),
+    ...(options.prototypes &&
+      isSimple && { hybrid: { command: `${node} '${resolve(options.prototypes, 'proto-server.mjs')}' hybrid`, env: hybridEnv } }),
     ...Object.fromEntries(options.server.map((text, at) => named(text, at))),
     inferflow: { command: ours, env: { INFERFLOW_SHARE_FETCHES: 0 } },
     ...(!options['no-sharing'] && { 'inferflow+sharing': { command: ours, env: { INFERFLOW_SHARE_FETCHES: 1 } } }),

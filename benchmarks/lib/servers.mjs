@@ -81,7 +81,6 @@ export async function startServer(name, { command, env: extra = {}, core = serve
     BENCH_MODEL_CONFIG: files.config,
     BENCH_GC_FILE: gcFile,
     NODE_OPTIONS: `--import=${pathToFileURL(join(here, 'lib/gc-probe.mjs')).href}`,
-    ...(process.env.BENCH_CACHE && { BENCH_CACHE: process.env.BENCH_CACHE }),
     ...extra,
   };
   const child = start(core, '/bin/sh', ['-c', `exec ${command}`], {
