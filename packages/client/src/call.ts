@@ -2,6 +2,7 @@ import { Code } from '@connectrpc/connect';
 import { lateError, toCallError } from './call-error.js';
 import { checkHeaders, checkTimeout, type RequestHeaders, type ResolvedClientOptions } from './client-options.js';
 import { ClientError, ClientErrorCode, type Problem } from './errors.js';
+import { LONGEST_TIMER_MS } from './longest-timer.js';
 
 /** Settings of one call; what is left out comes from the client. */
 export interface CallOptions {
@@ -125,8 +126,7 @@ export class CallRunner {
           controller.abort(new ClientError(ClientErrorCode.closed, 'the client was closed before the answer came'));
         }
       };
-      // A timer that is longer ends at once.
-      const timer = setTimeout(abortAll, Math.min(graceMs, 0x7fff_ffff));
+      const timer = setTimeout(abortAll, Math.min(graceMs, LONGEST_TIMER_MS));
       await idle;
       clearTimeout(timer);
     }

@@ -1,6 +1,7 @@
 import type { Transport } from '@connectrpc/connect';
 import type { RequestValues } from './encode-feature.js';
 import { ClientErrorCode, type Problem, problemsError } from './errors.js';
+import { LONGEST_TIMER_MS } from './longest-timer.js';
 
 /** Request metadata; several values of a name are sent as several. */
 export type RequestHeaders = Readonly<Record<string, string | readonly string[]>>;
@@ -104,7 +105,7 @@ function randomId(): string {
 
 /** Adds a problem unless `timeoutMs` is a positive number of milliseconds. */
 export function checkTimeout(timeoutMs: number, path: string, problems: Problem[]): void {
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0) || timeoutMs > 0x7fff_ffff) {
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0) || timeoutMs > LONGEST_TIMER_MS) {
     problems.push({ path, message: 'expected milliseconds, more than 0' });
   }
 }

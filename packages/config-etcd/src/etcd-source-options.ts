@@ -44,8 +44,8 @@ export interface EtcdSourceOptions {
   readonly onNotice?: (notice: string) => void;
 }
 
-/** A timer runs no longer; one that should would end at once. With the scatter that is put on intervals, milliseconds. */
-const LONGEST_MS = 1_000_000_000;
+/** Milliseconds, so far below what a timer takes that a scattered interval is no longer either: one that is would end at once. */
+const LONGEST_TIMER_MS = 1_000_000_000;
 
 /** Options with every default filled in. */
 export interface ResolvedEtcdSourceOptions {
@@ -82,7 +82,7 @@ export function resolveEtcdSourceOptions(options: EtcdSourceOptions): ResolvedEt
   if ((options.tls?.cert === undefined) !== (options.tls?.key === undefined)) problems.push('tls.cert and tls.key go together');
   const { callTimeoutMs = 5000, checkIntervalMs = 2000 } = options;
   for (const [name, ms] of Object.entries({ callTimeoutMs, checkIntervalMs }))
-    if (!(ms > 0 && ms <= LONGEST_MS)) problems.push(`${name}: expected more than 0 and at most ${LONGEST_MS}, found ${ms}`);
+    if (!(ms > 0 && ms <= LONGEST_TIMER_MS)) problems.push(`${name}: expected more than 0 and at most ${LONGEST_TIMER_MS}, found ${ms}`);
   if (problems.length > 0) throw new EtcdSourceError(EtcdSourceErrorCode.options, problems.join('; '));
   return {
     endpoints: [...new Set(endpoints)],

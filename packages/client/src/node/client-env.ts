@@ -1,4 +1,5 @@
 import { ClientErrorCode, type Problem, problemsError } from '../errors.js';
+import { LONGEST_TIMER_MS } from '../longest-timer.js';
 import type { NodeClientOptions } from './node-client.js';
 
 /**
@@ -32,7 +33,7 @@ export function readClientEnv(env: Readonly<Record<string, string | undefined>>)
   const options: NodeClientOptions = {
     host: required('INFERFLOW_CLIENT_V1_HOST'),
     port: positive('INFERFLOW_CLIENT_V1_PORT', '8080', 65_535),
-    timeoutMs: positive('INFERFLOW_CLIENT_V1_DEADLINE_MS', '200', 0x7fff_ffff),
+    timeoutMs: positive('INFERFLOW_CLIENT_V1_DEADLINE_MS', '200', LONGEST_TIMER_MS),
     tls: /^(true|t|1)$/.test(plaintext) ? null : true,
     authToken: text('INFERFLOW_CLIENT_V1_AUTH_TOKEN', ''),
     callerId: required('INFERFLOW_CALLER_ID'),

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { Code, ConnectError, type Transport } from '@connectrpc/connect';
+import { LONGEST_TIMER_MS } from '../longest-timer.js';
 import { Address, type AddressOptions } from './address.js';
 
 /** Settings of {@link createRoundRobinTransport}. */
@@ -109,8 +110,7 @@ class AddressBook {
   async #connect(address: Address): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<boolean>((resolve) => {
-      // A timer that is longer ends at once.
-      timer = setTimeout(() => resolve(false), Math.min(this.#options.connectTimeoutMs, 0x7fff_ffff));
+      timer = setTimeout(() => resolve(false), Math.min(this.#options.connectTimeoutMs, LONGEST_TIMER_MS));
     });
     try {
       return await Promise.race([address.connect(), late]);

@@ -1,8 +1,9 @@
 import { ModelServerError } from '../errors.js';
+import { LONGEST_TIMER_MS } from '../longest-timer.js';
 import type { InferOptions, Runner } from '../runner.js';
 import type { Tensor } from '../tensor.js';
 import { type HostCall, type HostModel, HostProcess, type HostSignature } from './host-process.js';
-import { LONGEST_TIMER_MS, PoolCall } from './pool-call.js';
+import { PoolCall } from './pool-call.js';
 
 /** What a pool of processes loads, and its bounds. */
 export interface OnnxPoolOptions {

@@ -1,11 +1,9 @@
 import { ModelServerError } from '../errors.js';
+import { LONGEST_TIMER_MS } from '../longest-timer.js';
 import type { InferOptions } from '../runner.js';
 import type { Tensor } from '../tensor.js';
 import { encodeFrame, FrameKind, layOut } from './frames.mjs';
 import type { HostCall } from './host-process.js';
-
-/** A timer that is longer ends at once. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** One call, and whom to tell. */
 export interface PoolCallOptions {

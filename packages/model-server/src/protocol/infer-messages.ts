@@ -7,6 +7,7 @@ import {
 } from '@inferflow/proto';
 import { ModelServerError } from '../errors.js';
 import type { LocalModel } from '../local-models.js';
+import { LONGEST_TIMER_MS } from '../longest-timer.js';
 import type { Tensor } from '../tensor.js';
 import { contentsToRaw, hasTypedForm, isEmptyContents, rawToContents } from './typed-contents.js';
 
@@ -53,7 +54,7 @@ function readParameters(parameters: Readonly<Record<string, InferParameter>>): n
     throw invalid("parameter 'timeout': expected microseconds as int64_param, not negative");
   }
   // 0 is "no limit" in this protocol.
-  return timeout.value === 0n ? undefined : Math.min(Number(timeout.value) / 1000, 2 ** 31 - 1);
+  return timeout.value === 0n ? undefined : Math.min(Number(timeout.value) / 1000, LONGEST_TIMER_MS);
 }
 
 /** Writes the answer to a request, its values in the form of the request wherever the types allow. */
