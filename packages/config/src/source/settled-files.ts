@@ -49,7 +49,10 @@ export class SettledFiles {
     return isPending;
   }
 
-  /** True if some known file no longer looks as it did, or could not be read then; looks at no more than `limit` files, beginning at a place that moves on. */
+  /**
+   * True if some known file no longer looks as it did, or could not be read then; looks at no more than `limit` files, beginning at a place
+   * that moves on.
+   */
   async hasChanged(from: number, limit: number): Promise<boolean> {
     const names = [...this.#known.keys()];
     const some = Array.from({ length: Math.min(limit, names.length) }, (_, index) => names[(from + index) % names.length] as string);
