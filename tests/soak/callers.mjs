@@ -72,7 +72,7 @@ async function suite(run, { cancelSeconds, idle, loris, rounds, isLean }) {
     warned === hasResetLimit,
   );
   // Everybody else: their answers are checked all the time.
-  const others = startLoad(server.port, { rate: 60 / patience, connections: 4, repeats: 0, timeoutMs: 3 * upstreamMs });
+  const others = startLoad(server.port, { rate: 60 / patience, connections: 4, repeats: 0, timeoutMs: 15_000 });
   await settle(others);
   const setting = { run, server, fakes, others, hasResetLimit };
   for (let round = 0; round < rounds; round++) {
