@@ -26,6 +26,11 @@ describe('loggedMessages', () => {
     for await (const { place } of loggedMessages('-', () => {}, signal)) places.push(place);
     expect(places.length).toBe(count);
   });
+
+  it('ends when it was asked to before it began', async () => {
+    openInput('').abort();
+    for await (const message of loggedMessages('-', () => {}, AbortSignal.abort())) expect(message).toBeUndefined();
+  });
 });
 
 describe('readScoringRecords', () => {

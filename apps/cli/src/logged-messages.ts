@@ -98,5 +98,6 @@ async function firstChunk(stream: Readable, signal: AbortSignal): Promise<Buffer
     };
     stream.once('readable', readable);
     signal.addEventListener('abort', ended, { once: true });
+    if (signal.aborted) ended();
   });
 }
