@@ -109,6 +109,9 @@ function prepare<Request extends { readonly modelConfigId: string; readonly trac
   }
   // Without a tracking id nothing is logged, so an empty one counts as none.
   const trackingId = request.trackingId === undefined || request.trackingId === '' ? options.createTrackingId() : request.trackingId;
+  if (typeof trackingId !== 'string') {
+    problems.push({ path: 'trackingId', message: `expected a string, got a ${typeof trackingId}` });
+  }
   checkCallOptions(callOptions, problems);
   const message = build(request, trackingId, options.requestValues, problems);
   if (problems.length > 0) {

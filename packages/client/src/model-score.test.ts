@@ -26,6 +26,8 @@ describe('retrieveModelScore', () => {
     [{ modelConfigId: 'm' }, 'entities', 'expected at least one'],
     [{ modelConfigId: 'm', entities: [null] }, 'entities[0]', 'is missing'],
     [{ modelConfigId: 'm', entities: [{ entity: 'film' }] }, 'entities[0].ids', 'expected an array'],
+    [{ modelConfigId: 'm', entities: [{ entity: 5, ids: ['f1'] }] }, 'entities[0].entity', 'expected a string, got a number'],
+    [{ ...request, trackingId: 5 }, 'trackingId', 'expected a string, got a number'],
     [{ modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1', 2] }] }, 'entities[0].ids[1]', 'expected a string, got a number'],
     [
       { modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1'], features: { age: 3 } }] },

@@ -71,6 +71,9 @@ export function buildModelScore(request: ModelScoreRequest, trackingId: string, 
     trackingId,
     entities: entities.map((entity, index) => {
       const path = `entities[${index}]`;
+      if (typeof entity.entity !== 'string') {
+        problems.push({ path: `${path}.entity`, message: `expected a string, got a ${typeof entity.entity}` });
+      }
       checkName(entity.entity, `${path}.entity`);
       const ids = valuesOf(entity.ids, rows, `${path}.ids`, problems);
       const wrong = ids.findIndex((id) => typeof id !== 'string');
