@@ -8,7 +8,7 @@ import { patience, patient } from './lib/patience.mjs';
 import { EMPTY_SETTINGS, h2Frame, openSocket, openSockets, PREFACE } from './lib/raw-socket.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
-import { freshRequest, modelConfig, PATH, requestMessage } from './lib/workload.mjs';
+import { echoConfig, freshRequest, modelConfig, PATH, requestMessage } from './lib/workload.mjs';
 
 export const name = 'callers';
 export const about = 'callers that cancel, stall, flood, talk nonsense or stay: memory bounded, nobody else notices';
@@ -19,24 +19,6 @@ export const long = (run, minutes) => longCallers(run, minutes, false);
 export const shortCallers = (run, isLean) => suite(run, { cancelSeconds: 5, idle: isLean ? 2_000 : 10_000, loris: 100, rounds: 1, isLean });
 export const longCallers = (run, minutes = 5, isLean) =>
   suite(run, { cancelSeconds: 30, idle: 10_000, loris: longLoris, rounds: Math.max(1, Math.round(minutes / 3)), isLean });
-
-/** Answers what it is asked: large answers without large work. */
-const echo = {
-  dag_execution_config: { component_dependency: { next: ['feature_initializer'] } },
-  component_config: {
-    numerix_components: [
-      {
-        component: 'next',
-        component_id: 'item_id',
-        score_col: 'next',
-        data_type: 'DataTypeFP32',
-        expression: 'a 1 +',
-        score_mapping: { 'a@DataTypeFP32': 'a' },
-      },
-    ],
-  },
-  response_config: { features: ['item_id'] },
-};
 
 /** So many of each kind, and the patience to see all of them end. */
 const longLoris = 300;
@@ -64,7 +46,7 @@ async function suite(run, { cancelSeconds, idle, loris, rounds, isLean }) {
       EXTERNAL_SERVICE_ONFS_FS_DEAD_LINE: upstreamMs,
       NUMERIX_CLIENT_V1_DEADLINE_MS: upstreamMs,
     },
-    models: { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: upstreamMs }), echo },
+    models: { soak: modelConfig(`127.0.0.1:${fakes.model.port}`, { deadlineMs: upstreamMs }), echo: echoConfig },
   });
   const warned = server.lines.some((line) => /cancel/i.test(line) && /"level":"warn"/.test(line));
   run.check(

@@ -200,3 +200,21 @@ export function verify(request, message, nanIsValue = false) {
   });
   return result;
 }
+
+/** Answers what it is asked: large answers without large work. */
+export const echoConfig = {
+  dag_execution_config: { component_dependency: { next: ['feature_initializer'] } },
+  component_config: {
+    numerix_components: [
+      {
+        component: 'next',
+        component_id: 'item_id',
+        score_col: 'next',
+        data_type: 'DataTypeFP32',
+        expression: 'a 1 +',
+        score_mapping: { 'a@DataTypeFP32': 'a' },
+      },
+    ],
+  },
+  response_config: { features: ['item_id'] },
+};

@@ -192,7 +192,11 @@ describe('SinkQueue', () => {
     expect(damaged.length).toBe(1);
   });
 
-  it('delivers after a restart what stands in front of zeros, and what comes then', async () => {
+  it.each([
+    ['zeros', Buffer.alloc(64)],
+    // Length, checksum, length of the head, and "xx" for a head.
+    ['a frame of somebody else', Buffer.from('06000000580a3245020000007878', 'hex')],
+  ])('delivers after a restart what stands in front of %s, and what comes then', async (_, foreign) => {
     const directory = folder();
     const first = setUp('spill', 600, new SpillDirectory({ directory }));
     first.sink.failure = away;
@@ -200,7 +204,7 @@ describe('SinkQueue', () => {
     await first.clock.advance(50);
     // The machine ended: the file has its length, its last blocks were never written.
     const store = join(directory, 'topic-t');
-    appendFileSync(join(store, readdirSync(store).find((name) => name.endsWith('.spill')) as string), Buffer.alloc(64));
+    appendFileSync(join(store, readdirSync(store).find((name) => name.endsWith('.spill')) as string), foreign);
     const damaged: number[] = [];
     const second = setUp('spill', 600, new SpillDirectory({ directory, onDamaged: (bytes) => damaged.push(bytes) }));
     await second.clock.advance(1000);
@@ -208,7 +212,7 @@ describe('SinkQueue', () => {
     second.queue.push(next);
     await second.clock.advance(1000);
     expect(second.sink.received).toEqual([...first.spilled, next.trackingId]);
-    expect(damaged).toEqual([64]);
+    expect(damaged).toEqual([foreign.length]);
   });
 
   it('goes on when somebody removes what is spilled', async () => {

@@ -222,7 +222,9 @@ export class SpillStore {
         offset += headBytes + length;
       }
     } catch (error) {
-      if (!lasting.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      // None has what is no error of the file system: the head of a frame is no JSON.
+      if (code !== undefined && !lasting.has(code)) throw error;
     } finally {
       if (fd >= 0) closeSync(fd);
     }
