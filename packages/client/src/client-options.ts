@@ -103,10 +103,12 @@ function randomId(): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
-/** Adds a problem unless `timeoutMs` is a positive number of milliseconds. */
+/** Adds a problem unless `timeoutMs` is a positive number of milliseconds that a timer takes. */
 export function checkTimeout(timeoutMs: number, path: string, problems: Problem[]): void {
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0) || timeoutMs > LONGEST_TIMER_MS) {
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
     problems.push({ path, message: 'expected milliseconds, more than 0' });
+  } else if (timeoutMs > LONGEST_TIMER_MS) {
+    problems.push({ path, message: `expected at most ${LONGEST_TIMER_MS} milliseconds, got ${timeoutMs}` });
   }
 }
 

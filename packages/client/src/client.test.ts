@@ -181,6 +181,10 @@ describe('inferPointWise', () => {
       'context["small"]': 'is a feature of the targets too; a name can be only one of them',
     });
     expect(calls).toBe(0);
+    const endless = await failure(
+      client.inferPointWise({ modelConfigId: 'm', targets: [{ id: 'a' }] }, { timeoutMs: Number.POSITIVE_INFINITY }),
+    );
+    expect(endless.problems).toEqual([{ path: 'timeoutMs', message: 'expected at most 2147483647 milliseconds, got Infinity' }]);
     const empty = await failure(client.inferPointWise({ modelConfigId: 'm', targets: [] }));
     expect(empty.problems).toEqual([{ path: 'targets', message: 'expected at least one' }]);
     const none = await failure(client.inferPointWise(undefined as never));

@@ -53,6 +53,15 @@ export function encodeFeature(dataType: DataType, value: Exclude<FeatureValue, n
   return encodeValue(dataType, isList(value) ? Array.from<Scalar>(value) : value);
 }
 
+/** Whether a value of no declared type has a text: a text, number or boolean, or a list of them. */
+export function hasText(value: unknown): boolean {
+  return isList(value) ? Array.from<unknown>(value).every(isScalar) : isScalar(value);
+}
+
+function isScalar(value: unknown): value is Scalar {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean';
+}
+
 /** A value as text: shortest decimals, `true`/`false`, vectors with `:` between elements. */
 export function featureText(value: Exclude<FeatureValue, null | undefined>): string {
   return isList(value) ? Array.from<Scalar, string>(value, scalarText).join(':') : scalarText(value);

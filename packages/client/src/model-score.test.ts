@@ -34,6 +34,16 @@ describe('retrieveModelScore', () => {
       'entities[0].features["age"]',
       'expected an array',
     ],
+    [
+      { modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1'], features: { age: [{}] } }] },
+      'entities[0].features["age"][0]',
+      'expected a text, a number, a boolean or a list of them',
+    ],
+    [
+      { modelConfigId: 'm', entities: [{ entity: 'film', ids: ['f1'], features: { age: [[1, Symbol('x')]] } }] },
+      'entities[0].features["age"][0]',
+      'expected a text, a number, a boolean or a list of them',
+    ],
   ])('names what has not the shape of a request: %j', async (wrong, path, message) => {
     const call = clientOf({ componentData: [] }).retrieveModelScore(wrong as never);
     await expect(call).rejects.toMatchObject({ code: 'INFERFLOW_CLIENT_REQUEST_INVALID', problems: [{ path, message }] });

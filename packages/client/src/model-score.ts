@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { type InferflowRequestProto, InferflowRequestProtoSchema, type InferflowResponseProto } from '@inferflow/proto';
-import { featureText } from './encode-feature.js';
+import { featureText, hasText } from './encode-feature.js';
 import { ClientError, ClientErrorCode, type Problem } from './errors.js';
 import type { FeatureValue } from './feature-type.js';
 import { listOf, requestOptions } from './predict-request.js';
@@ -83,9 +83,12 @@ export function buildModelScore(request: ModelScoreRequest, trackingId: string, 
       const features = Object.entries(entity.features ?? {}).map(([name, values]) => {
         const featurePath = `${path}.features[${JSON.stringify(name)}]`;
         checkName(name, featurePath);
-        const texts = valuesOf(values, rows, featurePath, problems).map((value) =>
-          value === null || value === undefined ? '' : featureText(value),
-        );
+        const texts = valuesOf(values, rows, featurePath, problems).map((value, row) => {
+          if (value === null || value === undefined) return '';
+          if (hasText(value)) return featureText(value);
+          problems.push({ path: `${featurePath}[${row}]`, message: 'expected a text, a number, a boolean or a list of them' });
+          return '';
+        });
         // The protocol has no single value for all rows: a list of another length than the rows is not used.
         return { name, idsFeatureValue: texts.length === 1 ? new Array<string>(rows).fill(texts[0]!) : texts };
       });
