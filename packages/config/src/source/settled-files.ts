@@ -13,8 +13,6 @@ interface KnownFile {
   /** What was last taken over; undefined until then. */
   signature: string | undefined;
   document: ConfigDocument | undefined;
-  /** The file itself may be as it was when it can be read again, such as after too many had been open. */
-  isUnreadable: boolean;
   /** A newer state that has not settled, `gone` for a deletion. */
   pending: string | undefined;
   pendingSince: number;
@@ -59,7 +57,7 @@ export class SettledFiles {
     const changed = await Promise.all(
       some.map(async (name) => {
         const file = this.#known.get(name);
-        if (file?.isUnreadable === true) return true;
+        if (isUnreadable(file)) return true;
         return (await stampFile(join(this.#directory, name)))?.signature !== (file?.pending === undefined ? file?.signature : file.pending);
       }),
     );
@@ -90,9 +88,9 @@ export class SettledFiles {
     const stamp = await stampFile(path);
     const file = this.#known.get(name);
     if (stamp === undefined && file === undefined) return false;
-    const known = file ?? { signature: undefined, document: undefined, isUnreadable: false, pending: undefined, pendingSince: 0 };
+    const known = file ?? { signature: undefined, document: undefined, pending: undefined, pendingSince: 0 };
     this.#known.set(name, known);
-    if (stamp?.signature === known.signature && stamp !== undefined && !known.isUnreadable) {
+    if (stamp?.signature === known.signature && stamp !== undefined && !isUnreadable(known)) {
       known.pending = undefined;
       return false;
     }
@@ -115,10 +113,14 @@ export class SettledFiles {
     if (mayBeHalf(document) && !isOlder(stamp, known.pendingSince, RETRY_MS)) return true;
     known.signature = stamp.signature;
     known.document = document;
-    known.isUnreadable = 'problem' in document;
     known.pending = undefined;
     return false;
   }
+}
+
+/** Such a file may look as it did when it can be read again, as after too many had been open. */
+function isUnreadable(file: KnownFile | undefined): boolean {
+  return file?.document !== undefined && 'problem' in file.document;
 }
 
 /** By the file's own clock or by ours: clocks of file servers differ, and a renamed file keeps its old time. */
