@@ -17,7 +17,10 @@ class MemorySink implements LogSink {
     this.messages.push(...batch);
     return { isDelivered: true };
   }
-  async close(): Promise<void> {}
+  graceMs = 0;
+  async close(graceMs: number): Promise<void> {
+    this.graceMs = graceMs;
+  }
 }
 
 function setUp(changes: Partial<LogStream> = {}, captureBytes = 64 << 20) {
@@ -63,6 +66,15 @@ describe('LogPipeline', () => {
     expect(await rows('inferflow_logging_rows_total')).toBe(15);
     expect(await rows('inferflow_logging_rows_delivered_total')).toBe(15);
     expect(await pipeline.close(1000)).toBe(true);
+  });
+
+  it('waits at its end for as long as a timer can when it is to wait for ever', async () => {
+    const { sink, pipeline } = setUp();
+    pipeline.taken(request().record);
+    expect(await pipeline.close(Number.POSITIVE_INFINITY)).toBe(true);
+    expect(sink.messages.length).toBe(1);
+    expect(sink.graceMs).toBeGreaterThan(24 * 86_400_000);
+    expect(sink.graceMs).toBeLessThan(2 ** 31);
   });
 
   it('never holds the event loop for long, whatever the size of a request', async () => {

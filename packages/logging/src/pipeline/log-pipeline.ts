@@ -76,6 +76,9 @@ interface Captured {
   readonly bytes: number;
 }
 
+/** A timer that should run longer ends at once. */
+const longestGraceMs = 0x7fff_ffff;
+
 const systemClock: QueueClock = {
   now: () => performance.now(),
   after(ms, callback) {
@@ -184,7 +187,7 @@ export class LogPipeline {
    * call waits for the first.
    */
   close(graceMs: number): Promise<boolean> {
-    this.#closing ??= this.#close(graceMs);
+    this.#closing ??= this.#close(Math.min(graceMs, longestGraceMs));
     return this.#closing;
   }
 
