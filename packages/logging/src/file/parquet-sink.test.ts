@@ -1,23 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { LogMessage } from '../log-message.js';
 import { encodeAll } from '../testing/encode-all.js';
 import { recordOf } from '../testing/log-vectors.js';
+import { temporaryFolder } from '../testing/temporary-folder.js';
 import { createParquetSink } from './parquet-sink.js';
-
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-function folder(): string {
-  const made = mkdtempSync(join(tmpdir(), 'inferflow-files-'));
-  folders.push(made);
-  return made;
-}
 
 const bytes = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
@@ -62,7 +52,7 @@ async function rowsIn(file: string): Promise<Record<string, unknown>[]> {
 
 describe('createParquetSink', () => {
   it('writes one typed column per feature, partitioned by model, date and hour, nulls as nulls', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const sink = await createParquetSink({ directory, useThread: false });
     expect(await sink.deliver('t', messages())).toEqual({ isDelivered: true });
     expect(readdirSync(directory)).toEqual([]);
@@ -96,7 +86,7 @@ describe('createParquetSink', () => {
   });
 
   it('logs a number that a column cannot hold as missing: the other rows of the file stay', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const lost: string[] = [];
     const onLost = (...loss: readonly unknown[]): void => void lost.push(loss.join(' '));
     const sink = await createParquetSink({ directory, useThread: false, onLost });
@@ -120,7 +110,7 @@ describe('createParquetSink', () => {
   });
 
   it('closes files by size', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     let written = 0;
     const onWritten = (_: string, rows: number): void => {
       written += rows;
@@ -137,7 +127,7 @@ describe('createParquetSink', () => {
   });
 
   it('closes a file when its time is up, also when the clock was set back meanwhile', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     let written = 0;
     const onWritten = (_: string, rows: number): void => {
       written += rows;
@@ -156,7 +146,7 @@ describe('createParquetSink', () => {
   });
 
   it('says which rows a file lost that could not be written', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const lost: string[] = [];
     const sink = await createParquetSink({
       directory,

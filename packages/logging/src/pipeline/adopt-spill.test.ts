@@ -1,20 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LogMessage } from '../log-message.js';
+import { temporaryFolder } from '../testing/temporary-folder.js';
 import { adoptSpill } from './adopt-spill.js';
 import { SpillDirectory } from './spill-directory.js';
-
-const folders: string[] = [];
-function folder(): string {
-  const made = mkdtempSync(join(tmpdir(), 'inferflow-adopt-'));
-  folders.push(made);
-  return made;
-}
-afterEach(() => {
-  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
-});
 
 const message = (topic: string, trackingId: string): LogMessage => ({
   topic,
@@ -50,7 +40,7 @@ function drain(directory: string, topic: string): string[] {
 
 describe('SpillDirectory', () => {
   it('leaves directories alone that are not its own', () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     for (const name of ['topic-%zz', 'topic-a b', 'lost+found']) mkdirSync(join(directory, name));
     spill(directory, 'a/b', ['1']);
     expect(new SpillDirectory({ directory }).topics()).toEqual(['a/b']);
@@ -59,7 +49,7 @@ describe('SpillDirectory', () => {
 
 describe('adoptSpill', () => {
   it('moves records behind those of the other directory, without what has been delivered of either', () => {
-    const [from, to] = [join(folder(), 'worker-2'), folder()];
+    const [from, to] = [join(temporaryFolder(), 'worker-2'), temporaryFolder()];
     spill(to, 'a', ['1', '2', '3'], 1);
     spill(from, 'a', ['4', '5'], 1);
     spill(from, 'a', ['6']);
@@ -72,7 +62,7 @@ describe('adoptSpill', () => {
   });
 
   it('skips nothing because of what was delivered there before', () => {
-    const [from, to] = [folder(), folder()];
+    const [from, to] = [temporaryFolder(), temporaryFolder()];
     spill(to, 'a', ['1', '2'], 1);
     expect(drain(to, 'a')).toEqual(['2']);
     expect(readdirSync(join(to, 'topic-a'))).toEqual(['cursor']);
@@ -82,7 +72,7 @@ describe('adoptSpill', () => {
   });
 
   it('leaves other files alone, and finds nothing where there is nothing', () => {
-    const [from, to] = [folder(), folder()];
+    const [from, to] = [temporaryFolder(), temporaryFolder()];
     spill(join(from, 'other'), 'a', ['1']);
     expect(adoptSpill(from, to)).toBe(0);
     expect(adoptSpill(join(from, 'missing'), to)).toBe(0);

@@ -1,25 +1,15 @@
-import fs, { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import fs, { appendFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { PiecePool, ValueSlab } from '../encode/value-slab.js';
 import { type LogMessage, messageBytes } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
+import { temporaryFolder } from '../testing/temporary-folder.js';
 import { VirtualClock } from '../testing/virtual-clock.js';
 import { type OverflowPolicy, SinkQueue } from './sink-queue.js';
 import { SpillDirectory } from './spill-directory.js';
-
-const folders: string[] = [];
-function folder(): string {
-  const made = mkdtempSync(join(tmpdir(), 'inferflow-spill-'));
-  folders.push(made);
-  return made;
-}
-afterEach(() => {
-  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
-});
 
 let made = 0;
 function message(topic = 't', bytes = 100): LogMessage {
@@ -155,7 +145,7 @@ describe('SinkQueue', () => {
   });
 
   it('spills to disk while the sink is away, and loses nothing', async () => {
-    const spill = new SpillDirectory({ directory: folder() });
+    const spill = new SpillDirectory({ directory: temporaryFolder() });
     const { clock, sink, queue, dropped, spilled } = setUp('spill', 1100, spill);
     sink.maxBatchBytes = 500;
     sink.failure = away;
@@ -175,7 +165,7 @@ describe('SinkQueue', () => {
   });
 
   it('delivers after a restart what an earlier process spilled, damaged ends excepted', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const first = setUp('spill', 600, new SpillDirectory({ directory }));
     first.sink.failure = away;
     const messages = Array.from({ length: 20 }, () => message());
@@ -197,7 +187,7 @@ describe('SinkQueue', () => {
     // Length, checksum, length of the head, and "xx" for a head.
     ['a frame of somebody else', Buffer.from('06000000580a3245020000007878', 'hex')],
   ])('delivers after a restart what stands in front of %s, and what comes then', async (_, foreign) => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const first = setUp('spill', 600, new SpillDirectory({ directory }));
     first.sink.failure = away;
     for (let index = 0; index < 10; index++) first.queue.push(message());
@@ -216,7 +206,7 @@ describe('SinkQueue', () => {
   });
 
   it('goes on when somebody removes what is spilled', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const damaged: number[] = [];
     const spill = new SpillDirectory({ directory, onDamaged: (bytes) => damaged.push(bytes) });
     const { clock, sink, queue, spilled } = setUp('spill', 600, spill);
@@ -239,7 +229,7 @@ describe('SinkQueue', () => {
   });
 
   it('keeps records in memory while the directory of their topic cannot be used', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const { clock, sink, queue, dropped, spilled, reasons } = setUp('spill', 1100, new SpillDirectory({ directory }));
     // A file where a folder should be: as good as missing rights, also for root.
     writeFileSync(join(directory, 'topic-t'), '');
@@ -257,7 +247,7 @@ describe('SinkQueue', () => {
   });
 
   it('tries again to read what is spilled while it cannot be opened', async () => {
-    const { clock, sink, queue, spilled, reasons } = setUp('spill', 600, new SpillDirectory({ directory: folder() }));
+    const { clock, sink, queue, spilled, reasons } = setUp('spill', 600, new SpillDirectory({ directory: temporaryFolder() }));
     sink.failure = away;
     for (let index = 0; index < 10; index++) queue.push(message());
     const open = vi.spyOn(fs, 'openSync').mockImplementation(() => {
@@ -279,7 +269,7 @@ describe('SinkQueue', () => {
   });
 
   it('keeps to the limit on disk', async () => {
-    const spill = new SpillDirectory({ directory: folder(), maxBytes: 2000 });
+    const spill = new SpillDirectory({ directory: temporaryFolder(), maxBytes: 2000 });
     const { clock, sink, queue, dropped, reasons } = setUp('spill', 600, spill);
     sink.failure = away;
     for (let index = 0; index < 30; index++) queue.push(message());
@@ -308,7 +298,7 @@ describe('SinkQueue', () => {
   });
 
   it('spills on close what is under way, once', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const { clock, sink, queue, spilled } = setUp('spill', 3560, new SpillDirectory({ directory }));
     sink.isStuck = true;
     queue.push(message());
@@ -333,7 +323,7 @@ describe('SinkQueue', () => {
           { maxLength: 80 },
         ),
         async (policy, actions) => {
-          const spill = policy === 'spill' ? new SpillDirectory({ directory: folder(), maxBytes: 20_000 }) : null;
+          const spill = policy === 'spill' ? new SpillDirectory({ directory: temporaryFolder(), maxBytes: 20_000 }) : null;
           const { clock, sink, queue, dropped } = setUp(policy, 4000, spill);
           sink.maxBatchBytes = 1000;
           const pushed: LogMessage[] = [];

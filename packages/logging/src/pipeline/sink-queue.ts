@@ -244,17 +244,11 @@ export class SinkQueue {
   #ended(lane: Lane, batch: readonly LogMessage[], delivery: Delivery): void {
     // Closed meanwhile: the batch was counted then.
     if (this.#isClosed || lane.inFlight !== batch) return;
-    const { observer, clock, retryMs, maxRetryMs } = this.#options;
+    const { observer, retryMs, maxRetryMs } = this.#options;
     if (!delivery.isDelivered) {
       observer.failed(lane.topic, delivery.reason ?? 'sink_failed');
       if (delivery.isRetriable !== false) {
-        const pause = Math.min(maxRetryMs, retryMs * 2 ** Math.min(lane.failures++, 20));
-        lane.isPaused = true;
-        lane.stop = clock.after(pause, () => {
-          lane.stop = null;
-          lane.isPaused = false;
-          this.#deliver(lane);
-        });
+        this.#pause(lane, Math.min(maxRetryMs, retryMs * 2 ** Math.min(lane.failures++, 20)), () => this.#deliver(lane));
         return;
       }
       for (const message of batch) observer.dropped(message, delivery.reason ?? 'sink_failed');
@@ -274,21 +268,26 @@ export class SinkQueue {
     if (this.#bytes === 0) this.#wake?.();
   }
 
+  /** Nothing of a topic is begun until then. */
+  #pause(lane: Lane, ms: number, goOn: () => void): void {
+    lane.isPaused = true;
+    lane.stop = this.#options.clock.after(ms, () => {
+      lane.stop = null;
+      lane.isPaused = false;
+      goOn();
+    });
+  }
+
   /** Starts a topic's oldest spilled batch once everything older has been delivered. */
   #drainSpill(lane: Lane): void {
     if (this.#isClosed || lane.spill === null || lane.inFlight !== null || lane.isPaused || lane.waiting.length > 0) return;
-    const { sink, observer, clock, maxRetryMs } = this.#options;
+    const { sink, observer, maxRetryMs } = this.#options;
     let batch: SpilledBatch | null;
     try {
       batch = lane.spill.read(sink.maxBatchBytes);
     } catch {
       observer.failed(lane.topic, 'spill_unreadable');
-      lane.isPaused = true;
-      lane.stop = clock.after(maxRetryMs, () => {
-        lane.stop = null;
-        lane.isPaused = false;
-        this.#drainSpill(lane);
-      });
+      this.#pause(lane, maxRetryMs, () => this.#drainSpill(lane));
       return;
     }
     if (batch === null) return;

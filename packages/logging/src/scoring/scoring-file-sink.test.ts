@@ -1,21 +1,11 @@
-import { createReadStream, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createReadStream, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { LogMessage } from '../log-message.js';
 import { shortenWrites } from '../testing/short-writes.js';
+import { temporaryFolder } from '../testing/temporary-folder.js';
 import { readDelimited } from './read-delimited.js';
 import { createScoringFileSink } from './scoring-file-sink.js';
-
-const folders: string[] = [];
-afterEach(() => {
-  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
-});
-function folder(): string {
-  const made = mkdtempSync(join(tmpdir(), 'inferflow-scoring-'));
-  folders.push(made);
-  return made;
-}
 
 function message(fill: number, length = 300): LogMessage {
   const value = new Uint8Array(length).fill(fill);
@@ -32,7 +22,7 @@ async function recordsIn(directory: string): Promise<readonly number[]> {
 
 describe('createScoringFileSink', () => {
   it('has written all of a batch that it calls delivered, though the disk takes it piece by piece', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const sink = createScoringFileSink({ directory });
     const restore = await shortenWrites();
     try {
@@ -45,7 +35,7 @@ describe('createScoringFileSink', () => {
   });
 
   it('closes a file when its time is up, also when the clock was set back meanwhile', async () => {
-    const directory = folder();
+    const directory = temporaryFolder();
     const sink = createScoringFileSink({ directory, intervalMs: 60 });
     await sink.deliver('t', [message(1)]);
     const now = Date.now();
