@@ -26,7 +26,7 @@ export interface EtcdSourceOptions {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly tls?: EtcdTls | undefined;
-  /** Deadline of one call, milliseconds. @default 5000 */
+  /** Deadline of one call, milliseconds, at most 10⁹. @default 5000 */
   readonly callTimeoutMs?: number;
   /** Whether changes are followed; false reads once. @default true */
   readonly watch?: boolean;
@@ -38,7 +38,7 @@ export interface EtcdSourceOptions {
   readonly waitForFirst?: boolean;
   /** Keeps each good snapshot, and serves the last one when etcd cannot be read at the start. The source closes it. @default none */
   readonly store?: SnapshotStore | undefined;
-  /** Time between two looks at the store's revision, milliseconds: what a watch that died silently costs at most, with 4 s on top. @default 2000 */
+  /** Time between two looks at the store's revision, milliseconds: what a watch that died silently costs at most, with 4 s on top. At most 10⁹. @default 2000 */
   readonly checkIntervalMs?: number;
   /** Told about keys that are ignored, a stored snapshot that is not used and the like: one sentence for a log. @default nobody is told */
   readonly onNotice?: (notice: string) => void;
