@@ -1,11 +1,11 @@
 import { requestHead } from '../../benchmarks/lib/h2net.mjs';
 import { Client, frame } from './lib/client.mjs';
-import { environmentFor } from './lib/fault-fakes.mjs';
 import { floodFrames, garbageBytes } from './lib/hostile-bytes.mjs';
 import { startLeanFakes } from './lib/lean-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { patience, patient } from './lib/patience.mjs';
 import { EMPTY_SETTINGS, h2Frame, openSocket, openSockets, PREFACE } from './lib/raw-socket.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { echoConfig, freshRequest, modelConfig, PATH, requestMessage } from './lib/workload.mjs';

@@ -1,8 +1,9 @@
 import { Client } from './lib/client.mjs';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { startFaultFakes } from './lib/fault-fakes.mjs';
 import { IdleThread } from './lib/idle-thread.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { patience, patient } from './lib/patience.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { freshRequest, modelConfig, PATH, verify } from './lib/workload.mjs';

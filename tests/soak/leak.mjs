@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Client } from './lib/client.mjs';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { startFaultFakes } from './lib/fault-fakes.mjs';
 import { startLoad } from './lib/load.mjs';
 import { patient } from './lib/patience.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { freshRequest, modelConfig, PATH } from './lib/workload.mjs';

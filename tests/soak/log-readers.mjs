@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadZstd, RecordEncoder } from '../../packages/logging/dist/index.js';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { accounted, loggedModel } from './lib/log-world.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep } from './lib/suite-run.mjs';
 import { entityIds, expectedRows, schemaEntries, typedRecord } from './lib/typed-record.mjs';

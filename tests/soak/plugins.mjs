@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { Client } from './lib/client.mjs';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { patient } from './lib/patience.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { expectedRow, freshRequest, modelConfig, PATH, readAnswer } from './lib/workload.mjs';

@@ -8,9 +8,10 @@ import { ModelInferRequestSchema, ModelInferResponseSchema } from '../../package
 import { messageBuffers } from '../../packages/transport/dist/buffer-pool.js';
 import { slabs } from '../../packages/transport/dist/http2/out-slab.js';
 import { createCallHead, createUpstream } from '../../packages/transport/dist/index.js';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { PeerCall } from './lib/peer-call.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { findTriton, startTriton } from './lib/triton.mjs';

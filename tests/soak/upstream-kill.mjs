@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { environmentFor } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { patient } from './lib/patience.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep } from './lib/suite-run.mjs';
 import { startUpstream } from './lib/upstream-process.mjs';

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { environmentFor, startFaultFakes } from './lib/fault-fakes.mjs';
+import { startFaultFakes } from './lib/fault-fakes.mjs';
 import { settle, startLoad } from './lib/load.mjs';
 import { patient } from './lib/patience.mjs';
+import { environmentFor } from './lib/server-environment.mjs';
 import { startServer } from './lib/server-process.mjs';
 import { sleep, until } from './lib/suite-run.mjs';
 import { modelConfig } from './lib/workload.mjs';

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { environmentFor } from './fault-fakes.mjs';
+import { environmentFor } from './server-environment.mjs';
 import { startServer } from './server-process.mjs';
 import { sleep, until } from './suite-run.mjs';
 import { modelConfig } from './workload.mjs';
