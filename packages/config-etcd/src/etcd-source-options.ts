@@ -15,7 +15,10 @@ export interface EtcdTls {
 
 /** Options of `createEtcdSource`. Only `endpoints` and one of `appName` and `base` are required. */
 export interface EtcdSourceOptions {
-  /** `http://host:2379`, `https://host:2379` or `host:2379`; one that answers is enough. Without a scheme TLS is used if `tls` is given. */
+  /**
+   * `http://host:2379`, `https://host:2379` or `host:2379`; one that answers is enough. Without a scheme TLS is used if `tls` is given;
+   * `http://` and `tls` exclude each other.
+   */
   readonly endpoints: readonly string[];
   /** Name of the service whose keys are read, under `/config/inferflow/services/<appName>/model-config`. */
   readonly appName?: string;
@@ -74,6 +77,8 @@ export function resolveEtcdSourceOptions(options: EtcdSourceOptions): ResolvedEt
     const endpoint = toEndpoint(text, options.tls !== undefined);
     if (endpoint === undefined)
       problems.push(`endpoints: expected http://host:port or https://host:port, found ${JSON.stringify(withoutLogin(text))}`);
+    else if (options.tls !== undefined && endpoint.startsWith('http:'))
+      problems.push(`endpoints: ${endpoint} is plaintext, but tls is given; expected https:// or no scheme`);
     return endpoint === undefined ? [] : [endpoint];
   });
   const base = options.base ?? (options.appName === undefined || options.appName === '' ? undefined : configBase(options.appName));

@@ -354,6 +354,7 @@ describe('createEtcdSource', () => {
     [{ endpoints: ['x'] }, 'appName'],
     [{ endpoints: ['x'], appName: 'a', username: 'u' }, 'username and password'],
     [{ endpoints: ['x'], appName: 'a', tls: { cert: 'c' } }, 'tls.cert and tls.key'],
+    [{ endpoints: ['x', 'http://y'], appName: 'a', tls: { ca: 'c' } }, 'http://y:2379 is plaintext, but tls is given'],
     [{ endpoints: ['x'], appName: 'a', callTimeoutMs: 0 }, 'callTimeoutMs'],
     [{ endpoints: ['x'], appName: 'a', callTimeoutMs: Number.POSITIVE_INFINITY }, 'callTimeoutMs: expected more than 0 and at most'],
     [{ endpoints: ['x'], appName: 'a', checkIntervalMs: 3e9 }, 'checkIntervalMs: expected more than 0 and at most'],
@@ -366,6 +367,6 @@ describe('createEtcdSource', () => {
     const description = (endpoints: string[], tls?: { ca: string }) =>
       createEtcdSource({ endpoints, appName: 'a', ...(tls && { tls }) }).description;
     expect(description(['etcd', 'http://e:1/', '[::1]:5'])).toContain('http://etcd:2379,http://e:1,http://[::1]:5 /config');
-    expect(description(['etcd:1', 'http://e'], { ca: 'x' })).toContain('https://etcd:1,http://e:2379');
+    expect(description(['etcd:1', 'https://e'], { ca: 'x' })).toContain('https://etcd:1,https://e:2379');
   });
 });
