@@ -5,7 +5,8 @@ import type { LoggedRecord } from '../logged-record.js';
 import { LogSampling } from '../sampling.js';
 import type { Delivery, LogSink } from '../sink.js';
 import { recordOf } from '../testing/log-vectors.js';
-import { LogPipeline, type LogStream } from './log-pipeline.js';
+import { LogPipeline } from './log-pipeline.js';
+import type { LogStream } from './log-stream.js';
 
 class MemorySink implements LogSink {
   readonly name = 'memory';

@@ -1,41 +1,13 @@
 import { createNoTelemetry, Metric, type Telemetry } from '@inferflow/telemetry';
-import type { LogFormatName } from '../encode/envelope.js';
 import { type EncodeObserver, type EncodeTask, RecordEncoder } from '../encode/record-encoder.js';
-import { type LoggedPlan, type LoggedRecord, type LoggedRequest, parentEntityOf } from '../logged-record.js';
+import type { LoggedPlan, LoggedRecord, LoggedRequest } from '../logged-record.js';
 import { LogSampling } from '../sampling.js';
 import { SchemaBook } from '../schema/schema-book.js';
-import type { LogSink } from '../sink.js';
-import type { EncodeThread, TaskOwner } from '../thread/encode-thread.js';
-import type { Zstd } from '../zstd.js';
+import type { EncodeThread } from '../thread/encode-thread.js';
+import { type CapturedRequest, CapturedRequests, capturedBytes } from './captured-requests.js';
 import { LogCounters } from './log-counters.js';
-import { type OverflowPolicy, type QueueClock, SinkQueue } from './sink-queue.js';
-import type { SpillDirectory } from './spill-directory.js';
-
-/** What a stream writes now; may change between requests. */
-export interface StreamSettings {
-  /** null = nothing. */
-  readonly format: LogFormatName | null;
-  /** Whether messages are compressed. Only with `zstd` at hand; otherwise the flag of the records stays 0. */
-  readonly isCompressed: boolean;
-  readonly zstd: Zstd | null;
-}
-
-/** Records of one format on their way to one sink. */
-export interface LogStream {
-  readonly sink: LogSink;
-  /** Asked for every request. */
-  readonly settings: () => StreamSettings;
-  readonly topicOf: (plan: LoggedPlan) => string;
-  /** @default 1 000 000, below a broker's usual limit */
-  readonly maxRecordBytes?: number;
-  /** Bytes of encoded records in memory. @default 64 MiB */
-  readonly queueBytes?: number;
-  /** @default drop-newest */
-  readonly policy?: OverflowPolicy;
-  readonly spill?: SpillDirectory | null;
-  /** @default 10 */
-  readonly lingerMs?: number;
-}
+import { type LogStream, type OpenStream, openStream } from './log-stream.js';
+import type { QueueClock, SinkQueue } from './sink-queue.js';
 
 /** Turns requests into records, step by step; {@link RecordEncoder} is one. */
 export interface LogEncoder {
@@ -63,19 +35,6 @@ export interface LogPipelineOptions {
   readonly now?: () => number;
 }
 
-interface Stream {
-  readonly stream: LogStream;
-  readonly queue: SinkQueue;
-  /** Where the thread's records go. */
-  readonly owner: TaskOwner;
-}
-
-interface Captured {
-  readonly record: LoggedRecord;
-  readonly parentEntity: string;
-  readonly bytes: number;
-}
-
 /** A timer that should run longer ends at once. */
 const longestGraceMs = 0x7fff_ffff;
 
@@ -94,17 +53,16 @@ const systemClock: QueueClock = {
 export class LogPipeline {
   readonly schemas: SchemaBook;
   readonly #sampling: LogSampling;
-  readonly #streams: readonly Stream[];
+  readonly #streams: readonly OpenStream[];
   readonly #thread: EncodeThread | null;
   readonly #counters: LogCounters;
-  readonly #captured: Captured[] = [];
+  readonly #captured = new CapturedRequests();
   readonly #captureLimit: number;
   readonly #sliceMs: number;
   readonly #now: () => number;
   readonly #encoder: LogEncoder;
-  #head = 0;
-  #capturedBytes = 0;
-  #current: { readonly captured: Captured; stream: number; isWanted: boolean; steps: Generator<void, void, void> | null } | null = null;
+  #current: { readonly captured: CapturedRequest; stream: number; isWanted: boolean; steps: Generator<void, void, void> | null } | null =
+    null;
   #target: SinkQueue | null = null;
   #targetName = '';
   /** Rows of the request under way that its stream has as records or as lost. */
@@ -123,10 +81,7 @@ export class LogPipeline {
     this.#sliceMs = options.sliceMs ?? 1;
     this.#now = options.now ?? Date.now;
     this.#thread = options.createEncoder === undefined ? (options.thread ?? null) : null;
-    this.#streams = options.streams.map((stream) => {
-      const queue = this.#createQueue(stream, options.clock ?? systemClock);
-      return { stream, queue, owner: this.#ownerOf(stream.sink.name, queue) };
-    });
+    this.#streams = options.streams.map((stream) => openStream(stream, this.#counters, options.clock ?? systemClock));
     const observer: EncodeObserver = {
       encoded: (message) => {
         this.#counters.sent(message.modelConfigId);
@@ -176,9 +131,7 @@ export class LogPipeline {
         return;
       }
     }
-    // The caller's headers are gone once this returns.
-    this.#captured.push({ record, parentEntity: parentEntityOf(record), bytes });
-    this.#capturedBytes += bytes;
+    this.#captured.add(record, bytes);
     this.#schedule();
   }
 
@@ -201,11 +154,7 @@ export class LogPipeline {
     let isComplete = !this.#hasWork() && this.#thread?.hasWork !== true;
     await this.#thread?.close();
     if (this.#current !== null) this.#endCurrent('shutdown');
-    for (; this.#head < this.#captured.length; this.#head++) {
-      const { record } = this.#captured[this.#head] as Captured;
-      this.#counters.dropped(record.plan.modelConfigId, record.rowCount, 'shutdown');
-      record.release();
-    }
+    while (this.#dropNextCaptured('shutdown'));
     for (const { queue, stream } of this.#streams) {
       const left = await queue.close(Math.max(deadline - performance.now(), 0));
       await stream.sink.close(Math.max(deadline - performance.now(), 100));
@@ -228,12 +177,12 @@ export class LogPipeline {
   }
 
   #hasWork(): boolean {
-    return this.#current !== null || this.#head < this.#captured.length;
+    return this.#current !== null || !this.#captured.isEmpty;
   }
 
   /** Memory of requests that wait to be encoded. */
   #heldBytes(): number {
-    return this.#capturedBytes + (this.#thread?.pendingBytes ?? 0);
+    return this.#captured.bytes + (this.#thread?.pendingBytes ?? 0);
   }
 
   #hasActiveStream(): boolean {
@@ -260,16 +209,8 @@ export class LogPipeline {
 
   #step(): boolean {
     if (this.#current === null) {
-      const next = this.#captured[this.#head];
-      if (next === undefined) return false;
-      this.#captured[this.#head++] = undefined as never;
-      if (this.#head > 1024 && this.#head * 2 > this.#captured.length) {
-        this.#captured.splice(0, this.#head);
-        this.#head = 0;
-      } else if (this.#head === this.#captured.length) {
-        this.#captured.length = 0;
-        this.#head = 0;
-      }
+      const next = this.#captured.next();
+      if (next === null) return false;
       this.#current = { captured: next, stream: 0, isWanted: false, steps: null };
     }
     const current = this.#current;
@@ -323,7 +264,6 @@ export class LogPipeline {
     if (current === null) return;
     current.steps?.return();
     this.#current = null;
-    this.#capturedBytes -= current.captured.bytes;
     const { record } = current.captured;
     if (lostReason !== null) {
       if (current.steps !== null) this.#dropRest(record, lostReason);
@@ -332,7 +272,7 @@ export class LogPipeline {
         this.#counters.dropped(record.plan.modelConfigId, record.rowCount, lostReason, stream.sink.name);
       }
     }
-    record.release();
+    this.#captured.done(current.captured);
   }
 
   #dropRest(record: LoggedRecord, reason: string): void {
@@ -341,60 +281,15 @@ export class LogPipeline {
   }
 
   #dropOldestCaptured(needed: number): void {
-    while (this.#heldBytes() + needed > this.#captureLimit && this.#head < this.#captured.length) {
-      const { record, bytes } = this.#captured[this.#head] as Captured;
-      this.#captured[this.#head++] = undefined as never;
-      this.#capturedBytes -= bytes;
-      this.#counters.dropped(record.plan.modelConfigId, record.rowCount, 'capture_full');
-      record.release();
-    }
+    while (this.#heldBytes() + needed > this.#captureLimit && this.#dropNextCaptured('capture_full'));
   }
 
-  #ownerOf(sink: string, queue: SinkQueue): TaskOwner {
-    return {
-      encoded: (message) => {
-        this.#counters.sent(message.modelConfigId);
-        queue.push(message);
-      },
-      lost: (modelConfigId, rows, reason) => {
-        this.#counters.error(modelConfigId, reason);
-        this.#counters.dropped(modelConfigId, rows, reason, sink);
-      },
-      unfit: (modelConfigId, cells) => this.#counters.unfit(modelConfigId, cells),
-    };
+  /** Returns whether there was one. */
+  #dropNextCaptured(reason: string): boolean {
+    const oldest = this.#captured.next();
+    if (oldest === null) return false;
+    this.#counters.dropped(oldest.record.plan.modelConfigId, oldest.record.rowCount, reason);
+    this.#captured.done(oldest);
+    return true;
   }
-
-  #createQueue(stream: LogStream, clock: QueueClock): SinkQueue {
-    const { sink } = stream;
-    return new SinkQueue({
-      sink,
-      maxBytes: stream.queueBytes ?? 64 << 20,
-      policy: stream.policy ?? 'drop-newest',
-      spill: stream.policy === 'spill' ? (stream.spill ?? null) : null,
-      lingerMs: stream.lingerMs ?? 10,
-      retryMs: 100,
-      maxRetryMs: 5000,
-      clock,
-      observer: {
-        dropped: (message, reason) => this.#counters.dropped(message.modelConfigId, message.rowCount, reason, sink.name),
-        delivered: (_, messages, mayRepeat) => {
-          if (sink.saysWhatIsWritten !== true) this.#counters.delivered(sink.name, messages, mayRepeat);
-        },
-        failed: (topic, reason) => this.#counters.failed(sink.name, topic, reason),
-        spilled: (message) => this.#counters.spilled(message.modelConfigId, message.rowCount),
-      },
-    });
-  }
-}
-
-/** Memory that a request keeps from being used again. */
-function capturedBytes(record: LoggedRecord): number {
-  let bytes = 1024;
-  for (const block of record.matrix.blocks) {
-    if (block === null || block.isShared) continue;
-    bytes += block.memory.bytes.byteLength;
-    if (block.heap !== block.memory.bytes) bytes += block.heap.buffer.byteLength;
-  }
-  for (const block of record.slate?.matrix.blocks ?? []) if (block !== null && !block.isShared) bytes += block.memory.bytes.byteLength;
-  return bytes;
 }
