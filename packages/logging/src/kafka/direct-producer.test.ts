@@ -7,6 +7,8 @@ class FakeCluster implements ClientCluster {
   /** Nodes that cannot be reached, and that lose their answers. */
   readonly down = new Set<number>();
   readonly silent = new Set<number>();
+  /** What they answer: a code of the protocol. */
+  code = 0;
   readonly received: number[] = [];
   readonly brokerPool: ClientCluster['brokerPool'];
   partitions: number;
@@ -43,10 +45,7 @@ class FakeCluster implements ClientCluster {
         sendRequest();
         this.received.push(node);
         if (this.silent.has(node)) return entry.reject(new Error('answer lost'));
-        // One topic, one partition, no error.
-        const payload = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 4);
-        payload.writeInt16BE(1, 4);
-        entry.resolve({ payload });
+        entry.resolve({ payload: answerOf(this.code) });
       },
       maybeThrottle: () => {},
     };
@@ -54,6 +53,14 @@ class FakeCluster implements ClientCluster {
     const state = { clientId: 'c', isConnected: () => true, isAuthenticated: () => true, authenticate: async () => {} };
     return { ...state, socket, nextCorrelationId: () => 1, requestQueue };
   }
+}
+
+/** For one topic of one letter and one partition. */
+function answerOf(code: number): Buffer {
+  const payload = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 4);
+  payload.writeInt16BE(1, 4);
+  payload.writeInt16BE(code, 15);
+  return payload;
 }
 
 function setUp(partitions: number) {
@@ -101,5 +108,18 @@ describe('DirectProducer', () => {
     await producer.send('t', send);
     expect(cluster.received.at(-1)).toBe(0);
     expect(send.mayRepeat).toBe(true);
+  });
+
+  it('keeps to it although the partition is refused meanwhile, as a leader does that has just been made one', async () => {
+    const { cluster, producer, send } = setUp(3);
+    for (const node of [0, 1, 2]) cluster.silent.add(node);
+    await expect(producer.send('t', send)).rejects.toThrow('answer lost');
+    cluster.silent.clear();
+    cluster.code = 6;
+    await expect(producer.send('t', send)).rejects.toThrow('NOT_LEADER_FOR_PARTITION');
+    cluster.code = 0;
+    await producer.send('t', send);
+    expect(new Set(cluster.received).size).toBe(1);
+    expect(send.mayRepeat).toBe(false);
   });
 });

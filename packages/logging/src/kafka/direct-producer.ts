@@ -97,7 +97,8 @@ export class DirectProducer {
     const key = `${send.partition} ${topicName}`;
     const firstSequence = this.#options.isIdempotent ? (identity.sequences.get(key) ?? 0) : -1;
     const pieces = await encodeRecordBatch(send.records, { id: identity.id, epoch: identity.epoch, firstSequence }, this.#options.codec);
-    if (send.doubtfulUnder !== null && (send.doubtfulUnder !== identity || identity === anonymous)) send.mayRepeat = true;
+    const doubtfulUnder = send.doubtfulUnder;
+    if (doubtfulUnder !== null && (doubtfulUnder !== identity || identity === anonymous)) send.mayRepeat = true;
     const { acks, timeoutMs } = this.#options;
     try {
       await produce(broker, { topic: topicName, partition: send.partition, acks, timeoutMs, pieces }, () => {
@@ -105,7 +106,8 @@ export class DirectProducer {
       });
     } catch (error) {
       if (error instanceof ProduceRefused && error.type === 'DUPLICATE_SEQUENCE_NUMBER') advance(identity, key, send);
-      else if (error instanceof ProduceRefused && !unsure.has(error.type) && !send.mayRepeat) send.doubtfulUnder = null;
+      // This attempt is not there; what an earlier one has done is as unknown as before.
+      else if (error instanceof ProduceRefused && !unsure.has(error.type)) send.doubtfulUnder = doubtfulUnder;
       throw error;
     }
     advance(identity, key, send);

@@ -217,15 +217,24 @@ describe.skipIf(!hasRealKafka())('createKafkaSink on a real broker', () => {
     await producer.send('lost-answers', unknown);
     expect(unknown.mayRepeat).toBe(true);
     await producer.send('lost-answers', sendOf('later'));
+    // The broker has it, its successor does not lead yet, and others do: the numbers that it used must not serve another batch.
+    const moved = sendOf('moved');
+    lossy.left = 1;
+    await expect(producer.send('lost-answers', moved)).rejects.toThrow('answer lost');
+    lossy.notLeader = 1;
+    await expect(producer.send('lost-answers', moved)).rejects.toThrow('NOT_LEADER_FOR_PARTITION');
+    await producer.send('lost-answers', moved);
+    expect(moved.mayRepeat).toBe(false);
+    for (const text of ['next', 'last']) await producer.send('lost-answers', sendOf(text));
     await producer.disconnect();
     const texts = (await read('lost-answers')).map(({ value }) => Buffer.from(value).toString());
-    expect(texts.sort()).toEqual(['known', 'later', 'unknown', 'unknown']);
+    expect(texts.sort()).toEqual(['known', 'last', 'later', 'moved', 'next', 'unknown', 'unknown']);
   }, 20_000);
 });
 
-/** The cluster, but for the next `left` answers to batches: they arrive and are thrown away. */
-function losingAnswers(cluster: ClientCluster): { cluster: ClientCluster; left: number } {
-  const losing = { cluster: null as unknown as ClientCluster, left: 0 };
+/** The cluster, but for the next `left` answers to batches, which are thrown away, and `notLeader`, which say that the broker does not lead. */
+function losingAnswers(cluster: ClientCluster): { cluster: ClientCluster; left: number; notLeader: number } {
+  const losing = { cluster: null as unknown as ClientCluster, left: 0, notLeader: 0 };
   const brokerOf = (broker: ClientBroker): ClientBroker => ({
     versions: broker.versions,
     listOffsets: (options) => broker.listOffsets(options),
@@ -235,8 +244,14 @@ function losingAnswers(cluster: ClientCluster): { cluster: ClientCluster; left: 
       async getConnection() {
         const connection = await broker.connectionPool.getConnection();
         const push: ClientConnection['requestQueue']['push'] = (request) => {
-          const isLost = losing.left-- > 0;
-          const entry = isLost ? { ...request.entry, resolve: () => request.entry.reject(new Error('answer lost')) } : request.entry;
+          const { resolve, reject } = request.entry;
+          const entry = { ...request.entry };
+          if (losing.left-- > 0) entry.resolve = () => reject(new Error('answer lost'));
+          else if (losing.notLeader-- > 0)
+            entry.resolve = ({ payload }) => {
+              payload?.writeInt16BE(6, 4 + 2 + payload.readInt16BE(4) + 4 + 4);
+              resolve({ payload });
+            };
           connection.requestQueue.push({ ...request, entry });
         };
         const requestQueue = { push, maybeThrottle: (ms: number) => connection.requestQueue.maybeThrottle(ms) };
