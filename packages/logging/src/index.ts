@@ -14,6 +14,6 @@ export { type LogType, parseLogType } from './schema/log-type.js';
 export type { LoggedComponent, LoggedModel, LoggedResponse } from './schema/logged-model.js';
 export { SchemaArchive, type SchemaArchiveOptions } from './schema/schema-archive.js';
 export { SchemaBook, type SchemaBookOptions, schemaAnswer } from './schema/schema-book.js';
-export type { Delivery, LogSink, LostRows } from './sink.js';
+export type { Delivery, LogSink, LostRows, Refusal } from './sink.js';
 export { EncodeThread, type EncodeThreadOptions, type TaskOwner, type ThreadChannel } from './thread/encode-thread.js';
 export { loadZstd, type Zstd } from './zstd.js';

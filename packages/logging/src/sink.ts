@@ -8,13 +8,23 @@ export interface Delivery {
   readonly reason?: string;
   /** False: sending the batch again cannot help. */
   readonly isRetriable?: boolean;
+  /** With `isRetriable` false: the reason lies in records of the batch, and the others may be taken when they are sent without them. */
+  readonly refusal?: Refusal;
   /** Whether the batch was, or may have been, written more than once. */
   readonly mayRepeat?: boolean;
 }
 
+/** What a sink knows about records that it refused. */
+export interface Refusal {
+  /** Positions of records that are refused for certain; empty = it does not know which. */
+  readonly records: readonly number[];
+  /** It is for their size, which may be that of the batch as a whole: smaller batches are made for a while. */
+  readonly isBySize: boolean;
+}
+
 /**
  * Where encoded records go. A sink gets one batch of a topic at a time, in order; several topics at once. After a retriable failure
- * it gets the very same array again.
+ * it gets the very same array again, after a refusal of records the others, in one batch or several.
  */
 export interface LogSink {
   /** Short name for metrics: `kafka`, `file`, `stdout`. */

@@ -30,4 +30,11 @@ describe('sendFailureOf', () => {
   ])('lets a batch wait for what may pass: %d', (code, reason) => {
     expect(sendFailureOf(new ProduceRefused(code))).toMatchObject({ isRetriable: true, reason, needsProducer: false });
   });
+
+  it('tells what lies in records, which others can be sent without, from what lies in their topic', () => {
+    const refusalOf = (code: number) => sendFailureOf(new ProduceRefused(code, [3])).refusal;
+    for (const code of [2, 32, 87]) expect(refusalOf(code)).toEqual({ records: [3], isBySize: false });
+    for (const code of [10, 18]) expect(refusalOf(code)).toEqual({ records: [3], isBySize: true });
+    for (const code of [17, 43, 76, 3, 29]) expect(refusalOf(code)).toBe(undefined);
+  });
 });

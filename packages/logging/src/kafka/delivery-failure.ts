@@ -7,6 +7,7 @@ interface ClientError {
   readonly code?: number | string;
   readonly message?: string;
   readonly retriable?: boolean;
+  readonly records?: readonly number[];
   readonly cause?: unknown;
 }
 
@@ -29,6 +30,9 @@ const permanent: Readonly<Record<string, string>> = {
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'compression_unsupported',
   INVALID_TOPIC_EXCEPTION: 'topic_invalid',
 };
+
+// What lies in some of the records, as opposed to their topic.
+const byRecord = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'CORRUPT_MESSAGE', 'INVALID_TIMESTAMP']);
 
 // These can be put right while we run, so records wait; the queue's bound decides what is lost meanwhile.
 const waiting: Readonly<Record<string, string>> = {
@@ -65,7 +69,11 @@ export function sendFailureOf(error: unknown): SendFailure {
   const isDuplicate = types.includes('DUPLICATE_SEQUENCE_NUMBER');
   const needsProducer = types.some((type) => brokenSequence.has(type));
   const lasting = known(permanent);
-  if (lasting !== undefined) return { isDelivered: false, reason: lasting, isRetriable: false, isDuplicate, needsProducer: false };
+  if (lasting !== undefined) {
+    const refused = chain.find(({ type }) => byRecord.has(type ?? ''));
+    const refusal = refused === undefined ? {} : { refusal: { records: refused.records ?? [], isBySize: lasting === 'record_too_large' } };
+    return { isDelivered: false, reason: lasting, isRetriable: false, isDuplicate, needsProducer: false, ...refusal };
+  }
   const reason = known(waiting) ?? reasonOf(chain);
   return { isDelivered: false, reason, isRetriable: true, isDuplicate, needsProducer };
 }

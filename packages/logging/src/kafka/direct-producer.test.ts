@@ -7,8 +7,9 @@ class FakeCluster implements ClientCluster {
   /** Nodes that cannot be reached, and that lose their answers. */
   readonly down = new Set<number>();
   readonly silent = new Set<number>();
-  /** What they answer: a code of the protocol. */
+  /** What they answer: a code of the protocol, and what a refusal says beyond it. */
   code = 0;
+  named: readonly number[] = [];
   readonly received: number[] = [];
   readonly brokerPool: ClientCluster['brokerPool'];
   partitions: number;
@@ -45,7 +46,7 @@ class FakeCluster implements ClientCluster {
         sendRequest();
         this.received.push(node);
         if (this.silent.has(node)) return entry.reject(new Error('answer lost'));
-        entry.resolve({ payload: answerOf(this.code) });
+        entry.resolve({ payload: answerOf(this.code, this.named) });
       },
       maybeThrottle: () => {},
     };
@@ -55,12 +56,18 @@ class FakeCluster implements ClientCluster {
   }
 }
 
-/** For one topic of one letter and one partition. */
-function answerOf(code: number): Buffer {
-  const payload = Buffer.alloc(4 + 3 + 4 + 4 + 2 + 24 + 4);
-  payload.writeInt16BE(1, 4);
-  payload.writeInt16BE(code, 15);
-  return payload;
+/** Version 8 for one topic of one letter and one partition. */
+function answerOf(code: number, named: readonly number[]): Buffer {
+  const parts = [Buffer.alloc(4), Buffer.from([0, 1, 0x74]), Buffer.alloc(4 + 4 + 2 + 24 + 4)];
+  parts[2]?.writeInt16BE(code, 8);
+  parts[2]?.writeInt32BE(named.length, 34);
+  for (const position of named) {
+    const record = Buffer.alloc(4 + 2 + 3, 'why');
+    record.writeInt32BE(position);
+    record.writeInt16BE(position === 0 ? -1 : 3, 4);
+    parts.push(position === 0 ? record.subarray(0, 6) : record);
+  }
+  return Buffer.concat([...parts, Buffer.from('\0\u0007too old'), Buffer.alloc(4)]);
 }
 
 function setUp(partitions: number) {
@@ -121,5 +128,18 @@ describe('DirectProducer', () => {
     await producer.send('t', send);
     expect(new Set(cluster.received).size).toBe(1);
     expect(send.mayRepeat).toBe(false);
+  });
+
+  it('says which records the broker refuses, and why', async () => {
+    const { cluster, producer, send } = setUp(1);
+    cluster.code = 32;
+    cluster.named = [0, 4, 9];
+    await expect(producer.send('t', send)).rejects.toMatchObject({
+      type: 'INVALID_TIMESTAMP',
+      records: [0, 4, 9],
+      message: 'the broker refused the batch: INVALID_TIMESTAMP (too old)',
+    });
+    // Nobody has it.
+    expect(send.doubtfulUnder).toBe(null);
   });
 });

@@ -50,6 +50,7 @@ export interface KafkaSinkOptions {
 
 // Compressing a batch in place holds the event loop: about 200 MB a second.
 const largestInPlace = 384 * 1024;
+const refusalsQuietMs = 60_000;
 
 /**
  * Kafka over the connections of `kafkajs`. "Delivered" means acknowledged by the broker: with the default `acks` by all replicas in sync.
@@ -110,6 +111,7 @@ class KafkaSink implements LogSink {
   readonly #settings: SinkSettings;
   readonly #sends = new WeakMap<readonly LogMessage[], Send>();
   readonly #states = new Map<string, string>();
+  readonly #refusalsQuietUntil = new Map<string, number>();
   #producer: Promise<DirectProducer> | null = null;
   #isClosed = false;
 
@@ -141,11 +143,12 @@ class KafkaSink implements LogSink {
         this.#state(topic, 'ok');
         return { isDelivered: true, mayRepeat: send.mayRepeat };
       }
-      this.#state(topic, failure.reason ?? 'send_failed', error);
+      if (failure.refusal === undefined) this.#state(topic, failure.reason ?? 'send_failed', error);
+      else this.#refused(topic, failure.reason ?? '', error);
       // A batch that is given up, but may be there, has used numbers that the next one must not have.
       const isGivenUp = failure.isRetriable === false && send.doubtfulUnder !== null;
       if (failure.needsProducer || isGivenUp) producer?.forgetIdentity();
-      return failure;
+      return isGivenUp ? { ...failure, mayRepeat: true } : failure;
     }
   }
 
@@ -191,6 +194,19 @@ class KafkaSink implements LogSink {
       cluster.disconnect().catch(() => {});
       throw error;
     }
+  }
+
+  /** Refused records are found by sending the others: one line in a while, not one per attempt. */
+  #refused(topic: string, reason: string, error: unknown): void {
+    const key = `${reason} ${topic}`;
+    if (performance.now() < (this.#refusalsQuietUntil.get(key) ?? 0)) return;
+    this.#refusalsQuietUntil.set(key, performance.now() + refusalsQuietMs);
+    const detail = (error as Error | undefined)?.message;
+    this.#settings.log(
+      'error',
+      { topic, reason, detail },
+      'the broker refuses records of inference logs; the others are sent without them',
+    );
   }
 
   /** One line when a topic begins to fail or works again, not one per attempt. */

@@ -1,17 +1,21 @@
 import type { ClientBroker, ClientConnection } from './client-cluster.js';
 
 const apiKey = 0;
-const newestVersion = 7;
+// The first that names the records for which a batch is refused.
+const newestVersion = 8;
 
 /** An answer of the broker that says no. */
 export class ProduceRefused extends Error {
   override readonly name = 'ProduceRefused';
   /** The protocol's name of the reason. */
   readonly type: string;
+  /** Positions of the records that are the reason, where the broker names them. */
+  readonly records: readonly number[];
 
-  constructor(code: number) {
-    super(`the broker refused the batch: ${nameOf(code)}`);
+  constructor(code: number, records: readonly number[] = [], detail = '') {
+    super(`the broker refused the batch: ${nameOf(code)}${detail === '' ? '' : ` (${detail})`}`);
     this.type = nameOf(code);
+    this.records = records;
   }
 }
 
@@ -48,9 +52,9 @@ export async function produce(broker: ClientBroker, request: ProduceRequest, onS
     });
   });
   if (answer.payload === null) return;
-  const code = errorCodeOf(answer.payload);
   if (version >= 6) connection.requestQueue.maybeThrottle(answer.payload.readInt32BE(answer.payload.length - 4));
-  if (code !== 0) throw new ProduceRefused(code);
+  const refused = refusalOf(answer.payload, version);
+  if (refused !== null) throw refused;
 }
 
 function write({ socket }: ClientConnection, head: Uint8Array, pieces: readonly Uint8Array[]): void {
@@ -91,9 +95,22 @@ function putText(target: Buffer, start: number, text: string): number {
   return at + target.write(text, at);
 }
 
-/** One topic, one partition: its error comes right behind their names. */
-function errorCodeOf(payload: Buffer): number {
-  return payload.readInt16BE(4 + 2 + payload.readInt16BE(4) + 4 + 4);
+/** One topic, one partition: its error comes right behind their names, and in front of an offset, a time and another offset. */
+function refusalOf(payload: Buffer, version: number): ProduceRefused | null {
+  let at = 4 + 2 + payload.readInt16BE(4) + 4 + 4;
+  const code = payload.readInt16BE(at);
+  if (code === 0) return null;
+  if (version < 8) return new ProduceRefused(code);
+  at += 2 + 8 + 8 + 8;
+  const records: number[] = [];
+  const end = payload.readInt32BE(at);
+  at += 4;
+  for (let named = 0; named < end; named++) {
+    records.push(payload.readInt32BE(at));
+    at += 4 + 2 + Math.max(payload.readInt16BE(at + 4), 0);
+  }
+  const length = Math.max(payload.readInt16BE(at), 0);
+  return new ProduceRefused(code, records, payload.toString('utf8', at + 2, at + 2 + length));
 }
 
 const names: Readonly<Record<number, string>> = {

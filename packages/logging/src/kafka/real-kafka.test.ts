@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LogMessage } from '../log-message.js';
+import { SinkQueue } from '../pipeline/sink-queue.js';
 import type { Delivery, LogSink } from '../sink.js';
 import { hasRealKafka, RealKafka } from '../testing/real-kafka.js';
 import { type ClientBroker, type ClientCluster, type ClientConnection, clusterOf } from './client-cluster.js';
@@ -128,6 +129,75 @@ describe.skipIf(!hasRealKafka())('createKafkaSink on a real broker', () => {
     expect(await sink.deliver('limits', [message('after')])).toMatchObject({ isDelivered: true });
     expect((await read('limits')).map(({ value }) => Buffer.from(value).toString())).toEqual(['before', 'after']);
   }, 20_000);
+
+  it('delivers all records but those that the topic refuses, and counts those with their reason', async () => {
+    const sink = await open();
+    const now = Date.now();
+    const old = (index: number): boolean => index === 3 || index === 250;
+    const batches: Record<string, LogMessage[]> = {
+      small: Array.from({ length: 400 }, (_, index) => message(new Uint8Array(index === 7 ? 30_000 : 1000).fill(index % 251), `${index}`)),
+      young: Array.from({ length: 400 }, (_, index) => ({ ...message(`${index}`, `${index}`), createdAtMs: old(index) ? 1 : now })),
+      compacted: Array.from({ length: 50 }, (_, index) => message(`${index}`, `${index}`)),
+    };
+    await kafka.createTopic('small', 1, { 'max.message.bytes': '20000' });
+    await kafka.createTopic('young', 3, { 'message.timestamp.before.max.ms': '3600000' });
+    await kafka.createTopic('compacted', 1, { 'cleanup.policy': 'compact' });
+    const dropped: string[] = [];
+    let delivered = 0;
+    let attempts = 0;
+    said.length = 0;
+    const clock = {
+      now: () => performance.now(),
+      after(ms: number, callback: () => void) {
+        const timer = setTimeout(callback, ms);
+        return () => clearTimeout(timer);
+      },
+    };
+    const counted: LogSink = {
+      name: sink.name,
+      maxBatchBytes: sink.maxBatchBytes,
+      deliver: (topic, batch) => {
+        attempts++;
+        return sink.deliver(topic, batch);
+      },
+      close: async () => {},
+    };
+    const queue = new SinkQueue({
+      sink: counted,
+      maxBytes: 1e8,
+      policy: 'drop-newest',
+      spill: null,
+      lingerMs: 10,
+      retryMs: 100,
+      maxRetryMs: 1000,
+      clock,
+      observer: {
+        dropped: ({ topic, trackingId }, reason) => void dropped.push(`${topic} ${trackingId} ${reason}`),
+        delivered: (_, messages) => {
+          delivered += messages.length;
+        },
+        failed: () => {},
+        spilled: () => {},
+      },
+    });
+    for (const [topic, batch] of Object.entries(batches)) {
+      attempts = 0;
+      for (const each of batch) queue.push({ ...each, topic });
+      await expect.poll(() => queue.bytes, { timeout: 10_000 }).toBe(0);
+      // Timestamps and missing keys are named by the broker, sizes are not.
+      if (topic !== 'small') expect(attempts).toBeLessThan(6);
+    }
+    expect(dropped.slice(0, 3)).toEqual(['small 7 record_too_large', 'young 3 record_invalid', 'young 250 record_invalid']);
+    expect(dropped.slice(3)).toEqual(Array.from({ length: 50 }, (_, index) => `compacted ${index} record_invalid`));
+    expect(delivered).toBe(399 + 398);
+    expect((await read('small')).map(({ value }) => value[0])).toEqual(
+      batches.small?.filter((_, index) => index !== 7).map(({ value }) => value[0]),
+    );
+    const young = (await read('young')).map(({ value }) => Number(Buffer.from(value).toString()));
+    expect(young.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 400 }, (_, index) => index).filter((index) => !old(index)));
+    expect(said.filter((line) => line.includes('refuses records')).length).toBe(3);
+    expect(await queue.close(0)).toBe(0);
+  }, 30_000);
 
   it('names a topic that is missing or not allowed, while others go on', async () => {
     const sasl = { mechanism: 'plain', ...user } as const;

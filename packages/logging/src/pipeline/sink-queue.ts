@@ -1,6 +1,8 @@
 import { giveBackValue } from '../encode/value-slab.js';
 import { type LogMessage, messageBytes } from '../log-message.js';
 import type { Delivery, LogSink } from '../sink.js';
+import { Lane, queuedBytes } from './lane.js';
+import { SentBatch } from './sent-batch.js';
 import type { SpillDirectory } from './spill-directory.js';
 import type { SpilledBatch, SpillStore } from './spill-store.js';
 
@@ -37,20 +39,6 @@ export interface SinkQueueOptions {
   readonly maxRetryMs: number;
   readonly clock: QueueClock;
   readonly observer: QueueObserver;
-}
-
-interface Lane {
-  readonly topic: string;
-  /** null: without one, or it could not be opened yet. */
-  spill: SpillStore | null;
-  readonly waiting: LogMessage[];
-  waitingBytes: number;
-  inFlight: readonly LogMessage[] | null;
-  inFlightBytes: number;
-  spilled: SpilledBatch | null;
-  failures: number;
-  stop: (() => void) | null;
-  isPaused: boolean;
 }
 
 /**
@@ -140,7 +128,7 @@ export class SinkQueue {
     for (const lane of this.#lanes.values()) {
       lane.stop?.();
       lane.stop = null;
-      for (const message of [...(lane.spilled === null ? (lane.inFlight ?? []) : []), ...lane.waiting]) {
+      for (const message of [...(lane.sent?.spilled === null ? lane.sent.left : []), ...lane.waiting]) {
         if (lane.spill?.append(message) === null) {
           observer.spilled(message);
           continue;
@@ -167,18 +155,7 @@ export class SinkQueue {
   #lane(topic: string, spill: SpillStore | null = null): Lane {
     let lane = this.#lanes.get(topic);
     if (lane === undefined) {
-      lane = {
-        topic,
-        spill,
-        waiting: [],
-        waitingBytes: 0,
-        inFlight: null,
-        inFlightBytes: 0,
-        spilled: null,
-        failures: 0,
-        stop: null,
-        isPaused: false,
-      };
+      lane = new Lane(topic, this.#options.sink, spill);
       this.#lanes.set(topic, lane);
     }
     return lane;
@@ -202,8 +179,8 @@ export class SinkQueue {
   }
 
   #schedule(lane: Lane, afterMs: number = this.#options.lingerMs): void {
-    if (lane.inFlight !== null || lane.isPaused || lane.waiting.length === 0) return;
-    if (afterMs > 0 && lane.waitingBytes < this.#options.sink.maxBatchBytes) {
+    if (lane.sent !== null || lane.isPaused || lane.waiting.length === 0) return;
+    if (afterMs > 0 && lane.waitingBytes < lane.batchBytes(this.#options.clock.now())) {
       lane.stop ??= this.#options.clock.after(afterMs, () => {
         lane.stop = null;
         this.#send(lane);
@@ -216,56 +193,61 @@ export class SinkQueue {
   }
 
   #send(lane: Lane): void {
-    if (lane.inFlight !== null || lane.waiting.length === 0) return;
-    const { sink } = this.#options;
-    let count = 0;
-    let content = 0;
-    let bytes = 0;
-    for (const message of lane.waiting) {
-      content += message.value.byteLength + (sink.recordOverhead?.(message) ?? 64);
-      if (count > 0 && content > sink.maxBatchBytes) break;
-      bytes += messageBytes(message);
-      count++;
-    }
-    lane.inFlight = lane.waiting.splice(0, count);
-    lane.waitingBytes -= bytes;
-    lane.inFlightBytes = bytes;
+    if (lane.sent !== null || lane.waiting.length === 0) return;
+    lane.begin(this.#options.clock.now());
     this.#deliver(lane);
   }
 
   #deliver(lane: Lane): void {
-    const batch = lane.inFlight as readonly LogMessage[];
-    this.#options.sink.deliver(lane.topic, batch).then(
-      (delivery) => this.#ended(lane, batch, delivery),
-      () => this.#ended(lane, batch, { isDelivered: false, reason: 'sink_failed', isRetriable: true }),
+    const part = lane.sent?.part;
+    if (part === undefined || part === null) return;
+    this.#options.sink.deliver(lane.topic, part).then(
+      (delivery) => this.#ended(lane, part, delivery),
+      () => this.#ended(lane, part, { isDelivered: false, reason: 'sink_failed', isRetriable: true }),
     );
   }
 
-  #ended(lane: Lane, batch: readonly LogMessage[], delivery: Delivery): void {
+  #ended(lane: Lane, part: readonly LogMessage[], delivery: Delivery): void {
+    const { sent } = lane;
     // Closed meanwhile: the batch was counted then.
-    if (this.#isClosed || lane.inFlight !== batch) return;
+    if (this.#isClosed || sent === null || sent.part !== part) return;
     const { observer, retryMs, maxRetryMs } = this.#options;
     if (!delivery.isDelivered) {
       observer.failed(lane.topic, delivery.reason ?? 'sink_failed');
       if (delivery.isRetriable !== false) {
+        sent.hasFailed = true;
         this.#pause(lane, Math.min(maxRetryMs, retryMs * 2 ** Math.min(lane.failures++, 20)), () => this.#deliver(lane));
         return;
       }
-      for (const message of batch) observer.dropped(message, delivery.reason ?? 'sink_failed');
-    } else {
-      // An attempt that failed may still have the values somewhere on their way.
-      if (lane.failures === 0 && this.#options.sink.isDoneWithValues === true) for (const { value } of batch) giveBackValue(value);
-      lane.failures = 0;
-      observer.delivered(lane.topic, batch, delivery.mayRepeat === true);
     }
-    if (lane.spilled !== null) lane.spill?.delivered(lane.spilled);
-    lane.spilled = null;
-    lane.inFlight = null;
-    this.#bytes -= lane.inFlightBytes;
-    lane.inFlightBytes = 0;
+    lane.failures = 0;
+    if (delivery.isDelivered) this.#delivered(lane, sent, part, delivery);
+    else this.#refused(lane, sent, part, delivery);
+    if (sent.part !== null) return this.#deliver(lane);
+    if (sent.spilled !== null) lane.spill?.delivered(sent.spilled);
+    lane.sent = null;
     this.#drainSpill(lane);
     this.#schedule(lane, lane.waiting.length > 0 ? 0 : this.#options.lingerMs);
     if (this.#bytes === 0) this.#wake?.();
+  }
+
+  #delivered(lane: Lane, sent: SentBatch, part: readonly LogMessage[], { mayRepeat }: Delivery): void {
+    const { sink, observer } = this.#options;
+    this.#bytes -= queuedBytes(part);
+    sent.end();
+    if (sent.spilled !== null && sent.part !== null) lane.spill?.delivered(sent.spilled, sent.doneCount);
+    if (!sent.hasFailed && sink.isDoneWithValues === true) for (const { value } of part) giveBackValue(value);
+    observer.delivered(lane.topic, part, mayRepeat === true || sent.mayRepeat);
+  }
+
+  #refused(lane: Lane, sent: SentBatch, part: readonly LogMessage[], { reason, refusal, mayRepeat }: Delivery): void {
+    const { observer, clock } = this.#options;
+    if (mayRepeat === true) sent.mayRepeat = true;
+    if (refusal?.isBySize === true && part.length > 1) lane.stayBelow(part, clock.now());
+    if (refusal === undefined) sent.end();
+    const dropped = refusal === undefined ? part : sent.divide(refusal.records);
+    this.#bytes -= queuedBytes(dropped);
+    for (const message of dropped) observer.dropped(message, reason ?? 'sink_failed');
   }
 
   /** Nothing of a topic is begun until then. */
@@ -280,21 +262,19 @@ export class SinkQueue {
 
   /** Starts a topic's oldest spilled batch once everything older has been delivered. */
   #drainSpill(lane: Lane): void {
-    if (this.#isClosed || lane.spill === null || lane.inFlight !== null || lane.isPaused || lane.waiting.length > 0) return;
-    const { sink, observer, maxRetryMs } = this.#options;
+    if (this.#isClosed || lane.spill === null || lane.sent !== null || lane.isPaused || lane.waiting.length > 0) return;
+    const { observer, maxRetryMs, clock } = this.#options;
     let batch: SpilledBatch | null;
     try {
-      batch = lane.spill.read(sink.maxBatchBytes);
+      batch = lane.spill.read(lane.batchBytes(clock.now()));
     } catch {
       observer.failed(lane.topic, 'spill_unreadable');
       this.#pause(lane, maxRetryMs, () => this.#drainSpill(lane));
       return;
     }
     if (batch === null) return;
-    lane.spilled = batch;
-    lane.inFlight = batch.messages;
-    lane.inFlightBytes = batch.messages.reduce((sum, message) => sum + messageBytes(message), 0);
-    this.#bytes += lane.inFlightBytes;
+    lane.sent = new SentBatch(batch.messages, batch);
+    this.#bytes += queuedBytes(batch.messages);
     this.#deliver(lane);
   }
 }

@@ -37,9 +37,9 @@ interface Segment {
 /** A frame that was read and not yet given up. */
 export interface SpilledBatch {
   readonly messages: readonly LogMessage[];
-  /** Where reading goes on once the batch is delivered. */
   readonly segment: number;
-  readonly offset: number;
+  /** Where reading goes on once a message, and those in front of it, are delivered. */
+  readonly ends: readonly number[];
 }
 
 /**
@@ -130,11 +130,12 @@ export class SpillStore {
     }
   }
 
-  /** Gives up what a batch holds. */
-  delivered(batch: SpilledBatch): void {
+  /** Gives up what a batch holds, or the first messages of it. */
+  delivered(batch: SpilledBatch, count = batch.messages.length): void {
     const segment = this.#segments[0];
-    if (segment?.number !== batch.segment) return;
-    this.#readOffset = batch.offset;
+    const end = batch.ends[count - 1];
+    if (segment?.number !== batch.segment || end === undefined) return;
+    this.#readOffset = end;
     if (this.#readOffset >= segment.bytes) this.#forget(segment);
     else this.#noteCursor();
   }
@@ -200,6 +201,7 @@ export class SpillStore {
 
   #readSegment(segment: Segment, maxBytes: number): SpilledBatch {
     const messages: LogMessage[] = [];
+    const ends: number[] = [];
     let fd = -1;
     let offset = this.#readOffset;
     let total = 0;
@@ -220,6 +222,7 @@ export class SpillStore {
         messages.push(message);
         total += length;
         offset += headBytes + length;
+        ends.push(offset);
       }
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -228,7 +231,7 @@ export class SpillStore {
     } finally {
       if (fd >= 0) closeSync(fd);
     }
-    return { messages, segment: segment.number, offset };
+    return { messages, segment: segment.number, ends };
   }
 
   #sync(): void {

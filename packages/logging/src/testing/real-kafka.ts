@@ -47,8 +47,9 @@ export class RealKafka {
   }
 
   /** A topic whose partitions have leaders. */
-  async createTopic(topic: string, numPartitions = 1): Promise<void> {
-    await this.admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: true });
+  async createTopic(topic: string, numPartitions = 1, config: Readonly<Record<string, string>> = {}): Promise<void> {
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+    await this.admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }], waitForLeaders: true });
   }
 
   async stop(): Promise<void> {
