@@ -3,6 +3,7 @@ import type { LogFeature } from '../schema/log-schema.js';
 import { isZstd, loadZstd } from '../zstd.js';
 import { type BlobCells, readArrowStream } from './arrow-reader.js';
 import { decodeCell } from './cell-value.js';
+import { ContentRoom } from './content-room.js';
 import type { DecodedCell, FloatStyle } from './decoded-cell.js';
 import { openLz4Frame } from './lz4-frame.js';
 import { readParquetBlob } from './parquet-reader.js';
@@ -123,9 +124,11 @@ async function bodyOpener(blob: Uint8Array): Promise<(codec: number, bytes: Uint
   const zstd = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))
     ? await loadZstd().catch(() => null)
     : null;
+  const room = new ContentRoom();
   return (codec, bytes, length) => {
+    room.take(length);
     if (codec === 0) return openLz4Frame(bytes, length);
     if (zstd === null) throw new Error('a zstd body, and no zstd at hand');
-    return zstd.decompress(bytes);
+    return zstd.decompress(bytes, length);
   };
 }

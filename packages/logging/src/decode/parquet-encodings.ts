@@ -1,3 +1,4 @@
+import { ContentRoom } from './content-room.js';
 import { ThriftReader } from './thrift-reader.js';
 
 /** A value of a column that holds bytes or integers. */
@@ -128,9 +129,12 @@ export function readValues(
       const prefixes = readDeltas(bytes, count);
       const rest = bytes.subarray(prefixes.end);
       const suffixes = readDeltas(rest, count);
+      const room = new ContentRoom();
       let before: Uint8Array = new Uint8Array(0);
       return slices(rest, suffixes.end, suffixes.values).map((suffix, index) => {
-        before = Buffer.concat([before.subarray(0, prefixes.values[index] ?? 0), suffix]);
+        const prefix = before.subarray(0, prefixes.values[index] ?? 0);
+        room.take(prefix.length + suffix.length);
+        before = Buffer.concat([prefix, suffix]);
         return before;
       });
     }

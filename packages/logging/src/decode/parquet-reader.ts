@@ -1,5 +1,7 @@
 import { LoggingError, missingLibrary } from '../errors.js';
+import { loadZstd } from '../zstd.js';
 import type { BlobCells } from './arrow-reader.js';
+import { ContentRoom } from './content-room.js';
 import { ParquetType, type ParquetValue, readHybrid, readValues } from './parquet-encodings.js';
 import { ThriftReader, type ThriftStruct } from './thrift-reader.js';
 
@@ -34,7 +36,7 @@ export async function readParquetBlob(bytes: Uint8Array): Promise<BlobCells> {
     const groups = structs(footer.get(4));
     const codecs = new Set(groups.flatMap((group) => structs(group.get(1)).map((chunk) => number(struct(chunk.get(3)).get(4)))));
     codecs.delete(0);
-    const inflate = codecs.size === 0 ? null : await loadInflate();
+    const inflate = codecs.size === 0 ? null : await loadInflate(codecs);
     const leaves = leavesOf(structs(footer.get(2)));
     let values = 0;
     for (const group of groups) for (const chunk of structs(group.get(1))) values += Math.max(number(struct(chunk.get(3)).get(5)), 0);
@@ -215,9 +217,10 @@ function bytesOf(value: ParquetValue | null | undefined): Uint8Array | null {
   return value instanceof Uint8Array ? value : null;
 }
 
-const codecNames: Readonly<Record<number, string>> = { 1: 'SNAPPY', 2: 'GZIP', 4: 'BROTLI', 5: 'LZ4', 6: 'ZSTD', 7: 'LZ4_RAW' };
+const zstdCodec = 6;
+const codecNames: Readonly<Record<number, string>> = { 1: 'SNAPPY', 2: 'GZIP', 4: 'BROTLI', 5: 'LZ4', 7: 'LZ4_RAW' };
 
-async function loadInflate(): Promise<Inflate> {
+async function loadInflate(codecs: ReadonlySet<number>): Promise<Inflate> {
   let library: typeof import('hyparquet-compressors');
   try {
     library = await import('hyparquet-compressors');
@@ -225,9 +228,14 @@ async function loadInflate(): Promise<Inflate> {
     throw missingLibrary('hyparquet-compressors', 'reading compressed Parquet logs', error);
   }
   const table = library.compressors as Readonly<Record<string, ((bytes: Uint8Array, length: number) => Uint8Array) | undefined>>;
+  // The library's own takes as much memory as a frame says.
+  const zstd = codecs.has(zstdCodec) ? await loadZstd() : null;
+  const room = new ContentRoom();
   return (codec, bytes, length) => {
+    room.take(length);
+    if (codec === zstdCodec && zstd !== null) return zstd.decompress(bytes, length);
     const open = table[codecNames[codec] ?? ''];
-    if (open === undefined || length < 0 || length > 1 << 30) throw new RangeError(`codec ${codec}`);
+    if (open === undefined) throw new RangeError(`codec ${codec}`);
     return open(bytes, length);
   };
 }

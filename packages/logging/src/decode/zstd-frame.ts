@@ -5,7 +5,7 @@ function broken(what: string): LoggingError {
   return new LoggingError('INFERFLOW_LOGGING_COMPRESSION_INVALID', `a zstd frame ${what}`);
 }
 
-/** Opens the first frame; what follows it is ignored. The frame must say how long its content is. */
+/** Opens the first frame; what follows it is ignored. The frame must say how long its content is, which may be 64 MiB at most. */
 export function openZstdFrame(zstd: Zstd, bytes: Uint8Array): Uint8Array {
   if (bytes.length < 6) throw broken('is cut');
   if (!hasContentSize(bytes)) throw broken('does not say how long its content is');
@@ -13,6 +13,7 @@ export function openZstdFrame(zstd: Zstd, bytes: Uint8Array): Uint8Array {
   try {
     return zstd.decompress(frame);
   } catch (error) {
+    if (error instanceof LoggingError) throw error;
     throw new LoggingError('INFERFLOW_LOGGING_COMPRESSION_INVALID', 'a zstd frame is damaged', { cause: error });
   }
 }
