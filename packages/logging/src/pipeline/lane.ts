@@ -16,7 +16,8 @@ export class Lane {
   sent: SentBatch | null = null;
   failures = 0;
   stop: (() => void) | null = null;
-  isPaused = false;
+  /** What is done when the pause behind a failure is over; null = there is none. */
+  goOn: (() => void) | null = null;
   readonly #sink: LogSink;
   #smallBytes = 0;
   #smallUntil = Number.NEGATIVE_INFINITY;

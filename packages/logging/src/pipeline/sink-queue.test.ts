@@ -297,6 +297,19 @@ describe('SinkQueue', () => {
     expect(slow.dropped.length).toBe(6);
   });
 
+  it('tries again on close what waits for its next attempt, without the long pauses of before', async () => {
+    const { clock, sink, queue, dropped } = setUp('drop-newest');
+    sink.failure = away;
+    queue.push(message());
+    // 310 ms before the next attempt.
+    await clock.advance(9200);
+    const closed = queue.close(300);
+    await clock.advance(50);
+    sink.failure = null;
+    await clock.advance(250);
+    expect([await closed, sink.received.length, dropped.length]).toEqual([0, 1, 0]);
+  });
+
   it('spills on close what is under way, once', async () => {
     const directory = temporaryFolder();
     const { clock, sink, queue, spilled } = setUp('spill', 3560, new SpillDirectory({ directory }));

@@ -112,7 +112,14 @@ export class SinkQueue {
   async #close(graceMs: number): Promise<number> {
     const { clock, observer } = this.#options;
     const deadline = clock.now() + graceMs;
-    for (const lane of this.#lanes.values()) this.#schedule(lane, 0);
+    for (const lane of this.#lanes.values()) {
+      // The sink may be back, and the pause longer than there is time.
+      lane.failures = 0;
+      lane.stop?.();
+      lane.stop = null;
+      this.#goOn(lane);
+      this.#schedule(lane, 0);
+    }
     while (this.#bytes > 0 && clock.now() < deadline) {
       await new Promise<void>((resolve) => {
         const stop = clock.after(Math.max(deadline - clock.now(), 0), resolve);
@@ -179,7 +186,7 @@ export class SinkQueue {
   }
 
   #schedule(lane: Lane, afterMs: number = this.#options.lingerMs): void {
-    if (lane.sent !== null || lane.isPaused || lane.waiting.length === 0) return;
+    if (lane.sent !== null || lane.goOn !== null || lane.waiting.length === 0) return;
     if (afterMs > 0 && lane.waitingBytes < lane.batchBytes(this.#options.clock.now())) {
       lane.stop ??= this.#options.clock.after(afterMs, () => {
         lane.stop = null;
@@ -252,17 +259,22 @@ export class SinkQueue {
 
   /** Nothing of a topic is begun until then. */
   #pause(lane: Lane, ms: number, goOn: () => void): void {
-    lane.isPaused = true;
+    lane.goOn = goOn;
     lane.stop = this.#options.clock.after(ms, () => {
       lane.stop = null;
-      lane.isPaused = false;
-      goOn();
+      this.#goOn(lane);
     });
+  }
+
+  #goOn(lane: Lane): void {
+    const { goOn } = lane;
+    lane.goOn = null;
+    goOn?.();
   }
 
   /** Starts a topic's oldest spilled batch once everything older has been delivered. */
   #drainSpill(lane: Lane): void {
-    if (this.#isClosed || lane.spill === null || lane.sent !== null || lane.isPaused || lane.waiting.length > 0) return;
+    if (this.#isClosed || lane.spill === null || lane.sent !== null || lane.goOn !== null || lane.waiting.length > 0) return;
     const { observer, maxRetryMs, clock } = this.#options;
     let batch: SpilledBatch | null;
     try {
