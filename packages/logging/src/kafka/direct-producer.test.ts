@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ClientBroker, ClientCluster, ClientConnection } from './client-cluster.js';
 import { DirectProducer, type Send } from './direct-producer.js';
 
@@ -10,6 +10,9 @@ class FakeCluster implements ClientCluster {
   /** What they answer: a code of the protocol, and what a refusal says beyond it. */
   code = 0;
   named: readonly number[] = [];
+  /** How often the topic was looked up, and what that waits for. */
+  looks = 0;
+  look: Promise<void> = Promise.resolve();
   readonly received: number[] = [];
   readonly brokerPool: ClientCluster['brokerPool'];
   partitions: number;
@@ -22,7 +25,10 @@ class FakeCluster implements ClientCluster {
       get metadata() {
         return { topicMetadata: [{ topic: 't', partitionMetadata: partitionMetadata() }] };
       },
-      refreshMetadata: async () => {},
+      refreshMetadata: () => {
+        this.looks++;
+        return this.look;
+      },
       findBroker: async ({ nodeId }) => this.#broker(nodeId),
       findConnectedBroker: async () => this.#broker(0),
     };
@@ -128,6 +134,31 @@ describe('DirectProducer', () => {
     await producer.send('t', send);
     expect(new Set(cluster.received).size).toBe(1);
     expect(send.mayRepeat).toBe(false);
+  });
+
+  it('waits for a look at the cluster when a send has failed, not when the last one was a while ago', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const { cluster, producer, send } = setUp(1);
+      await producer.send('t', { ...send });
+      vi.advanceTimersByTime(61_000);
+      // A broker that hangs does not say where topics are; the one that leads this topic is well.
+      let answer = () => {};
+      cluster.look = new Promise((resolve) => (answer = resolve));
+      for (let turn = 0; turn < 3; turn++) await producer.send('t', { ...send });
+      expect([cluster.received.length, cluster.looks]).toEqual([4, 2]);
+      cluster.code = 6;
+      await expect(producer.send('t', { ...send })).rejects.toThrow('NOT_LEADER_FOR_PARTITION');
+      cluster.code = 0;
+      const next = producer.send('t', { ...send });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(cluster.received.length).toBe(5);
+      answer();
+      await next;
+      expect(cluster.received.length).toBe(6);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('says which records the broker refuses, and why', async () => {

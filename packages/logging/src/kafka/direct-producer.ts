@@ -31,7 +31,9 @@ export interface DirectProducerOptions {
 
 interface Topic {
   partitions: readonly ClientPartition[];
+  /** 0 = a send failed: nothing is sent by it. */
   readUntil: number;
+  isBeingRead: boolean;
   next: number;
 }
 
@@ -129,12 +131,24 @@ export class DirectProducer {
 
   async #topic(name: string): Promise<Topic> {
     const known = this.#topics.get(name);
-    if (known !== undefined && known.readUntil > performance.now()) return known;
+    if (known === undefined || known.readUntil === 0) return this.#look(name);
+    if (known.readUntil > performance.now() || known.isBeingRead) return known;
+    // It has worked so far: a broker that hangs, and is asked, does not hold up a topic that it has nothing to do with.
+    known.isBeingRead = true;
+    this.#look(name)
+      .catch(() => {})
+      .finally(() => {
+        known.isBeingRead = false;
+      });
+    return known;
+  }
+
+  async #look(name: string): Promise<Topic> {
     // The client keeps the last answer in one place: one look at a time.
     const looked = this.#lookUp.then(() => this.#read(name));
     this.#lookUp = looked.catch(() => {});
     const partitions = await looked;
-    const topic = known ?? { partitions, readUntil: 0, next: Math.floor(Math.random() * 1024) };
+    const topic = this.#topics.get(name) ?? { partitions, readUntil: 0, isBeingRead: false, next: Math.floor(Math.random() * 1024) };
     topic.partitions = partitions;
     topic.readUntil = performance.now() + metadataMs;
     this.#topics.set(name, topic);
