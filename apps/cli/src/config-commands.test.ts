@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -139,6 +140,14 @@ describe('inferflow lint', () => {
     expect(typo.out).not.toContain('assumed');
     const short = await run(createLintCommand, ['-', '--format', 'json'], withExpression('rating *'));
     expect(JSON.parse(short.out)).toMatchObject({ accepted: false, models: [{ accepted: false }] });
+  });
+
+  it('does not wait for the writer of a pipe among the files of a directory', async () => {
+    await writeFile(join(directory, 'good.json'), JSON.stringify(good));
+    execFileSync('mkfifo', [join(directory, 'pipe.json')]);
+    const { code, error } = await run(createLintCommand, [directory]);
+    expect(code).toBe(2);
+    expect(error).toContain('pipe.json cannot be read: it is no regular file');
   });
 
   it('says that there is nothing to check', async () => {

@@ -73,8 +73,15 @@ export async function readConfigInputs(path: string, io: CommandIo): Promise<rea
   // Service settings may change alone.
   if ((await readServiceSettings(path, io)) !== undefined && (folder === path || names.length === 0)) return [];
   if (names.length === 0) throw new InputError(`${folder} holds no model files (<model config id>.json, .yaml or .yml)`);
-  const inputs = await Promise.all(names.map((name) => readConfigInput(join(folder, name), io)));
+  const inputs = await Promise.all(names.map((name) => readListedFile(join(folder, name), io)));
   return inputs.flatMap(({ models }) => models);
+}
+
+/** One that is named may be a pipe, such as a shell makes of `<(…)`; nobody writes into one that lies in a directory. */
+async function readListedFile(path: string, io: CommandIo): Promise<ConfigInput> {
+  const found = await stat(path).catch(() => undefined);
+  if (found !== undefined && !found.isFile()) throw new InputError(`${path} cannot be read: it is no regular file`);
+  return readConfigInput(path, io);
 }
 
 /** The service settings beside a directory's models with what is wrong in them, undefined without any. */

@@ -14,7 +14,10 @@ const hint = (meaning: string, remedy: string): ProblemDefinition => ({ severity
 /** Every problem a config can have. A retired code is never used again. */
 export const problemTable = {
   INFERFLOW_CONFIG_SYNTAX: error('The document is not JSON (or YAML).', 'Correct the syntax at the named position.'),
-  INFERFLOW_CONFIG_UNREADABLE: error('The document could not be read.', 'Check that the file exists and that the service may read it.'),
+  INFERFLOW_CONFIG_UNREADABLE: error(
+    'The document could not be read.',
+    'Check that it is a regular file, and that the service may read it.',
+  ),
   INFERFLOW_CONFIG_TWO_FILES: error('Two files define one model.', 'Remove one.'),
   INFERFLOW_CONFIG_TOO_DEEP: error('Values are nested deeper than 100 levels.', 'Flatten the document.'),
   INFERFLOW_CONFIG_WRONG_TYPE: error('A value has the wrong JSON type.', 'Write the expected type.'),

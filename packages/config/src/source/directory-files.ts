@@ -42,12 +42,18 @@ export async function stampFile(path: string): Promise<FileStamp | undefined> {
 
 /** The document in a file; undefined if the file is gone, a problem if it cannot be read. */
 export async function readConfigFile(directory: string, name: string, format: DocumentFormat): Promise<ConfigDocument | undefined> {
+  const path = join(directory, name);
   try {
-    return { text: await readFile(join(directory, name), 'utf8'), format };
+    // Opening a pipe would wait for whoever writes into it.
+    if (!(await stat(path)).isFile()) return unreadable(name, 'it is no regular file');
+    return { text: await readFile(path, 'utf8'), format };
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    return { problem: createProblem('INFERFLOW_CONFIG_UNREADABLE', '$', `file ${JSON.stringify(name)} cannot be read (${codeOf(error)})`) };
+    return codeOf(error) === 'ENOENT' ? undefined : unreadable(name, codeOf(error));
   }
+}
+
+function unreadable(name: string, reason: string): ConfigDocument {
+  return { problem: createProblem('INFERFLOW_CONFIG_UNREADABLE', '$', `file ${JSON.stringify(name)} cannot be read (${reason})`) };
 }
 
 function codeOf(error: unknown): string {

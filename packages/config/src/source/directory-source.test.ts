@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,6 +165,18 @@ describe('createDirectorySource', () => {
     expect(first.models.get('two')?.problems[0]?.code).toBe('INFERFLOW_CONFIG_TWO_FILES');
     if (process.getuid?.() !== 0) expect(first.models.get('locked')?.problems[0]?.code).toBe('INFERFLOW_CONFIG_UNREADABLE');
     expect(first.models.get('good')?.state).toBe('live');
+  });
+
+  it('does not wait for the writer of a pipe that stands among the files', async () => {
+    execFileSync('mkfifo', [file('pipe.json'), join(directory, 'services.yaml')]);
+    await writeFile(file('good.json'), model('s'));
+    const { follower, first } = await start({ pollIntervalMs: 20 });
+    expect(first.models.get('pipe')?.problems).toMatchObject([
+      { code: 'INFERFLOW_CONFIG_UNREADABLE', message: expect.stringContaining('no regular file') },
+    ]);
+    expect(first.models.get('good')?.state).toBe('live');
+    await replace(file('pipe.json'), model('t'));
+    await follower.until((snapshot) => snapshot.models.get('pipe')?.state === 'live', 2000);
   });
 
   it('says which directory is missing', async () => {
