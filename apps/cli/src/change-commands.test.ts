@@ -109,6 +109,11 @@ describe('inferflow graph', () => {
     expect((await run(createGraphCommand, path, '-f', 'mermaid')).out).toContain('flowchart LR');
   });
 
+  it('says that service settings alone are no model', async () => {
+    await file('services.json', {});
+    expect(await run(createGraphCommand, directory)).toMatchObject({ code: 2, error: `inferflow graph: ${directory} holds no model\n` });
+  });
+
   it('refuses what cannot be drawn, with the reason', async () => {
     const { code, error } = await run(
       createGraphCommand,

@@ -150,6 +150,15 @@ describe('inferflow lint', () => {
     expect(error).toContain('pipe.json cannot be read: it is no regular file');
   });
 
+  it('refuses a model of two files, as servers do', async () => {
+    for (const name of ['twice.json', 'twice.yaml', 'once.json']) await writeFile(join(directory, name), JSON.stringify(good));
+    const { code, out } = await run(createLintCommand, [directory]);
+    expect(code).toBe(1);
+    expect(out.match(/INFERFLOW_CONFIG_TWO_FILES/g)).toHaveLength(2);
+    expect(out).toContain('the model is defined by "twice.json" and "twice.yaml"');
+    expect(out).toContain('once is accepted');
+  });
+
   it('says that there is nothing to check', async () => {
     expect(await run(createLintCommand, [join(directory, 'absent.json')])).toMatchObject({
       code: 2,

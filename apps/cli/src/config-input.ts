@@ -74,7 +74,26 @@ export async function readConfigInputs(path: string, io: CommandIo): Promise<rea
   if ((await readServiceSettings(path, io)) !== undefined && (folder === path || names.length === 0)) return [];
   if (names.length === 0) throw new InputError(`${folder} holds no model files (<model config id>.json, .yaml or .yml)`);
   const inputs = await Promise.all(names.map((name) => readListedFile(join(folder, name), io)));
-  return inputs.flatMap(({ models }) => models);
+  return refuseSecondFiles(inputs.flatMap(({ models }) => models));
+}
+
+/** Servers take neither of two files for one model. */
+function refuseSecondFiles(models: readonly InputModel[]): readonly InputModel[] {
+  const files = new Map<string, string[]>();
+  for (const { modelConfigId, file } of models) files.set(modelConfigId, [...(files.get(modelConfigId) ?? []), file]);
+  return models.map((model) => {
+    const names = files.get(model.modelConfigId)?.map((file) => JSON.stringify(basename(file))) ?? [];
+    if (names.length < 2) return model;
+    const message = `the model is defined by ${names.join(' and ')}`;
+    return { ...model, problem: { severity: 'error', code: 'INFERFLOW_CONFIG_TWO_FILES', path: '$', message, expected: 'one file' } };
+  });
+}
+
+/** The models of an input, or the one of them that is wanted. @throws InputError if there is none */
+export async function readWantedModels(path: string, id: string | undefined, io: CommandIo): Promise<readonly InputModel[]> {
+  const models = (await readConfigInputs(path, io)).filter(({ modelConfigId }) => id === undefined || modelConfigId === id);
+  if (models.length === 0) throw new InputError(`${path} holds no model${id === undefined ? '' : ` ${JSON.stringify(id)}`}`);
+  return models;
 }
 
 /** One that is named may be a pipe, such as a shell makes of `<(…)`; nobody writes into one that lies in a directory. */

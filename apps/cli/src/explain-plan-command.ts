@@ -2,7 +2,7 @@ import { checkModelConfig, hasErrors } from '@inferflow/config';
 import { explainModel } from '@inferflow/server';
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
-import { InputError, readConfigInputs } from './config-input.js';
+import { InputError, readWantedModels } from './config-input.js';
 import { problemText } from './problem-text.js';
 
 type Plan = Awaited<ReturnType<typeof explainModel>>;
@@ -38,10 +38,7 @@ export function createExplainPlanCommand(io: CommandIo = processIo): Command {
 }
 
 async function explainAll(path: string, options: Options, io: CommandIo): Promise<readonly Plan[]> {
-  const models = (await readConfigInputs(path, io)).filter(
-    ({ modelConfigId }) => options.model === undefined || modelConfigId === options.model,
-  );
-  if (models.length === 0) throw new InputError(`${path} holds no model "${options.model}"`);
+  const models = await readWantedModels(path, options.model, io);
   const plugins = (options.plugins ?? '').split(',').filter((name) => name !== '');
   const plans: Plan[] = [];
   for (const { modelConfigId, value, problem } of models) {

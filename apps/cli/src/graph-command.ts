@@ -1,7 +1,7 @@
 import { type ConfigGraph, checkModelConfig, configGraph, graphMermaid, graphSvg, graphText } from '@inferflow/config';
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
-import { InputError, readConfigInputs } from './config-input.js';
+import { InputError, readWantedModels } from './config-input.js';
 import { problemText } from './problem-text.js';
 
 const drawings: Readonly<Record<string, (graph: ConfigGraph) => string>> = { text: graphText, mermaid: graphMermaid, svg: graphSvg };
@@ -15,10 +15,7 @@ export function createGraphCommand(io: CommandIo = processIo): Command {
     .addOption(new Option('-f, --format <format>', 'how to draw').choices(Object.keys(drawings)).default('text'))
     .action(async (path: string, options: { readonly model?: string; readonly format: string }) => {
       try {
-        const models = (await readConfigInputs(path, io)).filter(
-          ({ modelConfigId }) => options.model === undefined || modelConfigId === options.model,
-        );
-        if (models.length === 0) throw new InputError(`${path} holds no model "${options.model}"`);
+        const models = await readWantedModels(path, options.model, io);
         if (options.format === 'svg' && models.length > 1)
           throw new InputError(`an SVG holds one graph, ${path} has ${models.length} models: choose with --model`);
         for (const { modelConfigId, value, problem } of models) {
