@@ -7,7 +7,7 @@ const main = join(import.meta.dirname, '../apps/cli/dist/main.js');
 
 // Runs what is built.
 describe.runIf(existsSync(main))('the inferflow command', () => {
-  it.each([[['infer', '--bogus']], [['lint']], [['infer', '--deadline-ms', 'x']], [['nope']]])(
+  it.each([[['infer', '--bogus']], [['lint']], [['infer', '--deadline-ms', 'x']], [['nope']], [['constructor']]])(
     '%j is a mistake in the flags: status 2',
     (args) => {
       const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 30_000 });
@@ -15,6 +15,19 @@ describe.runIf(existsSync(main))('the inferflow command', () => {
       expect(stderr).toMatch(/^error: .*\n\(--help lists the flags\)/);
     },
   );
+
+  it('ends serve at once by a signal while it loads', () => {
+    // The signal comes when the command is asked for, which then never comes.
+    const hook = `export const resolve = async (name, context, next) => {
+      if (!name.endsWith('/serve-command.js')) return next(name, context);
+      process.kill(process.pid, 'SIGTERM');
+      return new Promise(() => {});
+    };`;
+    const data = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`;
+    const preload = data(`import { register } from 'node:module'; register(${JSON.stringify(data(hook))}); setInterval(() => {}, 1000);`);
+    const found = spawnSync(process.execPath, ['--import', preload, main, 'serve'], { encoding: 'utf8', timeout: 30_000 });
+    expect(found).toMatchObject({ status: 0, signal: null, stdout: '' });
+  });
 
   it('ends what it has begun when nobody reads its output any more', () => {
     const models = join(import.meta.dirname, '../examples/movies');

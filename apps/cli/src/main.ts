@@ -1,10 +1,20 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import type { Command as CommandType } from 'commander';
+
+// Listened to before anything is loaded: the kernel drops signals that the first process of a container has no listener for.
+const signals = ['SIGTERM', 'SIGINT'] as const;
+const end = (): never => process.exit(0);
+if (process.argv[2] === 'serve') for (const signal of signals) process.on(signal, end);
+const handSignalsOver = (): void => {
+  for (const signal of signals) process.off(signal, end);
+};
+
+const { Command } = await import('commander');
 
 // Loaded on demand, so that `convert` in a pipe does not pay for the server.
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./serve-command.js')).createServeCommand(),
+const commands: Readonly<Record<string, () => Promise<CommandType>>> = {
+  serve: async () => (await import('./serve-command.js')).createServeCommand(handSignalsOver),
   infer: async () => (await import('./infer-command.js')).createInferCommand(),
   lint: async () => (await import('./lint-command.js')).createLintCommand(),
   convert: async () => (await import('./convert-command.js')).createConvertCommand(),
@@ -33,7 +43,8 @@ const program = new Command('inferflow')
   .version(ownVersion())
   .showHelpAfterError('(--help lists the flags)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-const wanted = commands[process.argv[2] ?? ''];
+const name = process.argv[2] ?? '';
+const wanted = Object.hasOwn(commands, name) ? commands[name] : undefined;
 // Commands that are added do not take over how the program ends: a mistake in the flags is status 2 for each of them.
 for (const load of wanted === undefined ? Object.values(commands) : [wanted])
   program.addCommand((await load()).copyInheritedSettings(program));

@@ -1,8 +1,11 @@
 import { runServer, ServerStartError } from '@inferflow/server';
 import { Command } from 'commander';
 
-/** `inferflow serve`: the server with the environment's settings, the common ones as flags. */
-export function createServeCommand(): Command {
+/**
+ * `inferflow serve`: the server with the environment's settings, the common ones as flags.
+ * @param onRunning told once the server listens to signals itself
+ */
+export function createServeCommand(onRunning: () => void): Command {
   return new Command('serve')
     .description('run the server; without a configuration it serves the embedded demo')
     .option('-c, --config-dir <directory>', 'directory with models/<id>.json|yaml (INFERFLOW_CONFIG_DIR)')
@@ -18,7 +21,9 @@ export function createServeCommand(): Command {
       };
       const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
       try {
-        await runServer({ ...process.env, ...given });
+        const running = runServer({ ...process.env, ...given });
+        onRunning();
+        await running;
       } catch (error) {
         if (!(error instanceof ServerStartError)) throw error;
         for (const problem of error.problems) process.stderr.write(`${problem}\n`);
