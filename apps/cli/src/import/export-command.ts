@@ -1,14 +1,15 @@
 import { join } from 'node:path';
-import { checkModelConfig, convertModel, type ModelConfig, parseServiceConfig, readDocument } from '@inferflow/config';
+import { checkModelConfig, convertModel, hasErrors, type ModelConfig, parseServiceConfig, readDocument } from '@inferflow/config';
 import { configBase } from '@inferflow/config-etcd';
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode } from '../command-io.js';
-import { InputError, readConfigInputs, readServiceSettings } from '../config-input.js';
+import { InputError, readConfigInputs, readServiceSettings, settingProblems } from '../config-input.js';
 import { problemText } from '../problem-text.js';
-import { type ConnectionFlags, connectionOptions, withConnectionFlags } from '../store/connection-options.js';
+import { appNameOf, type ConnectionFlags, connectionOptions, withConnectionFlags } from '../store/connection-options.js';
 import { writeFileWhole } from '../store/document-file.js';
 import { processSurroundings, type StoreCommandSurroundings } from '../store/push-command.js';
 import { reportFailures } from '../store/report-failure.js';
+import { badIdProblem } from './import-deployment.js';
 import { notForGo } from './not-for-go.js';
 
 interface ExportFlags extends ConnectionFlags {
@@ -34,32 +35,34 @@ export function createExportCommand(surroundings: StoreCommandSurroundings = pro
     .exitOverride((error) => process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage))
     .action((path: string | undefined, flags: ExportFlags) =>
       reportFailures('export', io, async () => {
+        const base = configBase(appNameOf(flags, surroundings.variables));
         const { values, settings } = path === undefined ? await fromEtcd(flags, surroundings) : await fromFiles(path, io);
         if (values.size === 0) throw new InputError('there is no model to export');
         const configs = readModels(values, io);
-        const base = baseOf(flags, surroundings);
-        const keys = [...configs.map((config) => exportModel(base, config, io)), ...exportSettings(base, settings)];
+        const ofSettings = exportSettings(base, settings, io);
+        const keys = [...configs.map((config) => exportModel(base, config, io)), ...(ofSettings ?? [])];
         if (flags.out !== undefined) for (const { key, text } of keys) await writeFileWhole(join(flags.out, key), `${text}\n`);
         const text = flags.format === 'json' ? dumpJson(keys) : keys.map((entry) => `${entry.key}\n${entry.text}\n`).join('');
         if (flags.dump !== undefined && flags.dump !== '-') await writeFileWhole(flags.dump, text);
         if (flags.dump === '-' || (flags.dump === undefined && flags.out === undefined)) io.out(text);
-        return configs.length === values.size ? ExitCode.ok : ExitCode.refused;
+        return configs.length === values.size && ofSettings !== undefined ? ExitCode.ok : ExitCode.refused;
       }),
     );
 }
 
 interface ExportedInput {
   readonly values: ReadonlyMap<string, unknown>;
-  readonly settings: unknown;
+  readonly settings: ReturnType<typeof readDocument> | undefined;
 }
 
 async function fromFiles(path: string, io: CommandIo): Promise<ExportedInput> {
   const inputs = await readConfigInputs(path, io);
   const broken = inputs.find(({ problem }) => problem !== undefined);
   if (broken !== undefined) throw new InputError(`${broken.file}: ${broken.problem?.message}`);
+  const settings = await readServiceSettings(path, io);
   return {
     values: new Map(inputs.map(({ modelConfigId, value }) => [modelConfigId, value])),
-    settings: (await readServiceSettings(path, io))?.value,
+    settings: settings?.problem === undefined ? settings : { problem: settings.problem },
   };
 }
 
@@ -71,17 +74,13 @@ async function fromEtcd(flags: ExportFlags, { createStore, variables }: StoreCom
     const read = readDocument(document);
     values.set(id, 'problem' in read ? read.problem.message : read.value);
   }
-  const settings = service === undefined ? undefined : readDocument(service);
-  return { values, settings: settings === undefined || 'problem' in settings ? undefined : settings.value };
-}
-
-function baseOf({ app }: ExportFlags, { variables }: StoreCommandSurroundings): string {
-  return configBase(app ?? variables['APP_NAME'] ?? 'inferflow');
+  return { values, settings: service === undefined ? undefined : readDocument(service) };
 }
 
 function readModels(values: ReadonlyMap<string, unknown>, io: CommandIo): readonly ModelConfig[] {
   return [...values].flatMap(([id, value]) => {
-    const { config, problems } = checkModelConfig(id, value);
+    const badId = badIdProblem(id);
+    const { config, problems } = badId === undefined ? checkModelConfig(id, value) : { config: null, problems: [badId] };
     if (config === null)
       io.error(
         `${id} cannot be exported\n${problems
@@ -101,9 +100,13 @@ function exportModel(base: string, config: ModelConfig, io: CommandIo): Exported
   return { key: `${base}/config-map/${config.modelConfigId}`, text: JSON.stringify(document) };
 }
 
-function exportSettings(base: string, settings: unknown): readonly ExportedKey[] {
+/** Undefined if they cannot be exported; why has been written then. */
+function exportSettings(base: string, settings: ExportedInput['settings'], io: CommandIo): readonly ExportedKey[] | undefined {
   if (settings === undefined) return [];
-  const { loggingType, compressionEnabled } = parseServiceConfig(settings).service;
+  const problems = 'problem' in settings ? [settings.problem] : settingProblems(settings.value);
+  if (problems.length > 0) io.error(`service settings\n${problems.map(problemText).join('')}`);
+  if ('problem' in settings || hasErrors(problems)) return undefined;
+  const { loggingType, compressionEnabled } = parseServiceConfig(settings.value).service;
   const text = JSON.stringify({ 'v2-logging-type': loggingType, 'compression-enabled': compressionEnabled });
   return [{ key: `${base}/service-config`, text }];
 }

@@ -97,7 +97,8 @@ function refused(modelConfigId: string, problems: readonly Problem[]): ImportedM
   return { modelConfigId, document: null, config: null, dialect: null, problems, assumed: [], adaptations: [], differences: [] };
 }
 
-function badIdProblem(modelConfigId: string): Problem | undefined {
+/** Why a key of etcd cannot hold the id; undefined if it can. */
+export function badIdProblem(modelConfigId: string): Problem | undefined {
   try {
     checkModelId(modelConfigId);
     return undefined;

@@ -1,4 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkModelConfig, parseModelConfig, sameMeaning } from '@inferflow/config';
 import fc from 'fast-check';
@@ -281,6 +283,48 @@ describe('inferflow export', () => {
     expect((await importReport(store.file('dump.json', out))).code).toBe(0);
     const lines = await store.run(createExportCommand, store.file('film.json', model), '--format', 'lines');
     expect((await importReport(store.file('lines.txt', lines.out))).code).toBe(0);
+  });
+
+  it('never writes outside of its folder, or under a key that servers do not read', async () => {
+    const models = { '../../../../../../escaped': deployedModel(['s']), '': deployedModel(['s']), good: deployedModel(['s']) };
+    const folder = join(store.directory, 'out', 'keys');
+    const { code, error } = await store.run(createExportCommand, store.file('models.json', models), '-o', folder);
+    expect(code).toBe(1);
+    expect(error).toMatch(/escaped cannot be exported[\s\S]*holds a slash[\s\S]*is empty/);
+    expect(readdirSync(join(folder, store.base, 'config-map'))).toEqual(['good']);
+    const path = store.file('film.json', deployedModel(['s']));
+    expect(await store.run(createExportCommand, path, '-o', folder, '--app', '../x')).toMatchObject({ code: 2 });
+    store.variables = { APP_NAME: '' };
+    expect((await store.run(createExportCommand, path, '-f', 'lines')).out).toContain('/services/inferflow/model-config/');
+  });
+
+  it('says which service settings cannot be exported', async () => {
+    const path = store.file('film.json', deployedModel(['s']));
+    mkdirSync(join(store.directory, 'models'));
+    renameSync(path, join(store.directory, 'models', 'film.json'));
+    for (const [text, reason] of [
+      ['{', 'INFERFLOW_CONFIG_SYNTAX'],
+      ['{"v2_logging_type": "arow"}', 'INFERFLOW_CONFIG_LOGGING_TYPE'],
+    ] as const) {
+      store.file('services.json', text);
+      const { code, error, out } = await store.run(createExportCommand, store.directory, '-f', 'lines');
+      expect([code, error]).toEqual([1, expect.stringContaining(reason)]);
+      expect(out).toContain('/config-map/film');
+      expect(out).not.toContain('service-config');
+    }
+  });
+
+  it('writes to a pipe that is there, and leaves nothing where it cannot write', async () => {
+    const path = store.file('film.json', deployedModel(['s']));
+    const pipe = join(store.directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const reading = readFile(pipe, 'utf8');
+    expect((await store.run(createExportCommand, path, '--dump', pipe)).code).toBe(0);
+    expect(await reading).toContain('"kvs"');
+    mkdirSync(join(store.directory, 'taken'));
+    const { code, error } = await store.run(createExportCommand, path, '--dump', join(store.directory, 'taken'));
+    expect([code, error]).toEqual([2, expect.stringContaining('taken cannot be written: EISDIR')]);
+    expect(readdirSync(store.directory).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
   it('refuses what servers would refuse', async () => {

@@ -58,9 +58,7 @@ export function connectionOptions(flags: ConnectionFlags, variablesOfProcess: Va
   const environment = environmentOf(flags, variablesOfProcess);
   const endpoints = environment.list('ETCD_SERVER');
   if (endpoints.length === 0) throw new InputError('no etcd: give --etcd http://host:2379, or set ETCD_SERVER');
-  const appName = environment.text('APP_NAME') ?? '';
-  if (/[/\s]/.test(appName))
-    throw new InputError(`the name of the service is one segment of a key: ${JSON.stringify(appName)} cannot be one`);
+  const appName = appNameIn(environment);
   const [ca, cert, key] = (['CA', 'CERT', 'KEY'] as const).map((part) => environment.text(`ETCD_TLS_${part}`));
   const hasTls = ca !== undefined || cert !== undefined || key !== undefined;
   return {
@@ -72,6 +70,18 @@ export function connectionOptions(flags: ConnectionFlags, variablesOfProcess: Va
     tls: hasTls ? { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } : undefined,
     callTimeoutMs: environment.number('ETCD_DIAL_TIMEOUT'),
   };
+}
+
+/** The service whose models these are, where etcd is not asked. @throws InputError if it cannot be one */
+export function appNameOf(flags: ConnectionFlags, variablesOfProcess: Variables): string {
+  return appNameIn(environmentOf(flags, variablesOfProcess));
+}
+
+function appNameIn(environment: ReturnType<typeof readEnvironment>): string {
+  const appName = environment.text('APP_NAME') ?? '';
+  if (/[/\s]/.test(appName))
+    throw new InputError(`the name of the service is one segment of a key: ${JSON.stringify(appName)} cannot be one`);
+  return appName;
 }
 
 function environmentOf(flags: ConnectionFlags, variablesOfProcess: Variables) {

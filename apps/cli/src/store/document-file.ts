@@ -1,7 +1,8 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DocumentFormat } from '@inferflow/config';
 import { stringify as stringifyYaml } from 'yaml';
+import { InputError } from '../config-input.js';
 
 /** A value as the text of a file. */
 export function documentText(value: unknown, format: DocumentFormat): string {
@@ -15,10 +16,27 @@ export function modelFileName(modelConfigId: string, format: DocumentFormat): st
   return `${encodeURIComponent(modelConfigId)}.${format}`;
 }
 
-/** Writes beside and renames, so that nobody reads half a file. */
+/**
+ * Writes beside and renames, so that nobody reads half a file. A pipe, a device or a link that is there is written to.
+ * @throws InputError if it cannot be written; what was there is there still
+ */
 export async function writeFileWhole(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const found = await lstat(path).catch(() => undefined);
+    await (found === undefined || found.isFile() ? replaceFile(path, text) : writeFile(path, text));
+  } catch (cause) {
+    throw new InputError(`${path} cannot be written: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
   const beside = `${path}.${process.pid}.part`;
-  await writeFile(beside, text);
-  await rename(beside, path);
+  try {
+    await writeFile(beside, text);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
 }
