@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -78,6 +78,14 @@ describe('inferflow plan', () => {
     const raised = await run(createPlanCommand, before, await file('c.json', model(['s', 't'], { cache_version: 2 })));
     expect(raised.code).toBe(0);
     expect(raised.out).toContain('+ column t: DataTypeFP32');
+  });
+
+  it('goes by the names in directories: a model of another name is another one', async () => {
+    for (const name of ['old', 'new']) await mkdir(join(directory, name));
+    await file('old/a.json', model(['s']));
+    await file('new/b.json', model(['s']));
+    const { out } = await run(createPlanCommand, join(directory, 'old'), join(directory, 'new'));
+    expect(out).toMatch(/- a: removed\n\+ b: added/);
   });
 
   it('says what is refused and exits 1', async () => {

@@ -138,7 +138,8 @@ async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }
 
-async function isDirectory(path: string, mustExist = true): Promise<boolean> {
+/** @throws InputError if it must exist and does not */
+export async function isDirectory(path: string, mustExist = true): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (cause) {

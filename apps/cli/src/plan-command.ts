@@ -11,7 +11,7 @@ import {
 } from '@inferflow/config';
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
-import { InputError, readConfigInputs } from './config-input.js';
+import { InputError, isDirectory, readConfigInputs } from './config-input.js';
 import { logSchemaChanges } from './log-schema-changes.js';
 import { positiveInteger } from './positive-integer.js';
 import { problemText } from './problem-text.js';
@@ -49,7 +49,10 @@ export function createPlanCommand(io: CommandIo = processIo): Command {
       try {
         const before = await readModels(oldPath, io);
         const after = await readModels(newPath, io);
-        const reports = planModels(before, after, io);
+        // Two files with different names and one model each are two versions of one model; in directories the names are what servers go by.
+        const isOneModel =
+          before.size === 1 && after.size === 1 && !((await isDirectory(oldPath, false)) && (await isDirectory(newPath, false)));
+        const reports = planModels(before, after, isOneModel, io);
         const breaks = reports.some(({ action, changes }) => action === 'refused' || changes.some(({ impact }) => impact === 'breaking'));
         io.out(options.format === 'json' ? jsonReport(reports, options.targets, breaks) : humanReport(reports, before, options.targets));
         if (options.graph !== undefined) {
@@ -74,12 +77,10 @@ async function readModels(path: string, io: CommandIo): Promise<Models> {
   return new Map(inputs.map(({ modelConfigId, value, file }) => [modelConfigId, { value, file }]));
 }
 
-function planModels(before: Models, after: Models, io: CommandIo): readonly ModelPlanReport[] {
-  // Two files with different names and one model each are two versions of one model.
-  const single = before.size === 1 && after.size === 1;
-  const ids = [...new Set([...(single ? [] : before.keys()), ...after.keys()])];
+function planModels(before: Models, after: Models, isOneModel: boolean, io: CommandIo): readonly ModelPlanReport[] {
+  const ids = [...new Set([...(isOneModel ? [] : before.keys()), ...after.keys()])];
   return ids.map((modelConfigId) => {
-    const old = single ? [...before.values()][0] : before.get(modelConfigId);
+    const old = isOneModel ? [...before.values()][0] : before.get(modelConfigId);
     const now = after.get(modelConfigId);
     if (now === undefined)
       return {
