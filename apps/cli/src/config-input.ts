@@ -51,7 +51,11 @@ export async function readConfigInput(path: string, io: CommandIo): Promise<Conf
   const format = named?.format ?? guessFormat(content);
   const read = readDocument({ text: content, format });
   const source: InputSource = { text: content, format, prefix: [] };
-  if ('problem' in read) return { models: [{ file, modelConfigId, value: undefined, problem: read.problem, source }], isWrapped: false };
+  if ('problem' in read) {
+    // What is too deep to be read is too deep to be pointed into.
+    const place = read.problem.code === 'INFERFLOW_CONFIG_TOO_DEEP' ? {} : { source };
+    return { models: [{ file, modelConfigId, value: undefined, problem: read.problem, ...place }], isWrapped: false };
+  }
   const models = modelsIn(read.value, modelConfigId);
   const isWrapped = models.get(modelConfigId) !== read.value;
   return {

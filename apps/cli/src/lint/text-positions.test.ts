@@ -41,6 +41,12 @@ describe('TextPositions', () => {
     expect(positions.find('$.copy[0]').line).toBe(2);
   });
 
+  it('looks into aliases of aliases once each', () => {
+    const more = Array.from({ length: 12 }, (_, at) => `a${at + 1}: &a${at + 1} [${Array(10).fill(`*a${at}`).join(',')}]\n`);
+    const yaml = `a0: &a0 [x]\n${more.join('')}`;
+    expect(new TextPositions(yaml, 'yaml').find('$.a12[9][3]').line).toBe(12);
+  });
+
   it.each([
     ['{"a": 1,}', 'json', 1, 9],
     ['{\n  "a": tru\n}', 'json', 2, 8],

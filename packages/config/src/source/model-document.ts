@@ -1,4 +1,4 @@
-import { parse as parseYaml } from 'yaml';
+import { Lexer, Parser, parse as parseYaml } from 'yaml';
 import { contentHash } from '../hash.js';
 import { canonicalJson, copyJson, isJsonObject } from '../json.js';
 import { createProblem } from '../parse/parse-context.js';
@@ -25,6 +25,10 @@ const modelFields = new Set([...fieldNames('model', 'documented'), ...fieldNames
 export function readDocument(document: ConfigDocument): DocumentValue {
   if (!('text' in document)) return document;
   if (document.format === 'json') return readJson(stripMark(document.text));
+  if (isTooDeep(document.text)) {
+    const message = `more than ${MAX_YAML_DEPTH} levels is not accepted here`;
+    return { problem: createProblem('INFERFLOW_CONFIG_TOO_DEEP', '$', message) };
+  }
   try {
     return { value: parseYaml(document.text) };
   } catch (error) {
@@ -33,6 +37,22 @@ export function readDocument(document: ConfigDocument): DocumentValue {
       problem: syntaxProblem('YAML', error instanceof Error ? (error.message.split('\n')[0] ?? '').replace(/:$/, '') : String(error)),
     };
   }
+}
+
+/** No configuration that is accepted comes near it. */
+const MAX_YAML_DEPTH = 250;
+
+/** The parser calls itself for every level, and where the stack ends the process may end with it. Reading tokens needs no stack. */
+function isTooDeep(text: string): boolean {
+  // Half of the levels take a line as long, or as many brackets: what has neither is not read twice.
+  const half = MAX_YAML_DEPTH / 2;
+  if (text.split('\n').every(({ length }) => length < half) && (text.match(/[[{]/g)?.length ?? 0) < half) return false;
+  const parser = new Parser();
+  for (const token of new Lexer().lex(text)) {
+    for (const _ of parser.next(token));
+    if (parser.stack.length > MAX_YAML_DEPTH) return true;
+  }
+  return false;
 }
 
 function readJson(text: string): DocumentValue {
