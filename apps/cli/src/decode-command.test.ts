@@ -96,6 +96,15 @@ describe('inferflow decode', () => {
     expect((await decode(...topic, '--partition', '1,x')).error).toContain('--partition 1,x: expected numbers');
   });
 
+  it('never writes over what it reads, and leaves its output alone when there is nothing to read', async () => {
+    const log = file('kept.log', `${vector.message}\n`);
+    const same = await decode(log, '--schema', schemaFile, '-o', log);
+    expect(same).toMatchObject({ code: 2, error: expect.stringContaining('kept.log is what is read') });
+    expect(readFileSync(log, 'utf8')).toContain(vector.message);
+    expect((await decode(join(folder, 'absent.log'), '--schema', schemaFile, '-o', log)).code).toBe(2);
+    expect(readFileSync(log, 'utf8')).toContain(vector.message);
+  });
+
   it('reports what it cannot read with its place, goes on, and says so with the exit status', async () => {
     const cut = Buffer.from(vector.message, 'base64').subarray(0, 21).toString('base64');
     const lines = file('damaged.txt', `not base64!\n${cut}\n${vector.message}\n`);

@@ -2,15 +2,15 @@ import type { FloatStyle } from '@inferflow/logging/decode';
 import { readTopic } from '@inferflow/logging/kafka';
 import { Command, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
-import { InputError } from './config-input.js';
 import { createDecodedOutput, type OutputFormat } from './decoded-output.js';
 import { timeFlag } from './iso-time.js';
+import { keepInput } from './kept-input.js';
 import { type SchemaOptions, schemaFinder } from './log-schema-source.js';
 import { loggedMessages } from './logged-messages.js';
 import { ReadProgress } from './read-progress.js';
 import { RecordDecoder } from './record-decoder.js';
 import { tellingText } from './telling-error.js';
-import { type TopicFlags, topicOptions, withTopicFlags } from './topic-options.js';
+import { refuseTopicFlags, type TopicFlags, topicOptions, withTopicFlags } from './topic-options.js';
 
 interface DecodeCommandOptions extends SchemaOptions, TopicFlags {
   readonly since?: string;
@@ -60,11 +60,8 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
   const sinceMs = timeFlag(options.since, '--since');
   const untilMs = timeFlag(options.until, '--until');
   const topic = options.brokers === undefined ? null : topicOptions(source, options, sinceMs, process.env);
-  if (
-    topic === null &&
-    (options.follow || options.from !== undefined || options.fromOffset !== undefined || options.partition !== undefined)
-  )
-    throw new InputError('--follow, --from and --partition are for topics: name --brokers too');
+  if (topic === null) refuseTopicFlags(options);
+  if (topic === null && source !== '-') await keepInput(source, [options.output]);
   const findSchema = await schemaFinder(options, io);
   const output = await createDecodedOutput(options.format, options.output, io);
   const { model, trackingId } = options;

@@ -232,6 +232,12 @@ describe('inferflow replay', () => {
     expect([nowhere.code, nowhere.errors]).toEqual([2, expect.stringContaining('cannot be read')]);
     const unwritable = await replay(exampleModel(), '--html', join(directory, 'no-such-folder', 'report.html'));
     expect([unwritable.code, unwritable.errors]).toEqual([2, expect.stringContaining('cannot be written')]);
+    const placed = await replay(exampleModel(), '--from', 'latest');
+    expect([placed.code, placed.errors]).toEqual([2, expect.stringContaining('are for topics')]);
+    const log = join(directory, 'kept.json');
+    writeFileSync(log, '{"level":"info"}\n');
+    const lost = await replayOf(log, exampleModel(), '--json', log);
+    expect([lost.code, lost.errors]).toEqual([2, expect.stringContaining('kept.json is what is read')]);
     const unscored = await replay(exampleModel(), '--score', 'scroe');
     expect([unscored.code, unscored.errors]).toEqual([
       2,

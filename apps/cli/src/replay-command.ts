@@ -5,6 +5,7 @@ import { ServerStartError } from '@inferflow/server';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type CommandIo, ExitCode, processIo } from './command-io.js';
 import { InputError } from './config-input.js';
+import { keepInput } from './kept-input.js';
 import { positiveInteger } from './positive-integer.js';
 import { ReadProgress } from './read-progress.js';
 import { openCandidate } from './replay/candidate.js';
@@ -15,7 +16,7 @@ import { reportHtml } from './replay/report-html.js';
 import { reportText } from './replay/report-text.js';
 import { readScoringRecords } from './replay/scoring-source.js';
 import { tellingText } from './telling-error.js';
-import { type TopicFlags, topicOptions, withTopicFlags } from './topic-options.js';
+import { refuseTopicFlags, type TopicFlags, topicOptions, withTopicFlags } from './topic-options.js';
 
 interface ReplayOptions extends TopicFlags {
   readonly config: string;
@@ -63,7 +64,7 @@ export function createReplayCommand(io: CommandIo = processIo): Command {
     .option('--max-changed <percent>', 'most rows with another score', notNegative, 0)
     .option('--max-delta <delta>', 'largest change of a score', notNegative)
     .option('--min-tau <tau>', 'least mean of Kendall’s τ', toTau)
-    .option('--min-overlap <share>', 'least mean share of the best in common (0–1)', notNegative)
+    .option('--min-overlap <share>', 'least mean share of the best in common (0–1)', toShare)
     .option('--max-defaulted <percent>', 'most rows of a column that newly have a default or no value', notNegative, 0)
     .option('--max-unknown <percent>', 'most rows whose scores the log cannot tell', notNegative, 0);
   return withTopicFlags(command)
@@ -83,6 +84,10 @@ export function createReplayCommand(io: CommandIo = processIo): Command {
 async function replay(log: string, options: ReplayOptions, io: CommandIo): Promise<void> {
   const stop = new AbortController();
   const source = options.brokers === undefined ? log : topicOptions(log, options, undefined, process.env);
+  if (options.brokers === undefined) {
+    refuseTopicFlags(options);
+    if (log !== '-') await keepInput(log, [options.html, options.json]);
+  }
   for (const path of [options.html, options.json]) await checkWritable(path);
   const candidate = await openCandidate({ ...options, variables: process.env }, io);
   try {
@@ -250,6 +255,12 @@ async function write(report: ReplayReport, options: ReplayOptions, io: CommandIo
 function toTau(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= -1 && value <= 1)) throw new InvalidArgumentError('expected a number from -1 to 1');
+  return value;
+}
+
+function toShare(text: string): number {
+  const value = notNegative(text);
+  if (value > 1) throw new InvalidArgumentError('expected a number from 0 to 1');
   return value;
 }
 

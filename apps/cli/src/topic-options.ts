@@ -41,6 +41,12 @@ export function withTopicFlags(command: Command): Command {
     .option('--sasl-user <name>', 'user at the brokers (KAFKA_SASL_USERNAME); the password comes from KAFKA_SASL_PASSWORD');
 }
 
+/** @throws InputError for flags that say which part of a topic, where a file is read */
+export function refuseTopicFlags({ follow, from, fromOffset, partition }: TopicFlags): void {
+  if (follow === true || from !== undefined || fromOffset !== undefined || partition !== undefined)
+    throw new InputError('--follow, --from and --partition are for topics: name --brokers too');
+}
+
 /**
  * What to read, and how to get there.
  * @param sinceMs where to begin when no place is named
