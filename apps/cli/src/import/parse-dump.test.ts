@@ -52,6 +52,14 @@ describe('parseDump', () => {
     expect(() => parseDump('what is this', 'file.txt')).toThrow('file.txt is no dump of etcd');
   });
 
+  it('refuses a dump that a limit has cut, in every form that says so', () => {
+    const kvs = [{ key: Buffer.from(`${base}/config-map/a`).toString('base64'), value: '' }];
+    const [cut, last] = [JSON.stringify({ header: {}, kvs, more: true, count: 2 }), JSON.stringify({ header: {}, kvs, count: 1 })];
+    expect(() => parseDump(cut, 'x')).toThrow(/x holds only a part of the keys.*--limit/);
+    expect(() => parseDump(`"Key" : "${base}/config-map/a"\n"Value" : ""\n"More" : true\n"Count" : 2\n`, 'x')).toThrow('only a part');
+    expect(parseDump(`${cut}\n${last}\n`, 'x')).toHaveLength(2);
+  });
+
   it('gives back any entries', () => {
     const id = fc.string({ minLength: 1, unit: 'grapheme' }).filter((text) => !/[\s/=:\p{C}]/u.test(text));
     const entry = fc.record({

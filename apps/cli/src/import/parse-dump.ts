@@ -13,10 +13,19 @@ export interface DumpEntry {
  */
 export function parseDump(content: string, name: string): readonly DumpEntry[] {
   const text = content.replace(/^\uFEFF/, '');
+  if (isPart(text))
+    throw new InputError(`${name} holds only a part of the keys, as it says itself ("more"): dump them again without --limit`);
   const entries = fromJson(text) ?? fromFields(text) ?? fromLines(text);
   if (entries.length === 0)
     throw new InputError(`${name} is no dump of etcd: expected what etcdctl get --prefix -w json prints, or lines of keys and values`);
   return entries;
+}
+
+/** What etcd says of an answer that a limit has cut; of several answers behind each other the last one tells. */
+function isPart(text: string): boolean {
+  if (/^"More" : true\s*$/m.test(text)) return true;
+  const last = /^\s*\{/.test(text) ? parseDocuments(text)?.at(-1) : undefined;
+  return typeof last === 'object' && last !== null && 'kvs' in last && 'more' in last && last.more === true;
 }
 
 /** True for a JSON document that is a dump, not a model. */
