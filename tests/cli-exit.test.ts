@@ -7,14 +7,20 @@ const main = join(import.meta.dirname, '../apps/cli/dist/main.js');
 
 // Runs what is built.
 describe.runIf(existsSync(main))('the inferflow command', () => {
-  it.each([[['infer', '--bogus']], [['lint']], [['infer', '--deadline-ms', 'x']], [['nope']], [['constructor']]])(
-    '%j is a mistake in the flags: status 2',
-    (args) => {
-      const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 30_000 });
-      expect(status).toBe(2);
-      expect(stderr).toMatch(/^error: .*\n\(--help lists the flags\)/);
-    },
-  );
+  it.each([
+    [['infer', '--bogus']],
+    [['lint']],
+    [['infer', '--deadline-ms', 'x']],
+    [['history', 'm', '--show', 'newest']],
+    [['rollback', 'm', '--to', '-1']],
+    [['replay', 'log', '--config', 'models', '--min-overlap', '95']],
+    [['nope']],
+    [['constructor']],
+  ])('%j is a mistake in the flags: status 2', (args) => {
+    const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 30_000 });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^error: .*\n\(--help lists the flags\)/);
+  });
 
   it('ends serve at once by a signal while it loads', () => {
     // The signal comes when the command is asked for, which then never comes.

@@ -3,6 +3,7 @@ import { type HistoryEntry, type StoredModels, textHash } from '@inferflow/confi
 import { Command, Option } from 'commander';
 import { ExitCode } from '../command-io.js';
 import { InputError } from '../config-input.js';
+import { positiveInteger } from '../positive-integer.js';
 import { renderTable } from '../render-table.js';
 import { type ConnectionFlags, connectionOptions, withConnectionFlags } from './connection-options.js';
 import { documentText } from './document-file.js';
@@ -11,7 +12,7 @@ import { processSurroundings, type StoreCommandSurroundings } from './push-comma
 import { reportFailures } from './report-failure.js';
 
 interface HistoryFlags extends ConnectionFlags {
-  readonly show?: string;
+  readonly show?: number;
   readonly service?: boolean;
   readonly format: 'table' | 'json';
 }
@@ -22,7 +23,7 @@ export function createHistoryCommand(surroundings: StoreCommandSurroundings = pr
   return withConnectionFlags(new Command('history').description('show who wrote which version of a model, when, and what it changed'))
     .argument('[id]', 'model config id')
     .option('--service', 'the service settings instead of a model')
-    .option('--show <n>', 'print that version instead')
+    .option('--show <n>', 'print that version instead', positiveInteger)
     .addOption(new Option('-f, --format <format>', 'how to report').choices(['table', 'json']).default('table'))
     .exitOverride((error) => process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage))
     .action((id: string | undefined, flags: HistoryFlags) =>
@@ -33,7 +34,7 @@ export function createHistoryCommand(surroundings: StoreCommandSurroundings = pr
         if (entries.length === 0 && id !== undefined && !stored.models.has(id))
           throw new InputError(unknownModel(id, stored.models.keys()));
         if (flags.show !== undefined) {
-          io.out(documentText(versionOf(entries, Number(flags.show)).value, 'json'));
+          io.out(documentText(versionOf(entries, flags.show).value, 'json'));
           return ExitCode.ok;
         }
         const current = currentVersion(stored, id ?? null, entries);

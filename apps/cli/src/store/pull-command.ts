@@ -22,7 +22,7 @@ export function createPullCommand(surroundings: StoreCommandSurroundings = proce
   const { io, variables } = surroundings;
   return withConnectionFlags(new Command('pull').description('read models from etcd'))
     .argument('[ids...]', 'model config ids')
-    .option('--all', 'all models of the service, and its settings')
+    .option('--all', 'all models of the service; with --out its settings, too')
     .option('-o, --out <dir>', 'directory to write to (models/<id>.json) instead of standard output')
     .addOption(new Option('-f, --format <format>', 'how to write').choices(['json', 'yaml']).default('json'))
     .addOption(new Option('--to <dialect>', 'dialect to write').choices(['documented', 'deployed']).default('documented'))
@@ -38,7 +38,8 @@ export function createPullCommand(surroundings: StoreCommandSurroundings = proce
           const all = Object.fromEntries(documents);
           if (documents.length > 0) io.out(documentText(ids.length === 1 ? documents[0]?.[1] : all, flags.format));
         } else {
-          await writeAll(flags.out, documents, stored, flags, io);
+          const isComplete = await writeAll(flags.out, documents, stored, flags, io);
+          if (!isComplete) return ExitCode.refused;
         }
         return documents.length === found.length ? ExitCode.ok : ExitCode.refused;
       }),
@@ -76,22 +77,27 @@ function read(models: readonly StoredModel[], to: Dialect, io: CommandIo): reado
   });
 }
 
+/** False if the service settings could not be read; why has been written then. */
 async function writeAll(
   directory: string,
   documents: readonly (readonly [string, unknown])[],
   stored: StoredModels,
   flags: PullFlags,
   io: CommandIo,
-): Promise<void> {
+): Promise<boolean> {
   for (const [id, document] of documents) {
     const path = join(directory, 'models', modelFileName(id, flags.format));
     await writeFileWhole(path, documentText(document, flags.format));
     io.out(`${path}\n`);
   }
   const settings = flags.all !== true || stored.service === undefined ? undefined : readDocument(stored.service);
-  if (settings === undefined || 'problem' in settings) return;
-  const { loggingType, compressionEnabled } = parseServiceConfig(settings.value).service;
+  if (settings === undefined) return true;
+  const read = 'problem' in settings ? { service: null, problems: [settings.problem] } : parseServiceConfig(settings.value);
+  if (read.problems.length > 0) io.error(`service settings\n${read.problems.map(problemText).join('')}`);
+  if (read.service === null) return false;
+  const { loggingType, compressionEnabled } = read.service;
   const path = join(directory, `services.${flags.format}`);
   await writeFileWhole(path, documentText({ v2_logging_type: loggingType, compression_enabled: compressionEnabled }, flags.format));
   io.out(`${path}\n`);
+  return true;
 }

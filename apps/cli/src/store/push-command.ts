@@ -56,7 +56,7 @@ export function createPushCommand(surroundings: StoreCommandSurroundings = proce
   const { io, variables } = surroundings;
   return withWriteFlags(new Command('push').description('check models, say what they change, and write them to etcd'))
     .argument('<path>', 'a model file, a directory of them, a configuration directory, or - for stdin')
-    .option('--id <id>', 'id of the model, where the path holds one (default: the name of its file)')
+    .option('--id <id>', 'id of the model, where the path holds one (default: the name of its file; standard input has none)')
     .addOption(new Option('--to <dialect>', 'dialect to write (default: documented)').choices(['documented', 'deployed']))
     .option('--force', 'write also what only lint refuses; what servers would refuse is never written')
     .option('--allow-breaking', 'write also what breaks readers of answers or logs')
@@ -64,6 +64,8 @@ export function createPushCommand(surroundings: StoreCommandSurroundings = proce
       reportFailures('push', io, async () => {
         const options = connectionOptions(flags, variables);
         const inputs = named(await readConfigInputs(path, io), flags.id);
+        if (path === '-' && flags.id === undefined && inputs.some(({ source }) => source?.prefix.length === 0))
+          throw new InputError('standard input does not say what the model is called: give --id');
         const service = await readServiceSettings(path, io);
         const review = { to: flags.to, isForced: flags.force === true };
         const refused = inputs.map((input) => reviewModel(input, nothingStored, review)).filter(({ action }) => action === 'refused');

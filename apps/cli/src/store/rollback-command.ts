@@ -2,6 +2,7 @@ import type { HistoryEntry } from '@inferflow/config-etcd';
 import { Command } from 'commander';
 import { ExitCode } from '../command-io.js';
 import { InputError } from '../config-input.js';
+import { positiveInteger } from '../positive-integer.js';
 import { authorOf } from './author.js';
 import { connectionOptions } from './connection-options.js';
 import { type CurrentVersion, currentVersion, versionOf } from './history-command.js';
@@ -11,7 +12,7 @@ import { checkInput, reviewModel } from './review-changes.js';
 import { reviewJson, reviewText } from './review-text.js';
 
 interface RollbackFlags extends WriteFlags {
-  readonly to?: string;
+  readonly to?: number;
 }
 
 /** `inferflow rollback <id>`: writes an earlier version of a model again, in the way `push` writes, as a new version. */
@@ -19,7 +20,7 @@ export function createRollbackCommand(surroundings: StoreCommandSurroundings = p
   const { io, variables } = surroundings;
   return withWriteFlags(new Command('rollback').description('write an earlier version of a model again'))
     .argument('<id>', 'model config id')
-    .option('--to <n>', 'the version (default: the one before what etcd holds)')
+    .option('--to <n>', 'the version (default: the one before what etcd holds)', positiveInteger)
     .action((id: string, flags: RollbackFlags) =>
       reportFailures('rollback', io, async () => {
         const options = connectionOptions(flags, variables);
@@ -27,7 +28,7 @@ export function createRollbackCommand(surroundings: StoreCommandSurroundings = p
         const [stored, entries] = await Promise.all([store.read(), store.history(id)]);
         if (entries.length === 0)
           throw new InputError(`there is no history of ${JSON.stringify(id)}: only what push replaced can be brought back`);
-        const number = flags.to === undefined ? versionBefore(entries, currentVersion(stored, id, entries)) : Number(flags.to);
+        const number = flags.to ?? versionBefore(entries, currentVersion(stored, id, entries));
         const { entry, value } = versionOf(entries, number);
         const input = { file: `version ${number}`, modelConfigId: id, value };
         // The very text of the version is written, whatever its dialect.

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { InputError } from '../config-input.js';
@@ -26,10 +25,13 @@ export interface ServerConfig {
 export interface ServerAccess {
   readonly callerId: string | undefined;
   readonly token: string | undefined;
-  /** PEM file with who signs its certificate. */
+  /** Who signs its certificate, PEM. */
   readonly ca: string | undefined;
   readonly timeoutMs: number;
 }
+
+/** Timers with a longer time would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Answers longer than this are none of ours. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -63,9 +65,9 @@ function get(url: URL, { callerId, token, ca, timeoutMs }: ServerAccess): Promis
     ...(token !== undefined && { 'inferflow-auth-token': token }),
   };
   const { request } = url.protocol === 'https:' ? https : http;
-  const tls = ca === undefined ? {} : { ca: readFileSync(ca) };
+  const tls = ca === undefined ? {} : { ca };
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(timeoutMs);
+    const signal = AbortSignal.timeout(Math.min(Math.ceil(timeoutMs), LONGEST_TIMER_MS));
     const call = request(url, { headers, signal, agent: false, ...tls }, (answer) => {
       const parts: Buffer[] = [];
       let length = 0;

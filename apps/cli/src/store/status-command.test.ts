@@ -101,6 +101,16 @@ describe('inferflow status', () => {
     expect((await status('--wait', '5')).code).toBe(0);
   });
 
+  it.each(['2500.5', '3000000000'])('takes any time to wait for a server: %s', async (timeout) => {
+    store.etcd.put(store.key('film'), JSON.stringify(film));
+    answer = { status: 200, body: says(live) };
+    expect(await status('--timeout', timeout)).toMatchObject({ code: 0 });
+  });
+
+  it('says which certificate cannot be read, instead of blaming the server', async () => {
+    expect(await status('--ca', '/nowhere.pem')).toMatchObject({ code: 2, out: '', error: expect.stringContaining('/nowhere.pem') });
+  });
+
   it('needs a server', async () => {
     expect(await store.run(createStatusCommand)).toMatchObject({ code: 2, error: expect.stringContaining('INFERFLOW_SERVERS') });
     expect(await store.run(createStatusCommand, '--server', 'http://a b')).toMatchObject({

@@ -3,7 +3,7 @@ import { checkModelConfig, readDocument } from '@inferflow/config';
 import { EtcdFailure, type ModelStore, type StoredModels, textHash } from '@inferflow/config-etcd';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type CommandIo, ExitCode } from '../command-io.js';
-import { InputError } from '../config-input.js';
+import { InputError, readText } from '../config-input.js';
 import { renderTable } from '../render-table.js';
 import { type ConnectionFlags, connectionOptions, withConnectionFlags } from './connection-options.js';
 import { processSurroundings, type StoreCommandSurroundings } from './push-command.js';
@@ -61,7 +61,8 @@ export function createStatusCommand(surroundings: StoreCommandSurroundings = pro
         const store = surroundings.createStore(connectionOptions(flags, variables));
         const callerId = flags.callerId ?? variables['INFERFLOW_CALLER_ID'];
         const token = flags.token ?? variables['INFERFLOW_CLIENT_V1_AUTH_TOKEN'];
-        const access = { callerId, token, ca: flags.ca, timeoutMs: flags.timeout };
+        const ca = flags.ca === undefined ? undefined : await readText(flags.ca);
+        const access = { callerId, token, ca, timeoutMs: flags.timeout };
         return new StatusReport(io, store, servers, ids, access).run(flags);
       }),
     );

@@ -168,6 +168,14 @@ describe('inferflow push', () => {
     expect(JSON.parse(real.out)).toMatchObject({ pushed: true, versions: [{ model_config_id: 'film', number: 1 }] });
   });
 
+  it('asks what a model of standard input is called', async () => {
+    store.stdin = JSON.stringify(deployedModel(['s']));
+    expect(await pushed('-')).toMatchObject({ code: 2, error: expect.stringContaining('give --id') });
+    expect(await pushed('-', '--id', 'film')).toMatchObject({ code: 0, out: expect.stringContaining('pushed film') });
+    store.stdin = JSON.stringify({ other: deployedModel(['s']) });
+    expect(await pushed('-')).toMatchObject({ code: 0, out: expect.stringContaining('pushed other') });
+  });
+
   it('needs to know where etcd is, and a good id', async () => {
     const file = store.file('film.json', deployedModel(['s']));
     expect(await pushed(file, '--id', 'a/b')).toMatchObject({ code: 1, error: expect.stringContaining('slash') });
@@ -201,6 +209,16 @@ describe('inferflow pull', () => {
     expect(existsSync(join(out, 'models/odd%20id%25.json'))).toBe(true);
     expect(JSON.parse(readFileSync(join(out, 'services.json'), 'utf8'))).toEqual({ v2_logging_type: 'proto', compression_enabled: false });
     expect((await pushed(out)).out).toContain('nothing to push');
+  });
+
+  it('says that the settings cannot be read, and writes the models', async () => {
+    store.etcd.put(store.key('film'), JSON.stringify(deployedModel(['s'])));
+    store.etcd.put(`${store.base}/service-config`, '{');
+    const out = join(store.directory, 'out');
+    const { code, error } = await store.run(createPullCommand, '--all', '--out', out);
+    expect([code, error]).toEqual([1, expect.stringMatching(/service settings[\s\S]*INFERFLOW_CONFIG_SYNTAX/)]);
+    expect(existsSync(join(out, 'models/film.json'))).toBe(true);
+    expect(existsSync(join(out, 'services.json'))).toBe(false);
   });
 
   it('names the ids that are nearly the one asked for', async () => {

@@ -26,13 +26,14 @@ export class StoreHarness {
     GIT_AUTHOR_NAME: 'Ada',
     GIT_AUTHOR_EMAIL: '',
   };
+  stdin = '';
   /** What a person answers; null: nobody is there. */
   answer: string | null = null;
 
   async run(create: (surroundings: StoreCommandSurroundings) => Command, ...args: readonly string[]): Promise<CommandResult> {
     const result: CommandResult = { out: '', error: '', code: 0, questions: [] };
     const io = {
-      readStdin: async () => '',
+      readStdin: async () => this.stdin,
       out: (text: string) => {
         result.out += text;
       },
