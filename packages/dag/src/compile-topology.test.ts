@@ -88,6 +88,46 @@ describe('compileTopology', () => {
     ]);
   });
 
+  it('names the cycle of each knot alone, however knots wait for each other', () => {
+    const edges: Adjacency = {
+      m: ['n', 'z'],
+      n: ['m'],
+      z: ['y'],
+      y: ['x', 'z'],
+      x: ['y'],
+      behind: ['m'],
+      self: ['self', 'x'],
+      end: ['behind'],
+    };
+    expect(findTopologyProblems(graph(edges)).map((problem) => problem.cyclePath)).toEqual([
+      ['m', 'n', 'm'],
+      ['self', 'self'],
+      ['x', 'y', 'x'],
+    ]);
+  });
+
+  it.each<[string, (index: number) => string]>([
+    ['behind one cycle', (index) => `c${index === 0 ? 1 : index - 1}`],
+    ['in cycles of two', (index) => `c${index ^ 1}`],
+  ])('refuses tens of thousands of components %s in a moment', (_, waitsFor) => {
+    const edges = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`c${index}`, [waitsFor(index)]]));
+    const startedAt = performance.now();
+    expect(findTopologyProblems(graph(edges))[0]).toMatchObject({ cyclePath: ['c0', 'c1', 'c0'] });
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
+  it('checks columns that are read over a few of thousands of steps in a moment', () => {
+    const components = Array.from({ length: 10_000 }, (_, index) => ({
+      componentId: `c${index}`,
+      writes: [`w${index}`],
+      reads: index < 3 ? [] : [`w${index - 3}`],
+    }));
+    const dependencies = Object.fromEntries(components.slice(1).map(({ componentId }, index) => [componentId, [`c${index}`]]));
+    const startedAt = performance.now();
+    expect(findTopologyProblems({ components, dependencies })).toEqual([]);
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
   it('names an unknown dependency, who asked for it, and what was probably meant', () => {
     const error = caught(() => compileTopology(graph({ fs_user: [], ranker: ['fs_usr'] })));
     expect(error).toMatchObject({ code: 'INFERFLOW_DAG_UNKNOWN_COMPONENT', componentId: 'fs_usr', requiredBy: 'ranker' });

@@ -1,18 +1,61 @@
 /**
  * One cycle for every knot of components that wait for each other: the shortest through its alphabetically first member,
- * first and last alike. Only called on the way to an error, so it is written to be clear, not fast.
+ * first and last alike. Takes time in proportion to the graph, however many knots it has and however much waits for them.
  */
 export function findCycles(edges: ReadonlyMap<string, readonly string[]>): readonly (readonly string[])[] {
-  const cycles: (readonly string[])[] = [];
-  const inKnot = new Set<string>();
-  for (const start of leftovers(edges).sort()) {
-    if (inKnot.has(start)) continue;
+  const starts = knots(edges).map((members) => [...members].sort()[0]!);
+  return starts.sort().flatMap((start) => {
     const cycle = shortestCycle(start, edges);
-    if (cycle === undefined) continue;
-    cycles.push(cycle);
-    for (const member of knotOf(start, edges)) inKnot.add(member);
+    return cycle === undefined ? [] : [cycle];
+  });
+}
+
+/**
+ * Components in groups whose members all wait for each other; one that is in no such group, but could wait for itself, is a group of its own.
+ * Kosaraju's algorithm, with lists for the stack: a chain of thousands must not need thousands of frames. What waits for nothing in a cycle
+ * is left out, because most graphs have none.
+ */
+function knots(edges: ReadonlyMap<string, readonly string[]>): readonly (readonly string[])[] {
+  const left = new Map(leftovers(edges).map((componentId) => [componentId, edges.get(componentId) ?? []] as const));
+  const back = reversed(left);
+  const groups: string[][] = [];
+  const grouped = new Set<string>();
+  for (const root of leavingOrder(left).reverse()) {
+    if (grouped.has(root)) continue;
+    const group = [root];
+    grouped.add(root);
+    for (const member of group) {
+      for (const next of back.get(member) ?? []) {
+        if (grouped.has(next)) continue;
+        grouped.add(next);
+        group.push(next);
+      }
+    }
+    if (group.length > 1 || left.get(root)?.includes(root)) groups.push(group);
   }
-  return cycles;
+  return groups;
+}
+
+/** Every component after all that a walk along the edges reaches from it for the first time. */
+function leavingOrder(edges: ReadonlyMap<string, readonly string[]>): string[] {
+  const order: string[] = [];
+  const seen = new Set<string>();
+  for (const root of edges.keys()) {
+    if (seen.has(root)) continue;
+    seen.add(root);
+    const path = [{ at: root, taken: 0 }];
+    for (let top = path[0]; top !== undefined; top = path.at(-1)) {
+      const next = edges.get(top.at)?.[top.taken++];
+      if (next === undefined) {
+        order.push(top.at);
+        path.pop();
+      } else if (edges.has(next) && !seen.has(next)) {
+        seen.add(next);
+        path.push({ at: next, taken: 0 });
+      }
+    }
+  }
+  return order;
 }
 
 /** What is left when components that wait for nothing are taken away again and again: cycles and all that waits for one. */
@@ -48,19 +91,6 @@ function shortestCycle(start: string, edges: ReadonlyMap<string, readonly string
     }
   }
   return undefined;
-}
-
-/** Everything that both waits for `start` and is waited for by it. */
-function knotOf(start: string, edges: ReadonlyMap<string, readonly string[]>): Set<string> {
-  const forward = reachable(start, edges);
-  const backward = reachable(start, reversed(edges));
-  return new Set([...forward].filter((componentId) => backward.has(componentId)));
-}
-
-function reachable(start: string, edges: ReadonlyMap<string, readonly string[]>): Set<string> {
-  const seen = new Set([start]);
-  for (const at of seen) for (const next of edges.get(at) ?? []) seen.add(next);
-  return seen;
 }
 
 function reversed(edges: ReadonlyMap<string, readonly string[]>): Map<string, string[]> {

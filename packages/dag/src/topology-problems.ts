@@ -159,13 +159,13 @@ function readsBeforeWrites(input: TopologyInput, edges: ReadonlyMap<string, read
     const suspects = [...new Set(reads)].filter((columnName) => !given.has(columnName) && writers.has(columnName));
     if (suspects.length === 0) continue;
     const dependencies = new Set(edges.get(componentId));
-    let before: ReadonlySet<string> | null = null;
-    for (const columnName of suspects) {
+    // Only for what is read over several steps: it costs a walk through the graph.
+    const distant = suspects.filter((columnName) => !dependencies.has(writers.get(columnName)!));
+    if (distant.length === 0) continue;
+    const late = notBefore(componentId, new Set(distant.map((columnName) => writers.get(columnName)!)), edges);
+    for (const columnName of distant) {
       const writer = writers.get(columnName)!;
-      if (dependencies.has(writer)) continue;
-      // Only for what is read over several steps: it costs a walk through the graph.
-      before ??= everythingBefore(componentId, edges);
-      if (before.has(writer)) continue;
+      if (!late.has(writer)) continue;
       const isOwn = writer === componentId;
       problems.push({
         code: DagErrorCode.readBeforeWrite,
@@ -183,18 +183,18 @@ function readsBeforeWrites(input: TopologyInput, edges: ReadonlyMap<string, read
   return problems.sort(byComponent);
 }
 
-/** Every component that has ended when `componentId` starts. */
-function everythingBefore(componentId: string, edges: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
-  const before = new Set<string>();
-  const open = [componentId];
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+/** Those of `wanted` that may not have ended when `componentId` starts. Looks at the nearest first, and no further than it has to. */
+function notBefore(componentId: string, wanted: Set<string>, edges: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const reached = new Set([componentId]);
+  // It comes by itself only in a cycle.
+  for (const at of reached) {
     for (const dependency of edges.get(at) ?? []) {
-      if (before.has(dependency)) continue;
-      before.add(dependency);
-      open.push(dependency);
+      reached.add(dependency);
+      wanted.delete(dependency);
     }
+    if (wanted.size === 0) break;
   }
-  return before;
+  return wanted;
 }
 
 function byComponent(left: TopologyProblem, right: TopologyProblem): number {
