@@ -128,6 +128,12 @@ describe('compileTopology', () => {
     expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 
+  it('refuses a failure policy that there is not: it would count as default', () => {
+    const error = caught(() => compileTopology({ components: [{ componentId: 'a', onFailure: 'fial' as never }], dependencies: {} }));
+    expect(error).toMatchObject({ code: 'INFERFLOW_DAG_OPTION_INVALID', componentId: 'a' });
+    expect(error.message).toBe('the failure policy of component "a" is "fial"; expected one of default, fail, skip_dependents');
+  });
+
   it('names an unknown dependency, who asked for it, and what was probably meant', () => {
     const error = caught(() => compileTopology(graph({ fs_user: [], ranker: ['fs_usr'] })));
     expect(error).toMatchObject({ code: 'INFERFLOW_DAG_UNKNOWN_COMPONENT', componentId: 'fs_usr', requiredBy: 'ranker' });

@@ -1,10 +1,12 @@
 import { findCycles } from './cycles.js';
 import { DagErrorCode } from './errors.js';
 import { KnownNames } from './known-names.js';
-import type { ComponentDeclaration, TopologyInput } from './topology.js';
+import type { ComponentDeclaration, OnFailure, TopologyInput } from './topology.js';
 
 /** Topologies index components with 16 bits. */
 const MAX_COMPONENTS = 65_535;
+
+const policies: ReadonlySet<string> = new Set<OnFailure>(['default', 'fail', 'skip_dependents']);
 
 /** One thing that is wrong with a graph. */
 export interface TopologyProblem {
@@ -37,6 +39,7 @@ export function findTopologyProblems(input: TopologyInput): readonly TopologyPro
   for (const component of input.components) if (!known.has(component.componentId)) known.set(component.componentId, component);
   const edges = knownEdges(input, known);
   return [
+    ...unknownPolicies(input.components),
     ...duplicates(input.components),
     ...unknownComponents(input, known),
     ...cycles(edges),
@@ -57,6 +60,21 @@ function knownEdges(input: TopologyInput, known: ReadonlyMap<string, ComponentDe
       );
   }
   return edges;
+}
+
+/** The policies are typed, but programs without types write them, too, and a slip would count as `default`. */
+function unknownPolicies(components: readonly ComponentDeclaration[]): TopologyProblem[] {
+  const problems: TopologyProblem[] = [];
+  for (const [index, { componentId, onFailure = 'default' }] of components.entries()) {
+    if (policies.has(onFailure)) continue;
+    problems.push({
+      code: DagErrorCode.optionInvalid,
+      path: `components[${index}].onFailure`,
+      message: `the failure policy of component "${componentId}" is ${JSON.stringify(onFailure)}; expected one of ${[...policies].join(', ')}`,
+      componentId,
+    });
+  }
+  return problems.sort(byComponent);
 }
 
 function duplicates(components: readonly ComponentDeclaration[]): TopologyProblem[] {
