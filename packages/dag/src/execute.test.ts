@@ -270,6 +270,7 @@ describe('execute', () => {
   it.each([
     ['deadlineMs', { deadlineMs: -1 }],
     ['graceMs', { graceMs: Number.NaN }],
+    ['deadlineMs as text', { deadlineMs: '50' as never }],
   ])('refuses a bad %s', async (_, options) => {
     await expect(execute(diamond, noting('a', 'left', 'right', 'z'), [], options)).rejects.toMatchObject({
       code: 'INFERFLOW_DAG_OPTION_INVALID',

@@ -89,8 +89,12 @@ function componentNamed<Context>(
 }
 
 function checkedMs(name: string, value: number): number {
-  if (value >= 0) return value;
-  throw new DagError(DagErrorCode.optionInvalid, `${name} is ${value}; expected milliseconds, 0 or more`);
+  // A text would pass a comparison, and be appended where it is added.
+  if (typeof value === 'number' && value >= 0) return value;
+  throw new DagError(
+    DagErrorCode.optionInvalid,
+    `${name} is ${typeof value === 'string' ? JSON.stringify(value) : String(value)}; expected milliseconds, 0 or more`,
+  );
 }
 
 interface ResolvedExecuteOptions {
