@@ -78,6 +78,14 @@ describe('createTopologyCache', () => {
     expect([cache.size, cache.misses]).toEqual([0, 2]);
   });
 
+  it('tells problems by their places in what the caller wrote', () => {
+    const input: TopologyInput = { components: [{ componentId: 'z' }, { componentId: 'a' }], dependencies: { z: ['b', 'a', 'aa'] } };
+    const paths = ['dependencies.z[2]', 'dependencies.z[0]'];
+    expect(() => createTopologyCache().compile(input)).toThrow(
+      expect.objectContaining({ issues: paths.map((path) => expect.objectContaining({ path })) }),
+    );
+  });
+
   it('does not notice when the caller changes the graph afterwards', () => {
     const cache = createTopologyCache();
     const input = chain('a', 'b');

@@ -80,7 +80,7 @@ class LruTopologyCache implements TopologyCache {
       }
     }
     this.misses++;
-    const topology = compileTopology({ ...canonical, dependencies: Object.fromEntries(canonical.dependencies) });
+    const topology = compileCanonical(canonical, input);
     if (this.#maxEntries === 0 || this.#ttlMs === 0) return topology;
     this.#makeRoom(time);
     this.#entries.set(key, { topology, expiresAt: time + this.#ttlMs });
@@ -98,6 +98,16 @@ class LruTopologyCache implements TopologyCache {
       if (entry.expiresAt > time) this.evictions++;
       this.#entries.delete(key);
     }
+  }
+}
+
+/** Problems are told by their places in what the caller wrote. */
+function compileCanonical(canonical: ReturnType<typeof canonicalInput>, input: TopologyInput): Topology {
+  try {
+    return compileTopology({ ...canonical, dependencies: Object.fromEntries(canonical.dependencies) });
+  } catch (error) {
+    compileTopology(input);
+    throw error;
   }
 }
 
