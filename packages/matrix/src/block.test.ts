@@ -215,10 +215,39 @@ describe('Block', () => {
     expect(() => block.markCell(2, 0, CellStatus.fresh)).toThrow(MatrixError);
     expect(() => block.markCell(0, 5, CellStatus.fresh)).toThrow(MatrixError);
     expect(() => block.markRows(0, 3, CellStatus.fresh)).toThrow(MatrixError);
+    expect(() => block.markRows(Number.NaN, 1, CellStatus.fresh)).toThrow(MatrixError);
     expect(() => block.open(pool, shape, 1)).toThrow(MatrixError);
     block.release(pool);
     expect(() => block.release(pool)).toThrow(expect.objectContaining({ code: 'INFERFLOW_MATRIX_RELEASED' }));
     expect(block.open(pool, shape, 1).rowCount).toBe(1);
+  });
+});
+
+describe('a row that is none', () => {
+  it.each([
+    ['half of one', 0.5, '0.5'],
+    ['no number', Number.NaN, 'NaN'],
+    ['nothing', undefined, 'undefined'],
+    ['text', '1', 'string'],
+  ])('is refused, and leaves the other rows alone: %s', (_, row, found) => {
+    const pool = new MemoryPool();
+    const block = Block.create(pool, createBlockShape([slots[1] as SlotSpec, slots[0] as SlotSpec]), 2);
+    const text = new TextEncoder().encode('a');
+    for (let each = 0; each < 2; each++) {
+      block.setBytes(each, 0, text, 0, 1, CellStatus.fresh);
+      block.setBytes(each, 1, new Uint8Array(4).fill(7), 0, 4, CellStatus.fresh);
+    }
+    const before = block.memory.bytes.slice();
+    for (const [slot, length] of [
+      [0, 1],
+      [1, 4],
+    ] as const) {
+      expect(() => block.setBytes(row as number, slot, new Uint8Array(8).fill(9), 0, length, CellStatus.fresh)).toThrow(
+        `a row is a whole number, 0 to 1; found ${found}`,
+      );
+    }
+    expect(block.memory.bytes).toEqual(before);
+    block.release(pool);
   });
 });
 

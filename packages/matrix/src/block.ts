@@ -148,7 +148,7 @@ export class Block {
    * Rows are half-open: from … to−1.
    */
   markRows(from: number, to: number, status: CellStatus): void {
-    if (from < 0 || to > this.rowCount) throw this.#outside(from < 0 ? from : to - 1);
+    if (!(from >= 0 && to <= this.rowCount)) throw this.#outside(from >= 0 ? to - 1 : from);
     if (to <= from) return;
     const slotCount = this.shape.slots.length;
     const first = this.statusAt + from * slotCount;
@@ -357,11 +357,17 @@ export class Block {
     if (to > this.#touchedTo) this.#touchedTo = to;
   }
 
+  /** As an unsigned integer only a whole number from 0 on stays what it is: half a row would be written across two, none into the first. */
   #check(row: number, slot: number): void {
-    if (row < 0 || row >= this.rowCount || slot < 0 || slot >= this.shape.slots.length) throw this.#outside(row);
+    if (row >>> 0 !== row || row >= this.rowCount || slot < 0 || slot >= this.shape.slots.length) throw this.#outside(row);
   }
 
   #outside(row: number): MatrixError {
+    // What is no number may be a value of the request.
+    if (!Number.isInteger(row)) {
+      const found = typeof row === 'number' ? String(row) : typeof row;
+      return new MatrixError('INFERFLOW_MATRIX_OUT_OF_RANGE', `a row is a whole number, 0 to ${this.rowCount - 1}; found ${found}`);
+    }
     return new MatrixError(
       'INFERFLOW_MATRIX_OUT_OF_RANGE',
       `row ${row} or its slot is outside a block of ${this.rowCount} rows × ${this.shape.slots.length} slots`,
