@@ -27,7 +27,7 @@ const emptyRows: RowSet = Object.freeze({ count: 0, rows: null, slateOf: null })
 export class ComponentRunState implements ComponentRun {
   readonly binding: ComponentBinding;
   readonly index: number;
-  readonly state: unknown;
+  readonly state: unknown = undefined;
   readonly reads: ComponentRun['reads'];
   readonly writes: ComponentRun['writes'];
   readonly calls = new ServiceCalls();
@@ -50,6 +50,8 @@ export class ComponentRunState implements ComponentRun {
   /** A promise that it returned has not settled. */
   #hasPromise = false;
   #isSpent = false;
+  /** `createState` threw: each of its requests fails for it, and the next one tries again. */
+  readonly #stateError: { readonly error: unknown } | null = null;
 
   constructor(binding: ComponentBinding, index: number) {
     this.binding = binding;
@@ -58,7 +60,11 @@ export class ComponentRunState implements ComponentRun {
     this.#columns = new BoundColumns(binding, this.#faults, this.#failedCells);
     this.reads = this.#columns.reads;
     this.writes = this.#columns.writes;
-    this.state = binding.component.createState();
+    try {
+      this.state = binding.component.createState();
+    } catch (error) {
+      this.#stateError = { error };
+    }
   }
 
   /** Rows without a real result. Valid until `end`. */
@@ -129,6 +135,7 @@ export class ComponentRunState implements ComponentRun {
     let isWaiting = false;
     this.#isSpent = !component.reusesRun;
     try {
+      if (this.#stateError !== null) throw this.#stateError.error;
       this.#columns.bind(matrix, this.slate, rows);
       if (component.rows === 'rows' && this.binding.write.shape !== null) this.#openBlock((this.#matrix as Matrix).rowCount, undefined);
       const result: unknown = component.execute(this);
@@ -141,7 +148,7 @@ export class ComponentRunState implements ComponentRun {
       } else this.#isSpent = false;
     } catch (error) {
       failure = this.#thrown(error);
-      this.#letGo('cancelled');
+      if (this.#stateError === null) this.#letGo('cancelled');
     }
     if (!isWaiting) this.#finish(failure);
   }
@@ -173,7 +180,13 @@ export class ComponentRunState implements ComponentRun {
 
   failRows(from: number, to: number, failure: Failure): void {
     if (!this.#isRunning) return;
-    this.#faults.add(Math.max(from, 0), Math.min(to, this.rows.count), asFailure(failure, this.#name));
+    // A bound that is no number, in plain JavaScript, leaves no row out: rows that failed must not pass for good ones.
+    const { count } = this.rows;
+    // biome-ignore lint/complexity/useMathMinMax: NaN is 0
+    const first = from > 0 ? from : 0;
+    // biome-ignore lint/complexity/useMathMinMax: NaN is the count
+    const end = to < count ? to : count;
+    this.#faults.add(first, end, asFailure(failure, this.#name));
   }
 
   /** The request is over: ends the component with that reason, unless it has ended. The host is told. */

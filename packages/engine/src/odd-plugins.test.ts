@@ -18,6 +18,10 @@ const behaviours: Readonly<Record<string, (run: Run) => unknown>> = {
     queueMicrotask(() => run.failed('just so' as never));
     return PENDING;
   },
+  twoArguments: (run) => {
+    (run.writes as unknown as { a: { setAll(values: number[]): void } }).a.setAll([1, 2]);
+    (run.failRows as unknown as (row: number, failure: object) => void)(0, { reason: 'rejected', message: 'm', grpcCode: 0 });
+  },
   range: (run) => run.failRows(Number.NaN, Number.POSITIVE_INFINITY, { reason: 'rejected', message: 'm', grpcCode: 0 } as never),
   outside: (run) => (run.writes as unknown as { a: { setNumber(row: number, value: number): void } }).a.setNumber(99, 1),
   nothing: () => 42,
@@ -48,6 +52,9 @@ const odd = defineComponent({
     component({
       reads: { v: readColumn('v') },
       writes: { a: writeColumns({ name: 'a', type: DataType.FP32 }) },
+      createState() {
+        if (behaviour === 'stateless') throw new Error('no state');
+      },
       execute: (run) => behaviours[behaviour]?.(run as never) as undefined,
     }),
 });
@@ -57,7 +64,9 @@ describe('plugins that do not keep the contract', () => {
     ['rows', /^p: exception: the component failed and did not say why/],
     ['reason', /^p: exception: m/],
     ['failed', /^p: exception: just so/],
+    ['twoArguments', /^p: exception: the component failed and did not say why/],
     ['range', /^p: /],
+    ['stateless', /^p: exception: component "p" threw: no state/],
     ['outside', /^p: exception: component "p" threw: .*outside a block/],
     ['nothing', /^p: not-written/],
     ['throwsNothing', /^p: exception: /],
