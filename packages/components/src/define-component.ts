@@ -5,8 +5,8 @@ import type { FeatureCache } from './cache/feature-cache.js';
 import type { ComponentMetrics } from './component-metrics.js';
 import type { ComponentRun } from './component-run.js';
 import { ComponentError } from './errors.js';
-import type { Reads } from './reads.js';
-import type { WriteRows, Writes } from './writes.js';
+import { isReadSpec, type Reads } from './reads.js';
+import { isWriteSpec, type WriteRows, type Writes } from './writes.js';
 
 /** The version of the component contract that this package offers. */
 export const COMPONENT_API_VERSION = 1;
@@ -109,6 +109,7 @@ export interface ComponentSpec<R extends Reads, W extends Writes, S> {
 
 /** Makes a component; TypeScript infers the names in `run.reads` and `run.writes`. Throws when the declarations contradict each other. */
 export function component<const R extends Reads, const W extends Writes, S = undefined>(spec: ComponentSpec<R, W, S>): Component<R, W, S> {
+  checkSpec(spec);
   const writes = Object.values(spec.writes);
   const rows = writes[0]?.rows ?? 'rows';
   const names = new Set<string>();
@@ -131,6 +132,28 @@ export function component<const R extends Reads, const W extends Writes, S = und
     letsGo: spec.cancelled !== undefined,
     cancelled: (run: ComponentRun<R, W, S>, reason: ScopeEnd) => spec.cancelled?.(run, reason),
   });
+}
+
+/** What an author without types may get wrong. */
+function checkSpec(spec: unknown): void {
+  if (!isObject(spec)) throw contract('component() takes { reads, writes, execute }');
+  const { reads, writes, scope, execute, createState, cancelled } = spec as Partial<
+    Record<keyof ComponentSpec<Reads, Writes, unknown>, unknown>
+  >;
+  if (!isObject(reads)) throw contract('`reads` must be an object of reads by name, {} where there are none');
+  if (!isObject(writes)) throw contract('`writes` must be an object of writes by name, {} where there are none');
+  for (const [name, read] of Object.entries(reads))
+    if (!isReadSpec(read)) throw contract(`\`reads.${name}\` must be made by readColumn, readColumns, readTensor or readKeys`);
+  for (const [name, write] of Object.entries(writes))
+    if (!isWriteSpec(write)) throw contract(`\`writes.${name}\` must be made by writeColumns`);
+  if (scope !== undefined && scope !== 'target' && scope !== 'slate') throw contract('`scope` must be "target" or "slate"');
+  if (typeof execute !== 'function') throw contract('`execute` must be a function');
+  for (const [name, member] of Object.entries({ createState, cancelled }))
+    if (member !== undefined && typeof member !== 'function') throw contract(`\`${name}\` must be a function, or left out`);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Declares a component type. Only gives the config type its inference; checks happen when it is registered. */

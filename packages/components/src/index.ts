@@ -29,6 +29,7 @@ export {
 export { ComponentError, type ComponentErrorCode } from './errors.js';
 export { createFailure, type Failure, type FailureReason, failureOfCall } from './failure.js';
 export type { KeySet } from './key-set.js';
+export { makeComponent } from './make-component.js';
 export { chooseRoute, type RouteShare, routePoint, routeSeed } from './predator/routing.js';
 export {
   type BoundRead,

@@ -54,11 +54,13 @@ export type BoundReads<R extends Reads> = { readonly [K in keyof R]: BoundRead<R
 
 /** Reads one column: `number(row)`, `text(row)`, `status(row)`, `toFloat32Array()`, … A name that nobody writes reads as missing. */
 export function readColumn(name: string): ColumnRead {
+  checkNames([name], 'readColumn');
   return Object.freeze({ kind: 'column', columns: Object.freeze([name] as const) });
 }
 
 /** Reads several columns, as a list of readers in this order. */
 export function readColumns(names: readonly string[]): ColumnsRead {
+  checkNames(names, 'readColumns');
   return Object.freeze({ kind: 'columns', columns: Object.freeze([...names]) });
 }
 
@@ -71,6 +73,7 @@ export interface TensorReadOptions {
 
 /** Reads columns as one row-major tensor, converted, defaults filled in: the input of a model. */
 export function readTensor(options: TensorReadOptions): TensorRead {
+  checkNames(options.columns, 'readTensor');
   return Object.freeze({
     kind: 'tensor',
     columns: Object.freeze([...options.columns]),
@@ -81,8 +84,20 @@ export function readTensor(options: TensorReadOptions): TensorRead {
 
 /** Reads columns as the parts of a key: unique identities, and which rows have which. Rows with an empty part have none. */
 export function readKeys(options: { readonly columns: readonly string[] }): KeysRead {
+  checkNames(options.columns, 'readKeys');
   if (options.columns.length === 0) throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', 'a key needs at least one column');
   return Object.freeze({ kind: 'keys', columns: Object.freeze([...options.columns]) });
+}
+
+/** Whether this was made by one of the functions above, in this copy of the package or another. */
+export function isReadSpec(value: unknown): value is ReadSpec {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'columns' in value && Array.isArray(value.columns);
+}
+
+/** A name that is none would match no column of any request, or break all of them. */
+function checkNames(names: unknown, where: string): void {
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return;
+  throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${where} was given something else than names of columns`);
 }
 
 /** Bytes of a scalar of this type; undefined for texts, vectors and raw bytes. */

@@ -93,4 +93,30 @@ describe('plugins that do not keep the contract', () => {
     await engine.close();
     await telemetry.close();
   });
+
+  it.each<[string, object, string]>([
+    [
+      'create answers nothing',
+      { create: () => undefined },
+      '`create` of component type "odd" must return component({ reads, writes, execute })',
+    ],
+    ['create answers declarations', { create: () => ({ reads: {}, writes: {}, execute() {} }) }, 'must return component({'],
+    ['create is asynchronous', { create: async () => odd.create({ behaviour: 'nothing' }, undefined as never) }, 'answered a promise'],
+    ['parseConfig is asynchronous', { parseConfig: async () => ({}) }, '`parseConfig` of component type "odd" answered a promise'],
+  ])('are refused with their model when it is loaded: %s', async (_, own, text) => {
+    const model = (type: string) => modelConfig({ plugins: [{ component: 'p', type, config: {} }], answer: ['item', 'a'] });
+    const engine = await createEngine({
+      configSource: createObjectSource({ bad: model('odd'), good: model('even') }),
+      registry: createRegistry()
+        .register({ ...odd, ...own } as never)
+        .register({ ...odd, type: 'even' }),
+    });
+    const problems = engine.snapshot.models.get('bad')?.problems.filter(({ severity }) => severity === 'error');
+    expect(problems).toEqual([
+      expect.objectContaining({ path: '$.component_config.p', message: expect.stringContaining(`component "p" could not be made: `) }),
+    ]);
+    expect(problems?.[0]?.message).toContain(text);
+    expect(engine.snapshot.models.get('good')?.state).toBe('live');
+    await engine.close();
+  });
 });

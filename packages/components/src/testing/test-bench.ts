@@ -23,6 +23,7 @@ import type { RequestInfo } from '../component-run.js';
 import { ComponentRunState } from '../component-run-state.js';
 import { type Component, type ComponentDefinition, writeSlots } from '../define-component.js';
 import { createFailure, type Failure } from '../failure.js';
+import { makeComponent } from '../make-component.js';
 import { createTestTable, type TestColumns, type TestTable } from './test-table.js';
 
 /** What a component is tried with. */
@@ -73,7 +74,7 @@ export class TestBench {
     this.targets = createTestTable(options.columns, options.rows);
     this.slates = options.slate === undefined ? null : createTestTable(options.slate.columns ?? {}, options.slate.targets.length);
     const componentName = options.componentName ?? 'tested';
-    this.component = definition.create(definition.parseConfig(options.config), {
+    this.component = makeComponent(definition, options.config, {
       componentName,
       modelConfigId: 'test',
       compat: options.compat ?? false,

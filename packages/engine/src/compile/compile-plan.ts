@@ -4,6 +4,7 @@ import {
   ComponentError,
   type ComponentLimits,
   type FeatureCache,
+  makeComponent,
   type Registry,
   readNames,
   writeSlots,
@@ -106,7 +107,7 @@ export function compilePlan(config: ModelConfig, environment: PlanEnvironment): 
 function createComponent(config: ComponentConfig, deps: ComponentDeps, registry: Registry): Component {
   const isPlugin = config.kind === 'plugin';
   const definition = registry.require(isPlugin ? config.type : config.kind);
-  const component = definition.create(definition.parseConfig(isPlugin ? config.config : config), deps);
+  const component = makeComponent(definition, isPlugin ? config.config : config, deps);
   // A plugin that does not care about its scope works on slates where the configuration says so.
   return isPlugin && config.scope === 'slate' && component.scope === 'target'
     ? Object.freeze({ ...component, scope: 'slate' as const })
