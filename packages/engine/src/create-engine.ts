@@ -1,4 +1,4 @@
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { builtIns, createFeatureCache, createRegistry, type Registry } from '@inferflow/components';
 import type { ConfigSnapshot } from '@inferflow/config';
 import { MemoryPool } from '@inferflow/matrix';
@@ -16,6 +16,7 @@ import { createNoTelemetry, Metric } from '@inferflow/telemetry';
 import { LoopLoad, warnOfThrow } from '@inferflow/transport';
 import { ProcessLoad } from './admission/process-load.js';
 import { createCacheReport } from './cache-report.js';
+import { checkCallOptions, messageBytes } from './check-call.js';
 import { checkRankRequest } from './check-rank-request.js';
 import { explainPlan } from './compile/explain-plan.js';
 import { resolveBackends } from './embed/embedded-backends.js';
@@ -143,7 +144,10 @@ function buildEngine(
     output: O,
     request: MessageShape<I>,
     callOptions: CallOptions | undefined,
-  ): Promise<MessageShape<O>> => fromBinary(output, await transcode(door, method, toBinary(input, request), callInfoOf(callOptions)));
+  ): Promise<MessageShape<O>> => {
+    checkCallOptions(callOptions);
+    return fromBinary(output, await transcode(door, method, messageBytes(input, request), callInfoOf(callOptions)));
+  };
   return {
     inferPointWise: (request, callOptions) => call('InferPointWise', PointWiseRequestSchema, PointWiseResponseSchema, request, callOptions),
     inferPairWise: (request, callOptions) => call('InferPairWise', PairWiseRequestSchema, PairWiseResponseSchema, request, callOptions),

@@ -1,5 +1,7 @@
+import { create } from '@bufbuild/protobuf';
 import { createObjectSource } from '@inferflow/config';
 import { DataType } from '@inferflow/matrix';
+import { PointWiseRequestSchema, SlateWiseRequestSchema } from '@inferflow/proto';
 import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
 import { featureComponent, modelComponent, modelConfig } from './testing/model-config.js';
@@ -128,10 +130,50 @@ describe('slips of a program without types', () => {
       { configSource: createObjectSource({}), models: { scorer: [] } },
       'models["scorer"] must be a function',
     ],
+    ['text for a switch', { configSource: createObjectSource({}), compat: 'false' }, 'compat must be true or false'],
+    [
+      'another default',
+      { configSource: createObjectSource({}), defaults: { deadlineMS: 5 } },
+      'there is no default "deadlineMS"; there are',
+    ],
+    [
+      'half a row',
+      { configSource: createObjectSource({}), defaults: { modelBatchSize: 0.5 } },
+      'defaults.modelBatchSize must be a whole number',
+    ],
+    ['no defaults', { configSource: createObjectSource({}), defaults: null }, 'defaults must be an object'],
+    [
+      'a log tap that is none',
+      { configSource: createObjectSource({}), logTap: {} },
+      'logTap must be an object with the functions wants, taken',
+    ],
+    ['true for telemetry', { configSource: createObjectSource({}), telemetry: true }, 'telemetry must be an object with the functions'],
+    ['no expressions', { configSource: createObjectSource({}), expressions: null }, 'expressions must be an object of functions'],
+    ['a formula', { configSource: createObjectSource({}), expressions: { a: 'x 2 *' } }, 'expressions["a"] must be a function'],
+    ['a source without end', { configSource: { start() {} } }, 'configSource must be a source'],
     ['a store that is no function', { configSource: createObjectSource({}), featureStore: {} }, 'featureStore must be a function'],
   ])('in options are named: %s', async (_name, options, text) => {
     const error = await createEngine(options as never).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'INFERFLOW_ENGINE_OPTIONS_INVALID', message: expect.stringContaining(text) });
+  });
+
+  it('are named in calls that take messages', async () => {
+    const engine = await start('typed');
+    const message = create(PointWiseRequestSchema, { modelConfigId: 'shop', targets: [{ id: 'a' }] });
+    const calls: readonly (readonly [unknown, unknown, string])[] = [
+      [undefined, undefined, 'the request must be a PointWiseRequest'],
+      [{ modelConfigId: 'shop', targets: [{ id: 'a' }] }, undefined, 'the request must be a PointWiseRequest'],
+      [create(SlateWiseRequestSchema), undefined, 'the request must be a PointWiseRequest'],
+      [{ $typeName: message.$typeName }, undefined, 'the request cannot be written as a PointWiseRequest'],
+      [message, null, 'the options of a call must be an object'],
+      [message, { signal: {} }, 'signal must be an AbortSignal'],
+    ];
+    for (const [request, options, text] of calls) {
+      const error = await engine.inferPointWise(request as never, options as never).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'INFERFLOW_ENGINE_OPTIONS_INVALID', message: expect.stringContaining(text) });
+    }
+    expect(engine.inFlight).toBe(0);
+    await engine.close();
   });
 
   it('are told where a function answers nothing', async () => {

@@ -1,3 +1,4 @@
+import { checkEngineOptions } from './check-engine-options.js';
 import type { EngineDefaults, EngineOptions } from './engine-options.js';
 import { EngineError } from './errors.js';
 import { type Limits, resolveLimits } from './request/limits.js';
@@ -28,7 +29,7 @@ const engineDefaults: EngineDefaults = {
 
 /** @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID */
 export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOptions {
-  checkOptions(options);
+  checkEngineOptions(options);
   return {
     limits: resolveLimits(options.limits),
     defaults: resolveDefaults(options.defaults),
@@ -44,56 +45,28 @@ export function resolveEngineOptions(options: EngineOptions): ResolvedEngineOpti
   };
 }
 
-const names = new Set<string>([
-  'configSource',
-  'backends',
-  'featureStore',
-  'models',
-  'expressions',
-  'registry',
-  'telemetry',
-  'limits',
-  'defaults',
-  'compat',
-  'featureCacheBytes',
-  'shareFetches',
-  'wasm',
-  'logTap',
-  'logger',
-  'boundPlansPerModel',
-  'idleRunsPerPlan',
-  'idleRuns',
-  'now',
-] satisfies (keyof EngineOptions)[]);
-
-/** What a program without types may get wrong. */
-function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) refuse('createEngine needs options, such as { configSource, featureStore, models }');
-  for (const name of Object.keys(options)) if (!names.has(name)) refuse(`there is no option "${name}"; there are ${[...names].join(', ')}`);
-  const { configSource, featureStore, models } = options as { readonly [name in keyof EngineOptions]?: unknown };
-  if (typeof (configSource as { readonly start?: unknown } | null | undefined)?.start !== 'function') {
-    refuse('configSource must be a source of configurations, such as createObjectSource({ … }) or createDirectorySource({ directory })');
-  }
-  if (featureStore !== undefined && typeof featureStore !== 'function') refuse('featureStore must be a function');
-  if (models === undefined) return;
-  if (typeof models !== 'object' || models === null) refuse('models must be an object of functions by model name');
-  for (const [name, model] of Object.entries(models)) if (typeof model !== 'function') refuse(`models["${name}"] must be a function`);
-}
-
-function refuse(message: string): never {
-  throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', message);
-}
-
 function resolveDefaults(given: Partial<EngineDefaults> = {}): EngineDefaults {
   const resolved: Record<keyof EngineDefaults, number> = { ...engineDefaults };
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(engineDefaults, name)) continue;
+    const text = `there is no default "${name}"; there are ${Object.keys(engineDefaults).join(', ')}`;
+    throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', text);
+  }
   for (const name of Object.keys(engineDefaults) as (keyof EngineDefaults)[]) {
     const value = given[name];
-    if (value !== undefined) resolved[name] = count(`defaults.${name}`, value, name === 'reserveMs' || name === 'modelBatchSize' ? 0 : 1);
+    if (value === undefined) continue;
+    const least = name === 'reserveMs' || name === 'modelBatchSize' ? 0 : 1;
+    resolved[name] = name.endsWith('Ms') ? duration(`defaults.${name}`, value, least) : count(`defaults.${name}`, value, least);
   }
   return resolved;
 }
 
 function count(name: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', `${name} must be a whole number of at least ${least}`);
+}
+
+function duration(name: string, value: number, least: number): number {
   if (Number.isFinite(value) && value >= least) return value;
-  throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', `${name} must be a number of at least ${least}`);
+  throw new EngineError('INFERFLOW_ENGINE_OPTIONS_INVALID', `${name} must be a number of milliseconds of at least ${least}`);
 }
