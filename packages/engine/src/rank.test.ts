@@ -176,6 +176,20 @@ describe('slips of a program without types', () => {
     await engine.close();
   });
 
+  it.each([
+    ['null', null, 'output "out" is not in the answer'],
+    ['a set', new Set([1]), 'model "scorer" answered no list of values as output "out"'],
+  ])('are told where a model answers %s for an output', async (_, out, text) => {
+    const engine = await createEngine({
+      configSource: createObjectSource({ shop: config }),
+      featureStore: () => [{ price: 1 }],
+      models: { scorer: () => ({ out, vec: [1, 2] }) as never },
+    });
+    const { rows } = await engine.rank('shop', { targets: [{ id: 'a' }] });
+    expect(rows[0]?.error).toContain(text);
+    await engine.close();
+  });
+
   it('are told where a function answers nothing', async () => {
     const engine = await createEngine({
       configSource: createObjectSource({ shop: config }),

@@ -70,7 +70,7 @@ export function createModelUpstream(models: ModelFunctions, config: ModelConfig)
     const names = request.outputs.map(({ name }) => name);
     const byName = outputsByName(answer, names, modelName);
     const declared = outputsOf.get(modelName);
-    const present = names.filter((name) => byName[name] !== undefined);
+    const present = names.filter((name) => hasValues(byName[name], name, modelName));
     const raw = present.map((name) => arrayToTensor(declared?.get(name)?.dataType ?? 'FP32', byName[name] as ModelOutput));
     return toBinary(
       ModelInferResponseSchema,
@@ -120,6 +120,13 @@ function outputsByName(
     );
   }
   return { [only]: answer };
+}
+
+/** Whether the output is there: null is none, in plain JavaScript. */
+function hasValues(output: unknown, name: string, modelName: string): boolean {
+  if (output === undefined || output === null) return false;
+  if (typeof output === 'object' && 'length' in output && typeof output.length === 'number') return true;
+  throw new GrpcError(GrpcCode.INTERNAL, `model "${modelName}" answered no list of values as output "${name}"`);
 }
 
 function isValues(answer: ModelOutput | Readonly<Record<string, ModelOutput>>): answer is ModelOutput {
