@@ -5,8 +5,13 @@ import { EngineError } from './errors.js';
 export function checkCallOptions(options: unknown): void {
   if (options === undefined) return;
   if (typeof options !== 'object' || options === null) refuse('the options of a call must be an object, such as { deadlineMs: 100 }');
-  if ('signal' in options && options.signal !== undefined && !(options.signal instanceof AbortSignal))
-    refuse('signal must be an AbortSignal');
+  if ('signal' in options && options.signal !== undefined && !isSignal(options.signal)) refuse('signal must be an AbortSignal');
+}
+
+/** One of another realm, or of a library, is as good as Node's. */
+function isSignal(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'aborted' in value && 'addEventListener' in value && typeof value.addEventListener === 'function';
 }
 
 /** A message as bytes. @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID for what is no message of this type, or cannot be written as one */
