@@ -77,8 +77,10 @@ export async function readConfigInputs(path: string, io: CommandIo): Promise<rea
   // Service settings may change alone.
   if ((await readServiceSettings(path, io)) !== undefined && (folder === path || names.length === 0)) return [];
   if (names.length === 0) throw new InputError(`${folder} holds no model files (<model config id>.json, .yaml or .yml)`);
-  const inputs = await Promise.all(names.map((name) => readListedFile(join(folder, name), io)));
-  return refuseSecondFiles(inputs.flatMap(({ models }) => models));
+  const found: InputModel[] = [];
+  // One after the other: there may be more of them than files that may be open.
+  for (const name of names) found.push(...(await readListedFile(join(folder, name), io)).models);
+  return refuseSecondFiles(found);
 }
 
 /** Servers take neither of two files for one model. */

@@ -5,7 +5,7 @@ import { BoundColumns } from './bound-columns.js';
 import type { ComponentBinding } from './component-binding.js';
 import type { ComponentRun, OwnBlockOptions, RequestInfo } from './component-run.js';
 import { PENDING } from './define-component.js';
-import { ComponentError } from './errors.js';
+import { brokenContract, ComponentError } from './errors.js';
 import { FailedCells } from './failed-cells.js';
 import { asFailure, createFailure, type Failure } from './failure.js';
 import { RowFaultList, type RowFaults } from './row-faults.js';
@@ -115,8 +115,7 @@ export class ComponentRunState implements ComponentRun {
 
   /** Runs the component. Never throws; a component that does not wait ends inside. */
   begin(host: RunHost, matrix: Matrix, slate: Slate | null, rows: RowSet, scope: CallScope, request: RequestInfo): void {
-    if (this.busy || this.#isRunning)
-      throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: a run is begun while it is still out`);
+    if (this.busy || this.#isRunning) throw brokenContract(`${this.#name}: a run is begun while it is still out`);
     const { component } = this.binding;
     this.#host = host;
     this.calls.host = host;
@@ -160,7 +159,7 @@ export class ComponentRunState implements ComponentRun {
         `${this.#name}: createBlock is for components whose writes say rows: 'own'`,
       );
     }
-    if (this.#block !== null) throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${this.#name}: createBlock was called twice`);
+    if (this.#block !== null) throw brokenContract(`${this.#name}: createBlock was called twice`);
     if (!this.#isRunning) return this.#over();
     return this.#openBlock(rowCount, options, options?.shape);
   }

@@ -4,7 +4,7 @@ import type { Backends } from './backends.js';
 import type { FeatureCache } from './cache/feature-cache.js';
 import type { ComponentMetrics } from './component-metrics.js';
 import type { ComponentRun } from './component-run.js';
-import { ComponentError } from './errors.js';
+import { brokenContract } from './errors.js';
 import { isReadSpec, type Reads } from './reads.js';
 import { isWriteSpec, type WriteRows, type Writes } from './writes.js';
 
@@ -114,9 +114,9 @@ export function component<const R extends Reads, const W extends Writes, S = und
   const rows = writes[0]?.rows ?? 'rows';
   const names = new Set<string>();
   for (const write of writes) {
-    if (write.rows !== rows) throw contract('all writes of a component are one block: they must agree on `rows`');
+    if (write.rows !== rows) throw brokenContract('all writes of a component are one block: they must agree on `rows`');
     for (const column of write.columns) {
-      if (names.has(column.name)) throw contract(`column "${column.name}" is written twice`);
+      if (names.has(column.name)) throw brokenContract(`column "${column.name}" is written twice`);
       names.add(column.name);
     }
   }
@@ -136,20 +136,20 @@ export function component<const R extends Reads, const W extends Writes, S = und
 
 /** What an author without types may get wrong. */
 function checkSpec(spec: unknown): void {
-  if (!isObject(spec)) throw contract('component() takes { reads, writes, execute }');
+  if (!isObject(spec)) throw brokenContract('component() takes { reads, writes, execute }');
   const { reads, writes, scope, execute, createState, cancelled } = spec as Partial<
     Record<keyof ComponentSpec<Reads, Writes, unknown>, unknown>
   >;
-  if (!isObject(reads)) throw contract('`reads` must be an object of reads by name, {} where there are none');
-  if (!isObject(writes)) throw contract('`writes` must be an object of writes by name, {} where there are none');
+  if (!isObject(reads)) throw brokenContract('`reads` must be an object of reads by name, {} where there are none');
+  if (!isObject(writes)) throw brokenContract('`writes` must be an object of writes by name, {} where there are none');
   for (const [name, read] of Object.entries(reads))
-    if (!isReadSpec(read)) throw contract(`\`reads.${name}\` must be made by readColumn, readColumns, readTensor or readKeys`);
+    if (!isReadSpec(read)) throw brokenContract(`\`reads.${name}\` must be made by readColumn, readColumns, readTensor or readKeys`);
   for (const [name, write] of Object.entries(writes))
-    if (!isWriteSpec(write)) throw contract(`\`writes.${name}\` must be made by writeColumns`);
-  if (scope !== undefined && scope !== 'target' && scope !== 'slate') throw contract('`scope` must be "target" or "slate"');
-  if (typeof execute !== 'function') throw contract('`execute` must be a function');
+    if (!isWriteSpec(write)) throw brokenContract(`\`writes.${name}\` must be made by writeColumns`);
+  if (scope !== undefined && scope !== 'target' && scope !== 'slate') throw brokenContract('`scope` must be "target" or "slate"');
+  if (typeof execute !== 'function') throw brokenContract('`execute` must be a function');
   for (const [name, member] of Object.entries({ createState, cancelled }))
-    if (member !== undefined && typeof member !== 'function') throw contract(`\`${name}\` must be a function, or left out`);
+    if (member !== undefined && typeof member !== 'function') throw brokenContract(`\`${name}\` must be a function, or left out`);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -171,8 +171,4 @@ export function readNames(component: Component): readonly string[] {
 /** The columns a component writes, in declared order: the slots of its block before the compiler orders them. */
 export function writeSlots(component: Component): readonly SlotSpec[] {
   return Object.values(component.writes).flatMap((write): readonly SlotSpec[] => write.columns);
-}
-
-function contract(message: string): ComponentError {
-  return new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', message);
 }

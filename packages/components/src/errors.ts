@@ -42,3 +42,8 @@ export class ComponentError extends Error {
     return typeof value === 'object' && value !== null && brand in value;
   }
 }
+
+/** A declaration or a call breaks the component contract. */
+export function brokenContract(message: string): ComponentError {
+  return new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', message);
+}

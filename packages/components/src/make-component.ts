@@ -1,5 +1,5 @@
 import type { Component, ComponentDefinition, ComponentDeps } from './define-component.js';
-import { ComponentError } from './errors.js';
+import { brokenContract } from './errors.js';
 
 /**
  * Makes the component of one model from its raw configuration, as an engine does when the model is loaded.
@@ -8,11 +8,11 @@ import { ComponentError } from './errors.js';
 export function makeComponent(definition: ComponentDefinition, raw: unknown, deps: ComponentDeps): Component {
   const config = definition.parseConfig(raw);
   if (isPromise(config))
-    throw contract(`\`parseConfig\` of component type "${definition.type}" answered a promise; it must be synchronous`);
+    throw brokenContract(`\`parseConfig\` of component type "${definition.type}" answered a promise; it must be synchronous`);
   const made: unknown = definition.create(config, deps);
-  if (isPromise(made)) throw contract(`\`create\` of component type "${definition.type}" answered a promise; it must be synchronous`);
+  if (isPromise(made)) throw brokenContract(`\`create\` of component type "${definition.type}" answered a promise; it must be synchronous`);
   if (!isComponent(made))
-    throw contract(`\`create\` of component type "${definition.type}" must return component({ reads, writes, execute })`);
+    throw brokenContract(`\`create\` of component type "${definition.type}" must return component({ reads, writes, execute })`);
   return made;
 }
 
@@ -27,8 +27,4 @@ function isComponent(value: unknown): value is Component {
 
 function isPromise(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
-
-function contract(message: string): ComponentError {
-  return new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', message);
 }

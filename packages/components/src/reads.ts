@@ -1,6 +1,6 @@
 import type { ColumnReader, DataType } from '@inferflow/matrix';
 import { dataTypeInfo } from '@inferflow/matrix';
-import { ComponentError } from './errors.js';
+import { brokenContract } from './errors.js';
 import type { KeySet } from './key-set.js';
 import type { TensorInput } from './tensor-input.js';
 
@@ -85,7 +85,7 @@ export function readTensor(options: TensorReadOptions): TensorRead {
 /** Reads columns as the parts of a key: unique identities, and which rows have which. Rows with an empty part have none. */
 export function readKeys(options: { readonly columns: readonly string[] }): KeysRead {
   checkNames(options.columns, 'readKeys');
-  if (options.columns.length === 0) throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', 'a key needs at least one column');
+  if (options.columns.length === 0) throw brokenContract('a key needs at least one column');
   return Object.freeze({ kind: 'keys', columns: Object.freeze([...options.columns]) });
 }
 
@@ -97,7 +97,7 @@ export function isReadSpec(value: unknown): value is ReadSpec {
 /** A name that is none would match no column of any request, or break all of them. */
 function checkNames(names: unknown, where: string): void {
   if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return;
-  throw new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', `${where} was given something else than names of columns`);
+  throw brokenContract(`${where} was given something else than names of columns`);
 }
 
 /** Bytes of a scalar of this type; undefined for texts, vectors and raw bytes. */

@@ -1,5 +1,5 @@
 import { type Block, type ColumnWriter, type DataType, dataTypeInfo, type SlotSpec } from '@inferflow/matrix';
-import { ComponentError } from './errors.js';
+import { brokenContract } from './errors.js';
 import { scalarWidth } from './reads.js';
 
 /** A column that a component writes. */
@@ -58,7 +58,7 @@ export function writeColumns(column: ColumnSpec, options?: { readonly rows?: Wri
 export function writeColumns(columns: readonly ColumnSpec[], options?: { readonly rows?: WriteRows }): ColumnsWrite;
 export function writeColumns(columns: ColumnSpec | readonly ColumnSpec[], options: { readonly rows?: WriteRows } = {}): WriteSpec {
   const rows = options.rows ?? 'rows';
-  if (rows !== 'rows' && rows !== 'own') throw contract('`rows` of what is written must be "rows" or "own"');
+  if (rows !== 'rows' && rows !== 'own') throw brokenContract('`rows` of what is written must be "rows" or "own"');
   if (isList(columns)) return Object.freeze({ kind: 'columns', columns: Object.freeze(columns.map(slotOf)), rows });
   return Object.freeze({ kind: 'column', columns: Object.freeze([slotOf(columns)] as const), rows });
 }
@@ -73,14 +73,10 @@ function isList(columns: ColumnSpec | readonly ColumnSpec[]): columns is readonl
 }
 
 function slotOf(column: ColumnSpec): SlotSpec {
-  if (typeof column?.name !== 'string' || column.name === '') throw contract('a column that is written needs a name');
+  if (typeof column?.name !== 'string' || column.name === '') throw brokenContract('a column that is written needs a name');
   if (dataTypeInfo(column.type).dataType !== column.type) {
-    throw contract(`column "${column.name}" is written as a type that there is not: take one of \`DataType\`, such as DataType.FP32`);
+    throw brokenContract(`column "${column.name}" is written as a type that there is not: take one of \`DataType\`, such as DataType.FP32`);
   }
   const width = column.width === 'variable' ? undefined : (column.width ?? scalarWidth(column.type));
   return Object.freeze(width === undefined ? { name: column.name, type: column.type } : { name: column.name, type: column.type, width });
-}
-
-function contract(message: string): ComponentError {
-  return new ComponentError('INFERFLOW_COMPONENTS_CONTRACT', message);
 }
