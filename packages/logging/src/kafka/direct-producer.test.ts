@@ -123,6 +123,29 @@ describe('DirectProducer', () => {
     expect(send.mayRepeat).toBe(true);
   });
 
+  it.each([
+    ['NOT_LEADER_FOR_PARTITION', 6],
+    ['UNKNOWN_TOPIC_OR_PARTITION', 3],
+    ['KAFKA_STORAGE_ERROR', 56],
+    ['ERROR_1000', 1000],
+  ])('keeps to it after %s, which a broker may tell of a batch that it has written', async (type, code) => {
+    const { cluster, producer, send } = setUp(3);
+    cluster.code = code;
+    for (let attempt = 0; attempt < 2; attempt++) await expect(producer.send('t', send)).rejects.toThrow(type);
+    cluster.code = 0;
+    await producer.send('t', send);
+    expect(new Set(cluster.received).size).toBe(1);
+  });
+
+  it('takes another partition for a batch that was refused before it was written', async () => {
+    const { cluster, producer, send } = setUp(3);
+    cluster.code = 19;
+    await expect(producer.send('t', send)).rejects.toThrow('NOT_ENOUGH_REPLICAS');
+    cluster.code = 0;
+    await producer.send('t', send);
+    expect(new Set(cluster.received).size).toBe(2);
+  });
+
   it('keeps to it although the partition is refused meanwhile, as a leader does that has just been made one', async () => {
     const { cluster, producer, send } = setUp(3);
     for (const node of [0, 1, 2]) cluster.silent.add(node);

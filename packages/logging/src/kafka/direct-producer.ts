@@ -48,7 +48,27 @@ const moved = new Set([
   'KAFKA_STORAGE_ERROR',
   'FENCED_LEADER_EPOCH',
 ]);
-const unsure = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'NETWORK_EXCEPTION', 'DUPLICATE_SEQUENCE_NUMBER']);
+// What a broker looks at before it writes. Of anything else, such as no longer being the leader, it may tell when it waits for its replicas:
+// it has written the batch then, and the next leader may have it.
+const unwritten = new Set([
+  'CORRUPT_MESSAGE',
+  'MESSAGE_TOO_LARGE',
+  'INVALID_TOPIC_EXCEPTION',
+  'RECORD_LIST_TOO_LARGE',
+  'NOT_ENOUGH_REPLICAS',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'INVALID_TIMESTAMP',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'UNKNOWN_PRODUCER_ID',
+  'UNSUPPORTED_COMPRESSION_TYPE',
+  'INVALID_RECORD',
+  'PRODUCER_FENCED',
+]);
 
 /**
  * Sends record batches over the client's connections, each batch to one partition, one at a time per topic (the caller sees to that).
@@ -109,7 +129,7 @@ export class DirectProducer {
     } catch (error) {
       if (error instanceof ProduceRefused && error.type === 'DUPLICATE_SEQUENCE_NUMBER') advance(identity, key, send);
       // This attempt is not there; what an earlier one has done is as unknown as before.
-      else if (error instanceof ProduceRefused && !unsure.has(error.type)) send.doubtfulUnder = doubtfulUnder;
+      else if (error instanceof ProduceRefused && unwritten.has(error.type)) send.doubtfulUnder = doubtfulUnder;
       throw error;
     }
     advance(identity, key, send);
