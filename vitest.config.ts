@@ -1,4 +1,7 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+
+const isCi = Boolean(process.env['CI']);
 
 export default defineConfig({
   // Tests read the packages' sources, so a test run never sees a stale build.
@@ -10,6 +13,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // A shared CI machine stalls now and then; a test that fails three times has failed.
-    retry: process.env['CI'] ? 2 : 0,
+    retry: isCi ? 2 : 0,
+    // Vitest leaves a core free: of two, half the machine, and a file waits for most of its time.
+    ...(isCi && { maxWorkers: Math.max(2, availableParallelism() - 1) }),
   },
 });

@@ -141,7 +141,7 @@ describe.each(['node', 'lean'] as const)('hotMethods, %s HTTP/2', (http2) => {
   });
 
   it('answer a slow request within its deadline, and end one whose caller leaves', async () => {
-    const answer = await send('/Predict/InferPointWise', point('slow', 1), 400).answer;
+    const answer = await send('/Predict/InferPointWise', point('slow', 1), 1500).answer;
     expect(fromBinary(PointWiseResponseSchema, answer as Uint8Array).targetScores[0]?.error).toContain('p: deadline');
     const left = send('/Predict/InferPointWise', point('slow', 1));
     while (waiting.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));

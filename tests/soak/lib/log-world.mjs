@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { findKafka, installKafka } from '../../../scripts/services/kafka.mjs';
 import { environmentFor } from './server-environment.mjs';
 import { startServer } from './server-process.mjs';
 import { sleep, until } from './suite-run.mjs';
@@ -10,6 +11,17 @@ import { modelConfig } from './workload.mjs';
 // The client is a dependency of the server, not of the root.
 const { Kafka, logLevel } = createRequire(new URL('../../../apps/server/package.json', import.meta.url))('kafkajs');
 export const topic = 'inference_log';
+
+/** Whether there is a Kafka, fetched if need be; a suite without says so. */
+export function haveKafka(run) {
+  try {
+    if (findKafka() === null) installKafka();
+    return true;
+  } catch (error) {
+    run.note(`skipped: no Kafka here and none could be fetched (${error.message.split('\n')[0]})`);
+    return false;
+  }
+}
 
 /** A model whose every request is logged. */
 export function loggedModel(fakes) {
@@ -74,6 +86,8 @@ export async function accounted(server, timeoutMs, labels = {}) {
 }
 
 export const clientOf = (brokers) => new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING });
+
+export const distinctOf = (ids) => new Set(ids).size;
 
 /** `tracking id/entity` of every row in a topic; the load never uses an entity twice. */
 export async function readTopic(brokers, topicName = topic) {
