@@ -105,6 +105,16 @@ describe('inferflow decode', () => {
     expect(readFileSync(log, 'utf8')).toContain(vector.message);
   });
 
+  it('empties its output when it has read all, not when it could not', async () => {
+    const output = file('rows.json', 'of yesterday\n');
+    const binary = file('message.bin', Buffer.from(vector.message, 'base64'));
+    expect((await decode(binary, '--endpoint', '127.0.0.1:9', '-o', output)).code).toBe(2);
+    expect((await decode('topic', '--brokers', '127.0.0.1:9', '--schema', schemaFile, '-o', output)).code).toBe(2);
+    expect(readFileSync(output, 'utf8')).toBe('of yesterday\n');
+    expect((await decode(binary, '--schema', schemaFile, '--model', 'other', '-o', output)).code).toBe(0);
+    expect(readFileSync(output, 'utf8')).toBe('');
+  });
+
   it('reports what it cannot read with its place, goes on, and says so with the exit status', async () => {
     const cut = Buffer.from(vector.message, 'base64').subarray(0, 21).toString('base64');
     const lines = file('damaged.txt', `not base64!\n${cut}\n${vector.message}\n`);

@@ -63,7 +63,7 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
   if (topic === null) refuseTopicFlags(options);
   if (topic === null && source !== '-') await keepInput(source, [options.output]);
   const findSchema = await schemaFinder(options, io);
-  const output = await createDecodedOutput(options.format, options.output, io);
+  const output = createDecodedOutput(options.format, options.output, io);
   const { model, trackingId } = options;
   const filter = {
     ...(model !== undefined && { model }),
@@ -74,6 +74,7 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
   const decoder = new RecordDecoder(filter, options.floats, findSchema, output, io);
   const progress = new ReadProgress(io);
   const stop = new AbortController();
+  let isComplete = false;
   const interrupted = (): void => stop.abort();
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   // Whoever reads our rows may go before we are done: that is no mistake.
@@ -98,11 +99,12 @@ async function decodeAll(source: string, options: DecodeCommandOptions, io: Comm
         progress.show(read, total, decoder.rows);
       }
     }
+    isComplete = !stop.signal.aborted;
   } finally {
     io.stdout?.off('error', interrupted);
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     progress.end();
-    await output.close();
+    await output.close(isComplete);
   }
   if (decoder.records === 0) io.error(`inferflow decode: no records in ${source}\n`);
   else if (decoder.wanted + decoder.corrupt === 0)

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { extname } from 'node:path';
 import type { LogFeature } from '@inferflow/logging';
 import type { DecodedCell, DecodedLog } from '@inferflow/logging/decode';
@@ -14,57 +14,89 @@ export type OutputFormat = 'json' | 'csv' | 'parquet' | 'arrow';
 export interface DecodedOutput {
   /** Waits while what is behind it cannot take more. */
   record(log: DecodedLog, features: readonly LogFeature[], createdAtMs: number | undefined): Promise<void>;
-  /** Writes the rest. */
-  close(): Promise<void>;
+  /** Writes the rest. @param isComplete false = reading failed or was stopped: a file is left alone if there were no rows for it */
+  close(isComplete: boolean): Promise<void>;
 }
 
 /**
  * @param path absent = standard output
- * @throws InputError for a table without a file to write it to; the system's error for a file that cannot be written
+ * @throws InputError for a table without a file to write it to
  */
-export async function createDecodedOutput(format: OutputFormat, path: string | undefined, io: CommandIo): Promise<DecodedOutput> {
+export function createDecodedOutput(format: OutputFormat, path: string | undefined, io: CommandIo): DecodedOutput {
   if (format === 'parquet' || format === 'arrow') {
     if (path === undefined) throw new InputError(`--format ${format} needs --output <file>`);
     return new TableOutput(format, path, io);
   }
-  const file = path === undefined ? null : await open(path, 'w');
-  const write: WriteText = file === null ? (text) => toStandardOutput(text, io) : (text) => file.appendFile(text);
-  const close = async (): Promise<void> => file?.close();
-  return format === 'json' ? new JsonOutput(write, close) : new CsvOutput(write, close);
+  const target = path === undefined ? new StandardOutput(io) : new OutputFile(path);
+  return format === 'json' ? new JsonOutput(target) : new CsvOutput(target);
 }
 
-type WriteText = (text: string) => Promise<void>;
+interface TextTarget {
+  write(text: string): Promise<void>;
+  close(isComplete: boolean): Promise<void>;
+}
 
-async function toStandardOutput(text: string, io: CommandIo): Promise<void> {
-  if (io.stdout === undefined) io.out(text);
-  else if (!io.stdout.write(text)) await once(io.stdout, 'drain');
+class StandardOutput implements TextTarget {
+  readonly #io: CommandIo;
+
+  constructor(io: CommandIo) {
+    this.#io = io;
+  }
+
+  async write(text: string): Promise<void> {
+    const { stdout } = this.#io;
+    if (stdout === undefined) this.#io.out(text);
+    else if (!stdout.write(text)) await once(stdout, 'drain');
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Empties its file only when there is something to put in its place. */
+class OutputFile implements TextTarget {
+  readonly #path: string;
+  #file: FileHandle | null = null;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async write(text: string): Promise<void> {
+    this.#file ??= await open(this.#path, 'w');
+    await this.#file.appendFile(text);
+  }
+
+  async close(isComplete: boolean): Promise<void> {
+    if (isComplete) await this.write('');
+    await this.#file?.close();
+  }
 }
 
 class JsonOutput implements DecodedOutput {
-  readonly #write: WriteText;
-  readonly close: () => Promise<void>;
+  readonly #target: TextTarget;
 
-  constructor(write: WriteText, close: () => Promise<void>) {
-    this.#write = write;
-    this.close = close;
+  constructor(target: TextTarget) {
+    this.#target = target;
   }
 
   async record(log: DecodedLog, features: readonly LogFeature[]): Promise<void> {
     let text = '';
     for (const [row, cells] of log.rows.entries()) text += `${jsonLine(log, row, cells, features)}\n`;
-    if (text !== '') await this.#write(text);
+    if (text !== '') await this.#target.write(text);
+  }
+
+  close(isComplete: boolean): Promise<void> {
+    return this.#target.close(isComplete);
   }
 }
 
 /** A header comes before the first row and whenever the columns change. */
 class CsvOutput implements DecodedOutput {
-  readonly #write: WriteText;
-  readonly close: () => Promise<void>;
+  readonly #target: TextTarget;
   #header = '';
 
-  constructor(write: WriteText, close: () => Promise<void>) {
-    this.#write = write;
-    this.close = close;
+  constructor(target: TextTarget) {
+    this.#target = target;
   }
 
   async record(log: DecodedLog, features: readonly LogFeature[]): Promise<void> {
@@ -74,7 +106,11 @@ class CsvOutput implements DecodedOutput {
     this.#header = header;
     for (const [row, cells] of log.rows.entries())
       text += csvLine([log.modelConfigId, log.trackingId, log.userId, log.entityIds[row] ?? '', ...cells.map(cellText)]);
-    await this.#write(text);
+    await this.#target.write(text);
+  }
+
+  close(isComplete: boolean): Promise<void> {
+    return this.#target.close(isComplete);
   }
 }
 

@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import { ExitCode } from '../command-io.js';
 import { InputError } from '../config-input.js';
 import { type ConnectionFlags, connectionOptions, namesEtcd, withConnectionFlags } from '../store/connection-options.js';
-import { documentText, modelFileName, writeFileWhole } from '../store/document-file.js';
+import { documentText, modelFileName, refuseSecondFormat, writeFileWhole } from '../store/document-file.js';
 import { processSurroundings, type StoreCommandSurroundings } from '../store/push-command.js';
 import { reportFailures } from '../store/report-failure.js';
 import { type Imported, importDeployment } from './import-deployment.js';
@@ -93,12 +93,13 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function writeImported(directory: string, { models, service }: Imported, format: DocumentFormat): Promise<void> {
-  for (const { modelConfigId, document, config } of models) {
-    if (config !== null)
-      await writeFileWhole(join(directory, 'models', modelFileName(modelConfigId, format)), documentText(document, format));
-  }
+  const files = models
+    .filter(({ config }) => config !== null)
+    .map(({ modelConfigId, document }) => ({ path: join(directory, 'models', modelFileName(modelConfigId, format)), document }));
   if (service !== null && service.document !== null)
-    await writeFileWhole(join(directory, `services.${format}`), documentText(service.document, format));
+    files.push({ path: join(directory, `services.${format}`), document: service.document });
+  await refuseSecondFormat(files.map(({ path }) => path));
+  for (const { path, document } of files) await writeFileWhole(path, documentText(document, format));
 }
 
 function nextSteps(directory: string, { models }: Imported): string {

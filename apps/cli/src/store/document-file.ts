@@ -1,5 +1,5 @@
 import { lstat, mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, extname } from 'node:path';
 import type { DocumentFormat } from '@inferflow/config';
 import { stringify as stringifyYaml } from 'yaml';
 import { InputError } from '../config-input.js';
@@ -14,6 +14,24 @@ export function documentText(value: unknown, format: DocumentFormat): string {
 /** The file of a model in a directory that servers read. */
 export function modelFileName(modelConfigId: string, format: DocumentFormat): string {
   return `${encodeURIComponent(modelConfigId)}.${format}`;
+}
+
+const documentExtensions = ['.json', '.yaml', '.yml'];
+
+/**
+ * Servers take neither of two files for one model, and of two with settings only one.
+ * @param paths of documents that are about to be written
+ * @throws InputError if a document of the same name, in another format, is there
+ */
+export async function refuseSecondFormat(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const written = extname(path);
+    for (const other of documentExtensions) {
+      const beside = `${path.slice(0, -written.length)}${other}`;
+      if (other === written || (await lstat(beside).catch(() => undefined)) === undefined) continue;
+      throw new InputError(`${beside} is there and would contradict ${path}: remove it, or write its format. No document was written`);
+    }
+  }
 }
 
 /**

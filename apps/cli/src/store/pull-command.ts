@@ -6,7 +6,7 @@ import { type CommandIo, ExitCode } from '../command-io.js';
 import { InputError } from '../config-input.js';
 import { problemText } from '../problem-text.js';
 import { type ConnectionFlags, connectionOptions, withConnectionFlags } from './connection-options.js';
-import { documentText, modelFileName, writeFileWhole } from './document-file.js';
+import { documentText, modelFileName, refuseSecondFormat, writeFileWhole } from './document-file.js';
 import { processSurroundings, type StoreCommandSurroundings } from './push-command.js';
 import { reportFailures } from './report-failure.js';
 
@@ -85,19 +85,23 @@ async function writeAll(
   flags: PullFlags,
   io: CommandIo,
 ): Promise<boolean> {
-  for (const [id, document] of documents) {
-    const path = join(directory, 'models', modelFileName(id, flags.format));
+  const settings = flags.all !== true || stored.service === undefined ? undefined : readSettings(stored.service, io);
+  const files = documents.map(([id, document]) => ({ path: join(directory, 'models', modelFileName(id, flags.format)), document }));
+  if (settings) files.push({ path: join(directory, `services.${flags.format}`), document: settings });
+  await refuseSecondFormat(files.map(({ path }) => path));
+  for (const { path, document } of files) {
     await writeFileWhole(path, documentText(document, flags.format));
     io.out(`${path}\n`);
   }
-  const settings = flags.all !== true || stored.service === undefined ? undefined : readDocument(stored.service);
-  if (settings === undefined) return true;
-  const read = 'problem' in settings ? { service: null, problems: [settings.problem] } : parseServiceConfig(settings.value);
+  return settings !== null;
+}
+
+/** `null` if they cannot be read. */
+function readSettings(document: NonNullable<StoredModels['service']>, io: CommandIo): object | null {
+  const value = readDocument(document);
+  const read = 'problem' in value ? { service: null, problems: [value.problem] } : parseServiceConfig(value.value);
   if (read.problems.length > 0) io.error(`service settings\n${read.problems.map(problemText).join('')}`);
-  if (read.service === null) return false;
+  if (read.service === null) return null;
   const { loggingType, compressionEnabled } = read.service;
-  const path = join(directory, `services.${flags.format}`);
-  await writeFileWhole(path, documentText({ v2_logging_type: loggingType, compression_enabled: compressionEnabled }, flags.format));
-  io.out(`${path}\n`);
-  return true;
+  return { v2_logging_type: loggingType, compression_enabled: compressionEnabled };
 }

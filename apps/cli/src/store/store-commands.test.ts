@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deployedModel, StoreHarness } from '../testing/store-harness.js';
@@ -209,6 +209,16 @@ describe('inferflow pull', () => {
     expect(existsSync(join(out, 'models/odd%20id%25.json'))).toBe(true);
     expect(JSON.parse(readFileSync(join(out, 'services.json'), 'utf8'))).toEqual({ v2_logging_type: 'proto', compression_enabled: false });
     expect((await pushed(out)).out).toContain('nothing to push');
+  });
+
+  it('writes nothing beside the same model in another format', async () => {
+    for (const id of ['film', 'new']) store.etcd.put(store.key(id), JSON.stringify(deployedModel(['s'])));
+    const out = join(store.directory, 'out');
+    expect((await store.run(createPullCommand, 'film', '--out', out)).code).toBe(0);
+    const { code, error } = await store.run(createPullCommand, 'new', 'film', '--out', out, '--format', 'yaml');
+    expect([code, error]).toEqual([2, expect.stringMatching(/film\.json is there and would contradict .*film\.yaml: remove it/)]);
+    expect(readdirSync(join(out, 'models'))).toEqual(['film.json']);
+    expect((await store.run(createPullCommand, 'new', 'film', '--out', out)).code).toBe(0);
   });
 
   it('says that the settings cannot be read, and writes the models', async () => {
