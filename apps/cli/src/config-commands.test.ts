@@ -159,6 +159,14 @@ describe('inferflow lint', () => {
     expect(out).toContain('once is accepted');
   });
 
+  it('refuses settings of two files, as servers do', async () => {
+    await writeFile(join(directory, 'services.json'), '{"v2-logging-type":"arrow"}');
+    await writeFile(join(directory, 'services.yaml'), 'v2-logging-type: proto');
+    const { code, out } = await run(createLintCommand, [directory]);
+    expect(code).toBe(1);
+    expect(out).toContain('the settings are defined by "services.json" and "services.yaml"');
+  });
+
   it('says that there is nothing to check', async () => {
     expect(await run(createLintCommand, [join(directory, 'absent.json')])).toMatchObject({
       code: 2,

@@ -88,11 +88,14 @@ function refuseSecondFiles(models: readonly InputModel[]): readonly InputModel[]
   const files = new Map<string, string[]>();
   for (const { modelConfigId, file } of models) files.set(modelConfigId, [...(files.get(modelConfigId) ?? []), file]);
   return models.map((model) => {
-    const names = files.get(model.modelConfigId)?.map((file) => JSON.stringify(basename(file))) ?? [];
-    if (names.length < 2) return model;
-    const message = `the model is defined by ${names.join(' and ')}`;
-    return { ...model, problem: { severity: 'error', code: 'INFERFLOW_CONFIG_TWO_FILES', path: '$', message, expected: 'one file' } };
+    const names = files.get(model.modelConfigId)?.map((file) => basename(file)) ?? [];
+    return names.length < 2 ? model : { ...model, problem: twoFilesProblem('the model is', names) };
   });
+}
+
+function twoFilesProblem(what: string, names: readonly string[]): Problem {
+  const message = `${what} defined by ${names.map((name) => JSON.stringify(name)).join(' and ')}`;
+  return { severity: 'error', code: 'INFERFLOW_CONFIG_TWO_FILES', path: '$', message, expected: 'one file' };
 }
 
 /** The models of an input, or the one of them that is wanted. @throws InputError if there is none */
@@ -133,11 +136,12 @@ export async function readServiceSettings(path: string, io: CommandIo): Promise<
   if (path === '-' || !(await isDirectory(path))) return undefined;
   const hasFolder = await isDirectory(join(path, 'models'), false);
   if (!hasFolder && !(await listModelFiles(path)).every((name) => settingsNames.includes(name))) return undefined;
-  for (const name of settingsNames) {
-    const file = join(path, name);
-    if (await isFile(file)) return (await readConfigInput(file, io)).models[0];
-  }
-  return undefined;
+  const names: string[] = [];
+  for (const name of settingsNames) if (await isFile(join(path, name))) names.push(name);
+  const [name] = names;
+  if (name === undefined) return undefined;
+  const settings = (await readConfigInput(join(path, name), io)).models[0];
+  return names.length === 1 || settings === undefined ? settings : { ...settings, problem: twoFilesProblem('the settings are', names) };
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -18,7 +18,7 @@ export const problemTable = {
     'The document could not be read.',
     'Check that it is a regular file, and that the service may read it.',
   ),
-  INFERFLOW_CONFIG_TWO_FILES: error('Two files define one model.', 'Remove one.'),
+  INFERFLOW_CONFIG_TWO_FILES: error('Two files define one model, or the service settings.', 'Remove one.'),
   INFERFLOW_CONFIG_TOO_DEEP: error('Values are nested deeper than 100 levels.', 'Flatten the document.'),
   INFERFLOW_CONFIG_WRONG_TYPE: error('A value has the wrong JSON type.', 'Write the expected type.'),
   INFERFLOW_CONFIG_MISSING: error('A required setting is missing or empty.', 'Add it.'),

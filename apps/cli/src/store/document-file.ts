@@ -19,7 +19,7 @@ export function modelFileName(modelConfigId: string, format: DocumentFormat): st
 const documentExtensions = ['.json', '.yaml', '.yml'];
 
 /**
- * Servers take neither of two files for one model, and of two with settings only one.
+ * Servers take neither of two files for one model, nor of two with the service settings.
  * @param paths of documents that are about to be written
  * @throws InputError if a document of the same name, in another format, is there
  */

@@ -167,6 +167,22 @@ describe('createDirectorySource', () => {
     expect(first.models.get('good')?.state).toBe('live');
   });
 
+  it('keeps the settings it has while two files define them', async () => {
+    const [json, yaml] = ['services.json', 'services.yaml'].map((name) => join(directory, name)) as [string, string];
+    await writeFile(json, '{"v2-logging-type":"arrow"}');
+    const { follower, first } = await start({ pollIntervalMs: 20 });
+    expect(first.service.loggingType).toBe('arrow');
+    await writeFile(yaml, 'v2-logging-type: proto');
+    await follower.until((snapshot) => snapshot.serviceProblems[0]?.code === 'INFERFLOW_CONFIG_TWO_FILES', 2000);
+    expect(follower.snapshots.at(-1)?.service.loggingType).toBe('arrow');
+    expect(follower.snapshots.at(-1)?.serviceProblems[0]?.message).toContain(
+      'the settings are defined by "services.json" and "services.yaml"',
+    );
+    await rm(json);
+    await follower.until((snapshot) => snapshot.service.loggingType === 'proto', 2000);
+    expect(follower.snapshots.at(-1)?.serviceProblems).toEqual([]);
+  });
+
   it('does not wait for the writer of a pipe that stands among the files', async () => {
     execFileSync('mkfifo', [file('pipe.json'), join(directory, 'services.yaml')]);
     await writeFile(file('good.json'), model('s'));

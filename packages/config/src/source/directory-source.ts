@@ -116,7 +116,7 @@ class DirectorySource implements ConfigSource {
   async #prepare(): Promise<void> {
     const builder = this.#builder as SnapshotBuilder;
     let end = performance.now() + SLICE_MS;
-    for (const [modelConfigId, document] of this.#files.models(twoFiles)) {
+    for (const [modelConfigId, document] of this.#files.models(twoModelFiles)) {
       if (this.#isClosed) return;
       await builder.prepareInSlices(modelConfigId, document, nextTurn);
       if (performance.now() < end) continue;
@@ -128,7 +128,7 @@ class DirectorySource implements ConfigSource {
   #build(): ConfigSnapshot {
     // `start` made the builder before anything could call this.
     const builder = this.#builder as SnapshotBuilder;
-    return builder.build(this.#files.models(twoFiles), this.#files.service());
+    return builder.build(this.#files.models(twoModelFiles), this.#files.service(twoSettingsFiles));
   }
 
   #trigger(delayMs: number): void {
@@ -221,8 +221,11 @@ class DirectorySource implements ConfigSource {
   }
 }
 
-function twoFiles(names: readonly string[]): ConfigDocument {
-  const message = `the model is defined by ${names.map((name) => JSON.stringify(name)).join(' and ')}`;
+const twoModelFiles = (names: readonly string[]): ConfigDocument => twoFiles('the model is', names);
+const twoSettingsFiles = (names: readonly string[]): ConfigDocument => twoFiles('the settings are', names);
+
+function twoFiles(what: string, names: readonly string[]): ConfigDocument {
+  const message = `${what} defined by ${names.map((name) => JSON.stringify(name)).join(' and ')}`;
   return { problem: createProblem('INFERFLOW_CONFIG_TWO_FILES', '$', message, { expected: 'one file' }) };
 }
 

@@ -18,7 +18,7 @@ interface KnownFile {
   pendingSince: number;
 }
 
-/** Names of the files with the service settings, the first that is there counts. */
+/** Names of the file with the service settings. */
 const serviceNames = ['services.json', 'services.yaml', 'services.yml'];
 
 /**
@@ -78,9 +78,13 @@ export class SettledFiles {
     return documents;
   }
 
-  /** The service settings, undefined if there are none. */
-  service(): ConfigDocument | undefined {
-    return serviceNames.map((name) => this.#known.get(name)?.document).find((document) => document !== undefined);
+  /** The service settings, undefined if there are none; of two files with them, a note that there are two. */
+  service(twoFiles: (names: readonly string[]) => ConfigDocument): ConfigDocument | undefined {
+    const names = serviceNames.filter((name) => {
+      const document = this.#known.get(name)?.document;
+      return document !== undefined && !isAbsent(document);
+    });
+    return names.length > 1 ? twoFiles(names) : this.#known.get(names[0] ?? '')?.document;
   }
 
   async #update(name: string): Promise<boolean> {
