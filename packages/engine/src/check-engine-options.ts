@@ -59,6 +59,17 @@ export function checkEngineOptions(options: unknown): void {
   }
 }
 
+/**
+ * What a source that somebody else wrote may get wrong.
+ * @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID
+ */
+export function checkSnapshot(snapshot: unknown, source: string): void {
+  if (!isObject(snapshot) || !(snapshot.models instanceof Map) || !isObject(snapshot.service))
+    refuse(
+      `configSource (${source}) gave something that is no snapshot of configurations: its start() must give one, with models and service`,
+    );
+}
+
 function checkFunctions(option: string, functions: unknown, what: string): void {
   if (functions === undefined) return;
   if (!isObject(functions)) refuse(`${option} must be an object of functions by ${what}`);

@@ -17,6 +17,7 @@ import { LoopLoad, warnOfThrow } from '@inferflow/transport';
 import { ProcessLoad } from './admission/process-load.js';
 import { createCacheReport } from './cache-report.js';
 import { checkCallOptions, messageBytes } from './check-call.js';
+import { checkSnapshot } from './check-engine-options.js';
 import { checkRankRequest } from './check-rank-request.js';
 import { explainPlan } from './compile/explain-plan.js';
 import { resolveBackends } from './embed/embedded-backends.js';
@@ -37,7 +38,7 @@ import { ModelWarmer } from './warm/model-warmer.js';
 /**
  * Starts an engine: reads the configuration, compiles every model, and is ready to answer when the promise settles. A model that cannot
  * be compiled is refused alone.
- * @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID, and what the config source throws when it cannot be read at all
+ * @throws EngineError INFERFLOW_ENGINE_OPTIONS_INVALID, also for a source that gives no snapshot, and what a source throws that cannot be read
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const resolved = resolveEngineOptions(options);
@@ -93,6 +94,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   };
   const listeners = new Set<(snapshot: ConfigSnapshot) => void>();
   const publish = (snapshot: ConfigSnapshot): void => {
+    checkSnapshot(snapshot, options.configSource.description);
     table.publish(snapshot);
     // It serves, whatever those throw who are told.
     for (const listener of listeners) {
@@ -111,6 +113,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     (config) => table.accept(config),
     warmer === null ? undefined : (config) => table.warm(config, warmer, memory),
   );
+  try {
+    checkSnapshot(first, options.configSource.description);
+  } catch (error) {
+    await options.configSource.close();
+    throw error;
+  }
   // While this waited, the source may have told of a later one.
   if (table.snapshot === null) table.publish(first);
   const removeHook = telemetry.onCollect(collect);

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { createObjectSource } from '@inferflow/config';
+import { type ConfigSnapshot, type ConfigSource, createObjectSource } from '@inferflow/config';
 import { ComponentOutcome_Status, PointWiseRequestSchema } from '@inferflow/proto';
 import { describe, expect, it } from 'vitest';
 import { createEngine } from './create-engine.js';
@@ -144,7 +144,7 @@ describe('deadlines', () => {
           }),
       },
     });
-    const answer = await engine.inferPointWise(ask(), { deadlineMs: 200 });
+    const answer = await engine.inferPointWise(ask(), { deadlineMs: 1000 });
     expect(answer.quality?.components.map(({ reason }) => reason.split(':')[0])).toEqual(['deadline', 'deadline']);
     expect(aborted.sort()).toEqual(['model', 'store']);
     expect(answer.targetScores.every(({ error }) => error.includes('f: deadline') && error.includes('ranker: deadline'))).toBe(true);
@@ -319,6 +319,30 @@ describe('life of an engine', () => {
     expect(readRows(await engine.inferPointWise(ask(['1'])))).toEqual([{ item: 't0', b: 2 }]);
     release[0]?.();
     expect(readRows(await before)).toEqual([{ item: 't0', a: 2 }]);
+    await engine.close();
+  });
+
+  it('refuses what is no snapshot, closes its source, and serves on when that comes later', async () => {
+    const good = createObjectSource({ m: modelConfig({ plugins: [plugin('p', 'double', 'v', 'a')], answer: ['item', 'a'] }) });
+    let closed = 0;
+    let publish: (snapshot: ConfigSnapshot) => void = () => undefined;
+    const sourceOf = (first: unknown): ConfigSource => ({
+      description: 'mine',
+      start: async (listener, accept) => {
+        publish = listener;
+        return first === good ? good.start(listener, accept) : (first as ConfigSnapshot);
+      },
+      close: async () => {
+        closed++;
+      },
+    });
+    const refused = { code: 'INFERFLOW_ENGINE_OPTIONS_INVALID', message: expect.stringContaining('configSource (mine)') };
+    for (const garbage of [undefined, 'models', { models: { m: {} } }, { models: new Map() }])
+      await expect(createEngine({ configSource: sourceOf(garbage) })).rejects.toMatchObject(refused);
+    expect(closed).toBe(4);
+    const engine = await createEngine({ configSource: sourceOf(good), registry: registryOf({ double }) });
+    expect(() => publish({} as ConfigSnapshot)).toThrow('no snapshot of configurations');
+    expect(readRows(await engine.inferPointWise(ask(['4'])))).toEqual([{ item: 't0', a: 8 }]);
     await engine.close();
   });
 
