@@ -44,7 +44,7 @@ export interface EngineOptions {
   readonly expressions?: ExpressionEngine | ExpressionFunctions;
   /** Component types. @default the four built-ins */
   readonly registry?: Registry;
-  /** Metrics. @default none */
+  /** Metrics, of this engine alone: of two that share them each would overwrite the other's gauges. @default none */
   readonly telemetry?: Telemetry;
   readonly limits?: Partial<Limits>;
   readonly defaults?: Partial<EngineDefaults>;
