@@ -29,8 +29,8 @@ the other, \`inferflow lint\` says what is wrong with either.
   inputs are rounded to it from FP32, outputs are handed on as its two bytes.
 - Fields marked **+** are additions of this product; the Go service ignores them.
 
-The service settings (\`services.json\` beside the folder \`models\`) are \`v2_logging_type\` (\`proto\`, \`arrow\` or \`parquet\`; absent: no logs) and
-\`compression_enabled\`, also written with dashes.
+The service settings (\`services.json\`, \`.yaml\` or \`.yml\` beside the folder \`models\`; one of them) are \`v2_logging_type\` (\`proto\`, \`arrow\` or
+\`parquet\`; absent: no logs) and \`compression_enabled\`, also written with dashes.
 
 ## In an editor
 
