@@ -25,7 +25,6 @@ export const longLimitMinutes = 20;
 const leastShare = { default: { W1: 0, W2: 0.45, W3: 0.4 }, lean: { W1: 0.5, W2: 0.75, W3: 0.75 } };
 const retryable = new Set(['8', '14']);
 const defaultDeadlineMs = patient(10_000);
-const connections = 8;
 
 async function suite(run, { cases, deadlines, seconds, isJudged }) {
   for (const [listener, workload] of cases) {
@@ -36,7 +35,7 @@ async function suite(run, { cases, deadlines, seconds, isJudged }) {
     const warm = await peakOf(world, Math.min(seconds, 2));
     await manyAtOnce(run, title, world, Math.min(seconds, 5));
     // What refuses has to be as warm as what answers: compiled, too, on the one core that it has.
-    await world.load({ rate: warm * 3, deadlineMs: 1000, connections, seconds: isJudged ? 8 : 3 });
+    await world.load({ rate: warm * 3, deadlineMs: 1000, seconds: isJudged ? 8 : 3 });
     let before = await peakOf(world, Math.min(seconds, 3));
     for (const deadlineMs of deadlines) {
       const load = await threeTimes(world, { peak: before, deadlineMs, seconds });
@@ -68,7 +67,7 @@ async function manyAtOnce(run, title, world, seconds) {
 async function threeTimes(world, { peak, deadlineMs, seconds }) {
   const health = watchHealth(world);
   const before = await metricsOf(world.port);
-  const result = await world.load({ rate: peak * 3, deadlineMs, connections, seconds }).finally(() => health.stop());
+  const result = await world.load({ rate: peak * 3, deadlineMs, seconds }).finally(() => health.stop());
   const states = await health.stop();
   const after = await metricsOf(world.port);
   const counted = after.sum('inferflow_requests_refused_total') - before.sum('inferflow_requests_refused_total');

@@ -13,6 +13,8 @@ import { patient } from './patience.mjs';
 
 const generator = fileURLToPath(new URL('./paced-load.mjs', import.meta.url));
 const path = PATHS.predict;
+/** Of every load: what a look at a socket costs is shared by the calls it finds there, so a peak on fewer is no measure. */
+const connections = 4;
 
 /** Starts server and fakes of a workload, with the lean listener or the default one; `load(options)` runs one load and resolves with its figures. */
 export async function startOverloadWorld(run, name, isLean) {
@@ -40,7 +42,7 @@ export async function startOverloadWorld(run, name, isLean) {
     /** Where gRPC other than scoring is answered as well. */
     fullPort: lean.INFERFLOW_FULL_PORT ?? server.port,
     pid: server.child.pid,
-    load: (options) => runLoad({ port: server.port, path, connections: 4, ...files, ...options }),
+    load: (options) => runLoad({ port: server.port, path, connections, ...files, ...options }),
     async stop() {
       await stop(server.child);
       await stop(fakes.child);
